@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The first block of C in the README is the example that is built, without its first lines.
+# usage: check-readme.sh README.md hello.c
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+awk '/^```c$/ { inside = 1; next } inside && /^```$/ { exit } inside' "$1" > "$work/readme"
+sed '1,/^$/d' "$2" > "$work/example"
+
+diff -u "$work/readme" "$work/example"

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <sys/resource.h>
+
+#include "echo-common.h"
+
+/* More descriptors than this are not asked for: some systems have no hard limit. */
+#define ENOUGH_DESCRIPTORS 1048576
+
+static const struct
+{
+  const char *name;
+  gboolean (*is_supported) (void);
+  SelBaseSelector *(*create) (GError **error);
+} backends[] = {
+  { "select", sel_select_selector_is_supported, sel_select_selector_new },
+  { "poll", sel_poll_selector_is_supported, sel_poll_selector_new },
+  { "epoll", sel_epoll_selector_is_supported, sel_epoll_selector_new },
+  { "devpoll", sel_devpoll_selector_is_supported, sel_devpoll_selector_new },
+  { "kqueue", sel_kqueue_selector_is_supported, sel_kqueue_selector_new },
+};
+
+SelBaseSelector *
+echo_selector_new (const char  *backend,
+                   GError     **error)
+{
+  if (backend == NULL || g_str_equal (backend, "default"))
+    return sel_default_selector_new (error);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
+    if (g_str_equal (backend, backends[i].name))
+      return backends[i].create (error);
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "no such backend: %s (there are default, select, poll, epoll, devpoll, kqueue)",
+               backend);
+  return NULL;
+}
+
+void
+echo_print_backends (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
+    if (backends[i].is_supported ())
+      g_print ("%s\n", backends[i].name);
+}
+
+/* Raises the soft limit as far as the hard one allows; returns what it is now. */
+guint
+echo_raise_descriptor_limit (void)
+{
+  struct rlimit limit;
+  rlim_t before;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) < 0)
+    return 0;
+
+  before = limit.rlim_cur;
+  limit.rlim_cur = MAX (before, MIN (limit.rlim_max, ENOUGH_DESCRIPTORS));
+  if (setrlimit (RLIMIT_NOFILE, &limit) < 0)
+    limit.rlim_cur = before;
+
+  return MIN (limit.rlim_cur, G_MAXUINT);
+}
+
+void
+echo_explain_limit (const char *program,
+                    guint       limit)
+{
+  g_printerr ("%s: this process may open %u descriptors only, and raised that as far as it may\n"
+              "  To allow more: `ulimit -n 4096` as root before the start, `* hard nofile 4096`\n"
+              "  in /etc/security/limits.conf, or LimitNOFILE=4096 in a systemd unit.\n",
+              program, limit);
+}

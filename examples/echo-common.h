@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <sel-glib/sel-glib.h>
+
+/* The status with which a program ends when its selector does not exist here. */
+#define ECHO_EXIT_NOT_SUPPORTED 77
+
+SelBaseSelector *echo_selector_new           (const char  *backend,
+                                              GError     **error);
+void             echo_print_backends         (void);
+guint            echo_raise_descriptor_limit (void);
+void             echo_explain_limit          (const char  *program,
+                                              guint        limit);

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The echo server and its client as a test, over every backend of this system.
+# usage: echo-test.sh SERVER CLIENT
+
+here=$(dirname "$0")
+server=$1
+client=$2
+number=0
+
+result ()
+{
+  number=$((number + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $number $2"
+  else
+    echo "not ok $number $2"
+  fi
+}
+
+pair ()
+{
+  "$here/echo-pair.sh" "$server" "$client" "$@" > "$log" 2>&1
+  status=$?
+  sed 's/^/# /' "$log"
+  return "$status"
+}
+
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+
+for backend in default $("$server" --list-backends); do
+  pair "$backend" --connections=200
+  result $? "echo with 200 connections over $backend"
+
+  grep -q 'at most 200 at a time' "$log" && ! grep -q 'waits for room *0$' "$log"
+  result $? "they were open at once, and back-pressure was felt, over $backend"
+done
+
+ECHO_SERVER_LIMIT=40 pair default --connections=200 --hurry
+result $? "a server with 40 descriptors serves 200 connections"
+
+grep -q 'accept() pauses *[1-9]' "$log"
+result $? "it paused instead of spinning"
+
+"$server" --backend=nonsense > "$log" 2>&1
+[ $? -eq 1 ] && grep -q 'no such backend' "$log"
+result $? "an unknown backend is refused"
+
+echo "1..$number"

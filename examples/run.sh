@@ -1,0 +1,20 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Builds the library and shows it at work: an echo server and 1,000 TCP connections to it
+# on 127.0.0.1, every byte checked.
+# usage: sh examples/run.sh [BACKEND [CLIENT-OPTION...]]
+# BUILDDIR, if set, is the build directory to use instead of build/.
+
+top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+# shellcheck source=scripts/setup.sh
+. "$top/scripts/setup.sh"
+
+install_missing
+configure
+build examples/echo-server examples/echo-client
+
+backend=${1-default}
+[ $# -eq 0 ] || shift
+exec "$top/examples/echo-pair.sh" "$builddir/examples/echo-server" "$builddir/examples/echo-client" \
+  "$backend" "$@"

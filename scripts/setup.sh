@@ -1,0 +1,108 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What examples/run.sh and tests/run.sh share; to be sourced with $top set to the checkout.
+# What is looked for is what the build uses, not packages: where it is all there, nothing is
+# installed and no network is needed.
+
+# shellcheck disable=SC2154
+case ${BUILDDIR:=$top/build} in
+  /*) builddir=$BUILDDIR ;;
+  *) builddir=$PWD/$BUILDDIR ;;
+esac
+
+say ()
+{
+  printf '%s\n' "$*" >&2
+}
+
+die ()
+{
+  say "error: $*"
+  exit 1
+}
+
+have ()
+{
+  command -v "$1" > /dev/null 2>&1
+}
+
+have_compiler ()
+{
+  for compiler in "${CC:-cc}" gcc clang; do
+    # shellcheck disable=SC2086
+    printf '#include <stdio.h>\nint main (void) { return 0; }\n' \
+      | $compiler -x c -o /dev/null - > /dev/null 2>&1 && return 0
+  done
+  return 1
+}
+
+have_module ()
+{
+  ${PKG_CONFIG:-pkg-config} --exists "$1" > /dev/null 2>&1
+}
+
+have_python_gi ()
+{
+  for python in python3 /usr/bin/python3; do
+    "$python" -c 'import gi' > /dev/null 2>&1 && return 0
+  done
+  return 1
+}
+
+# Prints the Debian packages of what is missing; with "tests", also of what only tests use.
+missing ()
+{
+  have meson || echo meson
+  have ninja || have ninja-build || have samu || echo ninja-build
+  have_compiler || echo gcc libc6-dev
+  have "${PKG_CONFIG:-pkg-config}" || echo pkg-config
+  have_module 'gio-unix-2.0 >= 2.74' || echo libglib2.0-dev
+  { have g-ir-scanner && have g-ir-compiler; } || echo gobject-introspection
+  have_module gobject-introspection-1.0 || echo libgirepository1.0-dev
+  if [ "${1-}" = tests ]; then
+    have_python_gi || echo python3-gi
+  fi
+}
+
+# shellcheck disable=SC2086
+install_missing ()
+{
+  packages=$(missing "$@" | tr '\n' ' ')
+  [ -n "$packages" ] || return 0
+
+  have apt-get \
+    || die "something is missing here that Debian has in these packages: $packages"
+
+  as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    have sudo || die "as root, run: apt-get install --no-install-recommends $packages"
+    as_root=sudo
+  fi
+
+  say "installing: $packages"
+  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends $packages < /dev/null >&2 \
+    || die "apt-get could not install: $packages"
+
+  packages=$(missing "$@" | tr '\n' ' ')
+  [ -z "$packages" ] || die "still missing or too old after installing: $packages"
+}
+
+# Takes a build directory as it is, or makes it.
+configure ()
+{
+  if [ -f "$builddir/build.ninja" ]; then
+    grep -q "\"source\": \"$top\"" "$builddir/meson-info/meson-info.json" \
+      || die "$builddir belongs to another checkout; remove it, or set BUILDDIR"
+  else
+    meson setup "$builddir" "$top" >&2 || die "could not configure in $builddir"
+  fi
+}
+
+# Builds what is named, or everything.
+build ()
+{
+  meson compile -C "$builddir" "$@" >&2 || die "could not build in $builddir"
+}

@@ -1,0 +1,2698 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "sel-base-selector-private.h"
+#include "sel-file-object.h"
+#include "sel-selector-event-private.h"
+#include "sel-selector-mapping-private.h"
+#include "sel-wakeup-private.h"
+
+/**
+ * SECTION:sel-base-selector
+ * @Title: SelBaseSelector
+ * @Short_description: Waits until registered file objects are ready
+ *
+ * A selector waits for many file objects at once. Register each with what to wait for, and
+ * sel_base_selector_select() tells which are ready. The functions, their names and what they
+ * do are those of Python's `selectors` module.
+ *
+ * #SelBaseSelector is what all selectors have in common. Make one with
+ * sel_default_selector_new(), which picks the best mechanism of the system.
+ *
+ * # Readiness # {#readiness}
+ *
+ * A descriptor is ready for reading or writing if that would not block. An error or a hang-up lets
+ * both return at once, so it counts as both. Readiness is a hint: somebody else may have been faster, so
+ * descriptors should not block.
+ *
+ * A descriptor stays ready until what made it ready is gone, and each call reports it again.
+ *
+ * # Closing # {#closing}
+ *
+ * Unregister a descriptor before closing it. If that was forgotten, its key stays, but it is not
+ * reported any more, and nothing else suffers; sel_base_selector_check() finds such keys, and
+ * unregistering them works. With epoll, a closed descriptor is still reported as long as a duplicate of
+ * it is open somewhere.
+ *
+ * # Threads # {#threads}
+ *
+ * All functions may be called from any thread. What one thread registers, changes or unregisters is seen
+ * by another that waits. Only one thread can wait at a time.
+ *
+ * # Forking # {#forking}
+ *
+ * A child process cannot wait on a selector of its parent: that gives %SEL_SELECTOR_ERROR_FORKED, and
+ * nothing that the child does to it is seen by the parent. sel_base_selector_reinit() makes it the
+ * child's own.
+ */
+
+/**
+ * SelBaseSelector:
+ *
+ * An abstract selector.
+ *
+ * Since: 1.0
+ */
+
+/* Where report() stores what is ready, for the duration of one wait. */
+typedef struct
+{
+  SelReadyEvent *events;
+  gsize n_events;
+  gsize size;
+  gboolean growable;
+  gsize room;                /* how many reports one wait may bring */
+  gsize n_reports;           /* how many it did bring */
+} Sink;
+
+typedef struct
+{
+  GMutex lock;
+  GThread *updater;          /* atomic: who is in a virtual function with the lock held, and may come again */
+  guint depth;               /* how often that thread did */
+  guint fork_count;          /* of the process that opened the selector */
+
+  SelKeyTable table;
+  GArray *always_ready;      /* descriptors that the kernel cannot wait for */
+  GPtrArray *observers;
+  SelSelectorMapping *map;
+  SelWakeup wakeup;
+  int wakeup_requested;      /* atomic: sel_base_selector_wakeup() was called */
+  int closed;                /* atomic for readers without the lock */
+  int poll_fd;
+
+  gboolean open;
+  int forked;                /* atomic for readers without the lock: opened by the parent process */
+  gboolean waiting;
+  gboolean reporting;        /* begin_reports() has locked */
+  gboolean wait_sees_updates;
+  gboolean interruptible;
+  gboolean emulate_always_ready;
+
+  guint32 last_generation;
+  guint32 tag;               /* the generation that update() is told about */
+  guint32 wait_generation;   /* last_generation when the wait began */
+  guint n_changes;           /* how often a descriptor was changed or removed */
+  guint wait_n_changes;      /* n_changes when the wait began */
+
+  Sink *sink;
+  SelReadyEvent *buffer;     /* of the forms that have no array of the caller's */
+  gsize buffer_size;
+  gsize list_room;           /* how many reports are asked for at once in these forms */
+} SelBaseSelectorPrivate;
+
+enum
+{
+  PROP_INTERRUPTIBLE = 1,
+  PROP_EMULATE_ALWAYS_READY,
+  N_PROPERTIES
+};
+
+static GParamSpec *properties[N_PROPERTIES];
+
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (SelBaseSelector, sel_base_selector, G_TYPE_OBJECT)
+
+#define PRIV(self) ((SelBaseSelectorPrivate *) sel_base_selector_get_instance_private (self))
+
+/* How many forks there are between this process and the one that loaded the library. */
+static guint fork_count;
+
+static void
+sel_base_selector_count_fork (void)
+{
+  fork_count++;
+}
+
+/* The first call in a child process. Other threads, whatever they were at, do not exist here. */
+static void
+sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
+{
+  g_mutex_init (&priv->lock);
+  priv->updater = NULL;
+  priv->depth = 0;
+  priv->fork_count = fork_count;
+  g_atomic_int_set (&priv->forked, priv->open);
+  priv->waiting = FALSE;
+  priv->reporting = FALSE;
+  priv->sink = NULL;
+}
+
+static inline void
+sel_base_selector_lock (SelBaseSelectorPrivate *priv)
+{
+  GThread *updater;
+
+  if (G_UNLIKELY (priv->fork_count != fork_count))
+    sel_base_selector_notice_fork (priv);
+
+  updater = g_atomic_pointer_get (&priv->updater);
+  if (G_UNLIKELY (updater != NULL) && updater == g_thread_self ())
+    priv->depth++;
+  else
+    g_mutex_lock (&priv->lock);
+}
+
+static inline void
+sel_base_selector_unlock (SelBaseSelectorPrivate *priv)
+{
+  if (G_UNLIKELY (priv->depth > 0))
+    priv->depth--;
+  else
+    g_mutex_unlock (&priv->lock);
+}
+
+/* Around a virtual function that is called with the lock held: it may come back in. */
+static GThread *
+sel_base_selector_enter (SelBaseSelectorPrivate *priv)
+{
+  GThread *outer = g_atomic_pointer_get (&priv->updater);
+
+  g_atomic_pointer_set (&priv->updater, g_thread_self ());
+
+  return outer;
+}
+
+static void
+sel_base_selector_leave (SelBaseSelectorPrivate *priv,
+                         GThread                *outer)
+{
+  g_atomic_pointer_set (&priv->updater, outer);
+}
+
+/* Makes sure that a virtual function that returned FALSE has set an error. */
+static gboolean
+sel_base_selector_complete_error (SelBaseSelector  *self,
+                                  const char       *function,
+                                  gboolean          success,
+                                  GError          **error)
+{
+  if (success)
+    g_clear_error (error);
+  else if (*error == NULL)
+    g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED,
+                 "%s.%s () failed without an error", G_OBJECT_TYPE_NAME (self), function);
+
+  return success;
+}
+
+static gboolean
+sel_base_selector_is_os_error (const GError *error,
+                               int           errsv)
+{
+  return g_error_matches (error, SEL_OS_ERROR, errsv);
+}
+
+/* Calls update() with the lock held. */
+static gboolean
+sel_base_selector_update (SelBaseSelector  *self,
+                          int               fd,
+                          SelEventMask      old_events,
+                          SelEventMask      new_events,
+                          guint32           generation,
+                          GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
+  g_autoptr(GError) local_error = NULL;
+  guint32 outer_tag = priv->tag;
+  gboolean success = FALSE;
+  GThread *outer;
+
+  outer = sel_base_selector_enter (priv);
+  priv->tag = generation;
+  do
+    {
+      g_clear_error (&local_error);
+      success = klass->update != NULL && klass->update (self, fd, old_events, new_events, &local_error);
+    }
+  while (!success && sel_base_selector_is_os_error (local_error, EINTR));
+  priv->tag = outer_tag;
+  sel_base_selector_leave (priv, outer);
+
+  if (!sel_base_selector_complete_error (self, "update", success, &local_error))
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return success;
+}
+
+/* Takes @fd out of the kernel's set. It may be gone from there already. */
+static void
+sel_base_selector_disarm (SelBaseSelector *self,
+                          int              fd,
+                          SelEventMask     armed)
+{
+  if (armed != 0 && !PRIV (self)->forked)
+    sel_base_selector_update (self, fd, armed, 0, 0, NULL);
+}
+
+/* Whoever waits elsewhere has to know that something was changed. */
+static void
+sel_base_selector_changed (SelBaseSelectorPrivate *priv,
+                           int                     fd)
+{
+  if (priv->waiting && !priv->wait_sees_updates)
+    sel_wakeup_signal (&priv->wakeup);
+
+  for (guint i = 0; priv->observers != NULL && i < priv->observers->len; i++)
+    {
+      SelObserver *observer = g_ptr_array_index (priv->observers, i);
+
+      observer->funcs->changed (observer, fd);
+    }
+}
+
+static void
+sel_base_selector_set_always_ready (SelBaseSelectorPrivate *priv,
+                                    int                     fd,
+                                    SelKeySlot             *slot,
+                                    gboolean                always_ready)
+{
+  if (slot->always_ready == always_ready)
+    return;
+
+  slot->always_ready = always_ready;
+
+  if (priv->always_ready == NULL)
+    priv->always_ready = g_array_new (FALSE, FALSE, sizeof (int));
+
+  if (always_ready)
+    {
+      g_array_append_val (priv->always_ready, fd);
+      return;
+    }
+
+  for (guint i = 0; i < priv->always_ready->len; i++)
+    {
+      if (g_array_index (priv->always_ready, int, i) == fd)
+        {
+          g_array_remove_index_fast (priv->always_ready, i);
+          return;
+        }
+    }
+}
+
+/*
+ * Whether a refusal to wait for a descriptor means that it is ready now and for ever. EPIPE comes
+ * from kqueue for a pipe whose other end is closed, where all others report an error or hang-up; EPERM
+ * from epoll and kqueue for files, where that is an answer only for who asked for it.
+ */
+static gboolean
+sel_base_selector_refusal_is_ready (SelBaseSelectorPrivate *priv,
+                                    const GError           *error)
+{
+  return sel_base_selector_is_os_error (error, EPIPE) ||
+         (priv->emulate_always_ready && sel_base_selector_is_os_error (error, EPERM));
+}
+
+/* What came of telling the kernel about a descriptor. */
+typedef struct
+{
+  guint32 generation;
+  SelEventMask armed;
+  gboolean always_ready;
+} Arming;
+
+/* Tells the kernel about a slot that is in the table, or is about to be. */
+static gboolean
+sel_base_selector_arm (SelBaseSelector  *self,
+                       int               fd,
+                       SelEventMask      old_events,
+                       SelEventMask      new_events,
+                       Arming           *arming,
+                       GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  g_autoptr(GError) local_error = NULL;
+
+  arming->armed = new_events;
+  arming->always_ready = FALSE;
+  if (sel_base_selector_update (self, fd, old_events, new_events, arming->generation, &local_error))
+    return TRUE;
+
+  if (sel_base_selector_refusal_is_ready (priv, local_error))
+    {
+      sel_base_selector_disarm (self, fd, old_events);
+      arming->armed = 0;
+      arming->always_ready = TRUE;
+      return TRUE;
+    }
+
+  g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return FALSE;
+}
+
+static void
+sel_base_selector_set_armed (SelBaseSelectorPrivate *priv,
+                             int                     fd,
+                             SelKeySlot             *slot,
+                             const Arming           *arming)
+{
+  slot->generation = arming->generation;
+  slot->armed = arming->armed;
+  sel_base_selector_set_always_ready (priv, fd, slot, arming->always_ready);
+}
+
+/* Gives the kernel's things back. Must be called with the lock held. */
+static void
+sel_base_selector_release (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
+
+  if (!priv->open)
+    return;
+
+  if (klass->release != NULL)
+    {
+      GThread *outer = sel_base_selector_enter (priv);
+
+      klass->release (self, priv->forked);
+      sel_base_selector_leave (priv, outer);
+    }
+
+  sel_wakeup_close (&priv->wakeup);
+  priv->poll_fd = -1;
+  priv->open = FALSE;
+  g_atomic_int_set (&priv->forked, FALSE);
+}
+
+static void
+sel_base_selector_rearm_slot (int         fd,
+                              SelKeySlot *slot,
+                              gpointer    user_data)
+{
+  SelBaseSelector *self = user_data;
+  Arming arming = { .generation = slot->generation };
+
+  slot->armed = 0;
+  if (sel_base_selector_arm (self, fd, 0, slot->events, &arming, NULL))
+    sel_base_selector_set_armed (PRIV (self), fd, slot, &arming);
+}
+
+/* Tells the kernel, which knows nothing, of all that it has to wait for. */
+static gboolean
+sel_base_selector_rearm_all (SelBaseSelector  *self,
+                             GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (!sel_base_selector_update (self, priv->wakeup.read_fd, 0, SEL_EVENT_READ, 0, error))
+    return FALSE;
+
+  sel_key_table_foreach (&priv->table, sel_base_selector_rearm_slot, self);
+
+  return TRUE;
+}
+
+static gboolean
+sel_base_selector_open (SelBaseSelector  *self,
+                        GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
+  g_autoptr(GError) local_error = NULL;
+  gboolean success = TRUE;
+
+  if (klass->open != NULL)
+    {
+      GThread *outer = sel_base_selector_enter (priv);
+
+      success = klass->open (self, &local_error);
+      sel_base_selector_leave (priv, outer);
+    }
+
+  if (!sel_base_selector_complete_error (self, "open", success, &local_error))
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return FALSE;
+    }
+
+  priv->open = TRUE;
+  if (!sel_wakeup_open (&priv->wakeup, error) || !sel_base_selector_rearm_all (self, error))
+    {
+      sel_base_selector_release (self);
+      return FALSE;
+    }
+
+  sel_base_selector_changed (priv, -1);
+
+  return TRUE;
+}
+
+static gboolean
+sel_base_selector_fail_closed (GError **error)
+{
+  g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED, "The selector is closed");
+
+  return FALSE;
+}
+
+/* Whether the kernel can be asked for something. */
+static inline gboolean
+sel_base_selector_ready_for_use (SelBaseSelector  *self,
+                                 GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (priv->closed)
+    return sel_base_selector_fail_closed (error);
+
+  if (priv->forked)
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED,
+                           "The selector belongs to the parent process");
+      return FALSE;
+    }
+
+  return priv->open || sel_base_selector_open (self, error);
+}
+
+gboolean
+sel_base_selector_ensure_open (SelBaseSelector  *self,
+                               GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean success;
+
+  sel_base_selector_lock (priv);
+  success = sel_base_selector_ready_for_use (self, error);
+  sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+static void
+sel_base_selector_dispose (GObject *object)
+{
+  sel_base_selector_close (SEL_BASE_SELECTOR (object));
+
+  G_OBJECT_CLASS (sel_base_selector_parent_class)->dispose (object);
+}
+
+static void
+sel_base_selector_finalize (GObject *object)
+{
+  SelBaseSelectorPrivate *priv = PRIV (SEL_BASE_SELECTOR (object));
+
+  g_clear_pointer (&priv->observers, g_ptr_array_unref);
+  g_clear_pointer (&priv->always_ready, g_array_unref);
+  g_free (priv->buffer);
+  g_mutex_clear (&priv->lock);
+
+  G_OBJECT_CLASS (sel_base_selector_parent_class)->finalize (object);
+}
+
+static void
+sel_base_selector_get_property (GObject    *object,
+                                guint       property_id,
+                                GValue     *value,
+                                GParamSpec *pspec)
+{
+  SelBaseSelector *self = SEL_BASE_SELECTOR (object);
+
+  switch (property_id)
+    {
+    case PROP_INTERRUPTIBLE:
+      g_value_set_boolean (value, sel_base_selector_get_interruptible (self));
+      break;
+
+    case PROP_EMULATE_ALWAYS_READY:
+      g_value_set_boolean (value, sel_base_selector_get_emulate_always_ready (self));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+sel_base_selector_set_property (GObject      *object,
+                                guint         property_id,
+                                const GValue *value,
+                                GParamSpec   *pspec)
+{
+  SelBaseSelector *self = SEL_BASE_SELECTOR (object);
+
+  switch (property_id)
+    {
+    case PROP_INTERRUPTIBLE:
+      sel_base_selector_set_interruptible (self, g_value_get_boolean (value));
+      break;
+
+    case PROP_EMULATE_ALWAYS_READY:
+      sel_base_selector_set_emulate_always_ready (self, g_value_get_boolean (value));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+sel_base_selector_class_init (SelBaseSelectorClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  pthread_atfork (NULL, NULL, sel_base_selector_count_fork);
+
+  object_class->dispose = sel_base_selector_dispose;
+  object_class->finalize = sel_base_selector_finalize;
+  object_class->get_property = sel_base_selector_get_property;
+  object_class->set_property = sel_base_selector_set_property;
+
+  /**
+   * SelBaseSelector:interruptible:
+   *
+   * Whether a signal ends a wait early, with nothing ready. Otherwise a wait goes on with the time
+   * left, as in Python since PEP 475.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_INTERRUPTIBLE] =
+    g_param_spec_boolean ("interruptible", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:emulate-always-ready:
+   *
+   * Whether files that are always ready, and that the kernel therefore refuses to wait for, can
+   * be registered all the same: regular files and directories with epoll and kqueue, for example. They
+   * are then reported by every call, and no wait blocks while one is registered. Otherwise registering them
+   * fails with `EPERM` as in Python.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_EMULATE_ALWAYS_READY] =
+    g_param_spec_boolean ("emulate-always-ready", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+}
+
+static void
+sel_base_selector_init (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  g_mutex_init (&priv->lock);
+  priv->fork_count = fork_count;
+  priv->wakeup = (SelWakeup) SEL_WAKEUP_INIT;
+  priv->poll_fd = -1;
+  priv->list_room = 64;
+}
+
+/* --- What backends call --- */
+
+void
+sel_base_selector_set_wait_sees_updates (SelBaseSelector *self,
+                                         gboolean         wait_sees_updates)
+{
+  PRIV (self)->wait_sees_updates = wait_sees_updates;
+}
+
+void
+sel_base_selector_set_poll_fd (SelBaseSelector *self,
+                               int              poll_fd)
+{
+  PRIV (self)->poll_fd = poll_fd;
+}
+
+guint32
+sel_base_selector_get_tag (SelBaseSelector *self)
+{
+  return PRIV (self)->tag;
+}
+
+gsize
+sel_base_selector_get_room (SelBaseSelector *self)
+{
+  return PRIV (self)->sink->room;
+}
+
+gsize
+sel_base_selector_get_filter_room (SelBaseSelector *self)
+{
+  const Sink *sink = PRIV (self)->sink;
+
+  return sink->growable || sink->room < sink->size ? 2 * sink->room : sink->room;
+}
+
+void
+sel_base_selector_hold_updates (SelBaseSelector *self)
+{
+  sel_base_selector_lock (PRIV (self));
+}
+
+void
+sel_base_selector_let_updates (SelBaseSelector *self)
+{
+  sel_base_selector_unlock (PRIV (self));
+}
+
+gboolean
+sel_base_selector_changed_during_wait (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  return priv->n_changes != priv->wait_n_changes;
+}
+
+void
+sel_base_selector_begin_reports (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  priv->reporting = TRUE;
+}
+
+/* Adds a record to the ready list, or completes the one that is there. If there is no room the kernel
+ * will tell again. */
+static inline void
+sel_base_selector_add_report (SelBaseSelectorPrivate *priv,
+                              int                     fd,
+                              SelKeySlot             *slot,
+                              SelEventMask            events)
+{
+  Sink *sink = priv->sink;
+  SelReadyEvent *event;
+
+  events &= slot->events;
+  if (events == 0)
+    return;
+
+  if (slot->report < sink->n_events && sink->events[slot->report].fd == fd)
+    {
+      sink->events[slot->report].events |= events;
+      return;
+    }
+
+  if (sink->n_events == sink->size)
+    {
+      if (!sink->growable)
+        return;
+
+      priv->buffer_size = MAX (64, 2 * priv->buffer_size);
+      priv->buffer = g_renew (SelReadyEvent, priv->buffer, priv->buffer_size);
+      sink->events = priv->buffer;
+      sink->size = priv->buffer_size;
+    }
+
+  slot->report = (guint32) sink->n_events;
+  event = &sink->events[sink->n_events++];
+  event->fd = fd;
+  event->events = events;
+  event->data = slot->data;
+  event->generation = slot->generation;
+}
+
+gboolean
+sel_base_selector_report_tagged (SelBaseSelector *self,
+                                 int              fd,
+                                 guint32          tag,
+                                 SelEventMask     events)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+  priv->sink->n_reports++;
+  if (slot == NULL || slot->generation != tag)
+    {
+      if (fd != priv->wakeup.read_fd)
+        return FALSE;
+
+      sel_wakeup_drain (&priv->wakeup);
+      return TRUE;
+    }
+
+  sel_base_selector_add_report (priv, fd, slot, events);
+
+  return TRUE;
+}
+
+/* Finds the slot that a report without a tag is about: not one that was registered or changed after
+ * the wait began, for which the next wait will speak. */
+static SelKeySlot *
+sel_base_selector_lookup_waited (SelBaseSelectorPrivate *priv,
+                                 int                     fd)
+{
+  SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+  if (slot == NULL || (gint32) (slot->generation - priv->wait_generation) > 0)
+    return NULL;
+
+  return slot;
+}
+
+void
+sel_base_selector_report_untagged (SelBaseSelector *self,
+                                   int              fd,
+                                   SelEventMask     events)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot;
+
+  if (priv->sink == NULL)
+    return;
+
+  priv->sink->n_reports++;
+  slot = sel_base_selector_lookup_waited (priv, fd);
+  if (slot != NULL)
+    sel_base_selector_add_report (priv, fd, slot, events);
+  else if (fd == priv->wakeup.read_fd)
+    sel_wakeup_drain (&priv->wakeup);
+}
+
+gboolean
+sel_base_selector_report_closed (SelBaseSelector  *self,
+                                 int               fd,
+                                 GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot = sel_base_selector_lookup_waited (priv, fd);
+
+  if (fd == priv->wakeup.read_fd)
+    return sel_os_error_set (error, -1, EBADF);
+
+  if (slot == NULL)
+    return TRUE;
+
+  sel_base_selector_disarm (self, fd, slot->armed);
+  slot->armed = 0;
+  sel_base_selector_changed (priv, fd);
+
+  return TRUE;
+}
+
+gboolean
+sel_base_selector_is_registered (SelBaseSelector *self,
+                                 int              fd)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  return fd == priv->wakeup.read_fd || sel_key_table_lookup (&priv->table, fd) != NULL;
+}
+
+gboolean
+sel_base_selector_update_all (SelBaseSelector  *self,
+                              GError          **error)
+{
+  return sel_base_selector_rearm_all (self, error);
+}
+
+gboolean
+sel_base_selector_check_fd (int      fd,
+                            GError **error)
+{
+  int flags = fcntl (fd, F_GETFL);
+
+  if (flags < 0)
+    return sel_os_error_set (error, fd, errno);
+
+#ifdef O_PATH
+  if ((flags & O_PATH) != 0)
+    return sel_os_error_set (error, fd, EBADF);
+#endif
+
+  return TRUE;
+}
+
+gboolean
+sel_base_selector_open_unsupported (SelBaseSelector  *self,
+                                    GError          **error)
+{
+  g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED,
+               "%s is not supported on this system", G_OBJECT_TYPE_NAME (self));
+
+  return FALSE;
+}
+
+SelBaseSelector *
+sel_base_selector_new_open (GType    type,
+                            GError **error)
+{
+  g_autoptr(SelBaseSelector) self = g_object_new (type, NULL);
+
+  if (!sel_base_selector_ensure_open (self, error))
+    return NULL;
+
+  return g_steal_pointer (&self);
+}
+
+gboolean
+sel_base_selector_can_open (GType type)
+{
+  g_autoptr(SelBaseSelector) self = sel_base_selector_new_open (type, NULL);
+
+  return self != NULL;
+}
+
+/* --- What the source and the mapping call --- */
+
+gboolean
+sel_base_selector_add_observer (SelBaseSelector *self,
+                                SelObserver     *observer)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean success;
+
+  sel_base_selector_lock (priv);
+  success = !priv->closed;
+  if (success)
+    {
+      if (priv->observers == NULL)
+        priv->observers = g_ptr_array_new ();
+      g_ptr_array_add (priv->observers, observer);
+    }
+  sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+void
+sel_base_selector_remove_observer (SelBaseSelector *self,
+                                   SelObserver     *observer)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  if (priv->observers != NULL)
+    g_ptr_array_remove (priv->observers, observer);
+  sel_base_selector_unlock (priv);
+}
+
+int
+sel_base_selector_get_poll_fd (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  int fd;
+
+  sel_base_selector_lock (priv);
+  fd = priv->forked ? -1 : priv->poll_fd;
+  sel_base_selector_unlock (priv);
+
+  return fd;
+}
+
+SelEventMask
+sel_base_selector_get_armed (SelBaseSelector *self,
+                             int              fd)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelEventMask armed = 0;
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_key_table_lookup (&priv->table, fd);
+  if (priv->open && !priv->forked)
+    {
+      if (slot != NULL)
+        armed = slot->armed;
+      else if (fd == priv->wakeup.read_fd)
+        armed = SEL_EVENT_READ;
+    }
+  sel_base_selector_unlock (priv);
+
+  return armed;
+}
+
+typedef struct
+{
+  GFunc func;
+  gpointer user_data;
+} ForeachData;
+
+static void
+sel_base_selector_foreach_slot (int         fd,
+                                SelKeySlot *slot,
+                                gpointer    user_data)
+{
+  ForeachData *data = user_data;
+
+  data->func (GINT_TO_POINTER (fd), data->user_data);
+}
+
+/* Calls @func with each descriptor that may be armed, the selector's own included. */
+void
+sel_base_selector_foreach_armed (SelBaseSelector *self,
+                                 GFunc            func,
+                                 gpointer         user_data)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  ForeachData data = { func, user_data };
+
+  sel_base_selector_lock (priv);
+  if (priv->open)
+    func (GINT_TO_POINTER (priv->wakeup.read_fd), user_data);
+  sel_key_table_foreach (&priv->table, sel_base_selector_foreach_slot, &data);
+  sel_base_selector_unlock (priv);
+}
+
+gboolean
+sel_base_selector_has_always_ready (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean result;
+
+  sel_base_selector_lock (priv);
+  result = priv->always_ready != NULL && priv->always_ready->len > 0 && !priv->forked;
+  sel_base_selector_unlock (priv);
+
+  return result;
+}
+
+SelSelectorKey *
+sel_base_selector_ref_event_key (SelBaseSelector     *self,
+                                 const SelReadyEvent *event)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelSelectorKey *key = NULL;
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_key_table_lookup (&priv->table, event->fd);
+  if (slot != NULL && slot->generation == event->generation)
+    key = sel_key_slot_ref_key (slot, event->fd);
+  sel_base_selector_unlock (priv);
+
+  return key;
+}
+
+SelSelectorKey *
+sel_base_selector_lookup (SelBaseSelector *self,
+                          int              fd)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelSelectorKey *key = NULL;
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_key_table_lookup (&priv->table, fd);
+  if (slot != NULL)
+    key = sel_key_slot_ref_key (slot, fd);
+  sel_base_selector_unlock (priv);
+
+  return key;
+}
+
+/* The descriptor of @fileobj; if it has none any more, the one that was registered through it. */
+static int
+sel_base_selector_resolve (SelBaseSelector  *self,
+                           GObject          *fileobj,
+                           GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  g_autoptr(GError) local_error = NULL;
+  int fd;
+
+  if (sel_base_selector_is_closed (self))
+    {
+      sel_base_selector_fail_closed (error);
+      return -1;
+    }
+
+  fd = sel_fileobj_to_fd (fileobj, &local_error);
+  if (fd >= 0)
+    return fd;
+
+  sel_base_selector_lock (priv);
+  fd = sel_key_table_find (&priv->table, fileobj);
+  sel_base_selector_unlock (priv);
+
+  if (fd < 0)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return fd;
+}
+
+SelSelectorKey *
+sel_base_selector_lookup_object (SelBaseSelector *self,
+                                 GObject         *fileobj)
+{
+  return sel_base_selector_lookup (self, sel_base_selector_resolve (self, fileobj, NULL));
+}
+
+GPtrArray *
+sel_base_selector_get_keys (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  GPtrArray *keys;
+
+  sel_base_selector_lock (priv);
+  keys = sel_key_table_get_keys (&priv->table);
+  sel_base_selector_unlock (priv);
+
+  return keys;
+}
+
+guint
+sel_base_selector_get_size (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  guint size;
+
+  sel_base_selector_lock (priv);
+  size = priv->table.n_keys;
+  sel_base_selector_unlock (priv);
+
+  return size;
+}
+
+/* --- Registering --- */
+
+static gboolean
+sel_base_selector_check_events (SelEventMask   events,
+                                GError       **error)
+{
+  if (events != 0 && ((guint) events & ~(guint) (SEL_EVENT_READ | SEL_EVENT_WRITE)) == 0)
+    return TRUE;
+
+  g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_EVENTS,
+               "Invalid events: 0x%x", (guint) events);
+
+  return FALSE;
+}
+
+static gboolean
+sel_base_selector_check_number (int      fd,
+                                GError **error)
+{
+  if (fd >= 0)
+    return TRUE;
+
+  g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_FILE,
+               "Invalid descriptor: %d", fd);
+
+  return FALSE;
+}
+
+/* A language may give a value that it does not keep alive itself. */
+static gboolean
+sel_base_selector_check_value (const GValue  *value,
+                               GError       **error)
+{
+  if (value == NULL || strcmp (G_VALUE_TYPE_NAME (value), "JSObject") != 0)
+    return TRUE;
+
+  g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED,
+                       "A JavaScript object cannot be kept as data: "
+                       "its memory may be reused while it is registered");
+
+  return FALSE;
+}
+
+/* The slot of a registered descriptor, or NULL and an error. */
+static SelKeySlot *
+sel_base_selector_find_slot (SelBaseSelectorPrivate  *priv,
+                             int                      fd,
+                             GError                 **error)
+{
+  SelKeySlot *slot;
+
+  if (priv->closed)
+    {
+      sel_base_selector_fail_closed (error);
+      return NULL;
+    }
+
+  if (!sel_base_selector_check_number (fd, error))
+    return NULL;
+
+  slot = sel_key_table_lookup (&priv->table, fd);
+  if (slot == NULL)
+    g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_REGISTERED,
+                 "Descriptor %d is not registered", fd);
+
+  return slot;
+}
+
+/* What is kept with a registration, in the form of C or of other languages. */
+typedef struct
+{
+  gpointer data;
+  GDestroyNotify destroy;
+  const GValue *value;
+} Data;
+
+static gboolean
+sel_base_selector_add_locked (SelBaseSelector  *self,
+                              int               fd,
+                              GObject          *fileobj,
+                              SelEventMask      events,
+                              const Data       *data,
+                              SelSelectorKey  **key,
+                              GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  Arming arming;
+  SelKeySlot *slot;
+
+  if (!sel_base_selector_ready_for_use (self, error) ||
+      !sel_base_selector_check_events (events, error) ||
+      !sel_base_selector_check_number (fd, error) ||
+      !sel_base_selector_check_value (data->value, error))
+    return FALSE;
+
+  if (fd == priv->wakeup.read_fd || sel_key_table_lookup (&priv->table, fd) != NULL)
+    {
+      g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_ALREADY_REGISTERED,
+                   "Descriptor %d is already registered", fd);
+      return FALSE;
+    }
+
+  arming.generation = ++priv->last_generation;
+  if (!sel_base_selector_arm (self, fd, 0, events, &arming, error))
+    return FALSE;
+
+  slot = sel_key_table_insert (&priv->table, fd, events);
+  slot->data = data->data;
+  slot->attachment = sel_attachment_new (fileobj, data->data, data->destroy, data->value);
+  sel_base_selector_set_armed (priv, fd, slot, &arming);
+  sel_base_selector_changed (priv, fd);
+
+  if (key != NULL)
+    *key = sel_key_slot_ref_key (slot, fd);
+
+  return TRUE;
+}
+
+static gboolean
+sel_base_selector_add (SelBaseSelector  *self,
+                       int               fd,
+                       GObject          *fileobj,
+                       SelEventMask      events,
+                       const Data       *data,
+                       SelSelectorKey  **key,
+                       GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean success;
+
+  sel_base_selector_lock (priv);
+  success = sel_base_selector_add_locked (self, fd, fileobj, events, data, key, error);
+  sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+/* What the slot owned moves to @removed, to be freed when the selector is not locked any more. */
+static void
+sel_base_selector_remove_slot (SelBaseSelector *self,
+                               int              fd,
+                               SelKeySlot      *slot,
+                               SelKeySlot      *removed)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_disarm (self, fd, slot->armed);
+  sel_base_selector_set_always_ready (priv, fd, slot, FALSE);
+  sel_key_table_remove (&priv->table, fd, removed);
+  priv->n_changes++;
+  sel_base_selector_changed (priv, fd);
+}
+
+static gboolean
+sel_base_selector_remove (SelBaseSelector  *self,
+                          int               fd,
+                          SelSelectorKey  **key,
+                          GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot removed = { 0 };
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_base_selector_find_slot (priv, fd, error);
+  if (slot != NULL)
+    {
+      if (key != NULL)
+        *key = sel_key_slot_ref_key (slot, fd);
+      sel_base_selector_remove_slot (self, fd, slot, &removed);
+    }
+  sel_base_selector_unlock (priv);
+
+  sel_key_slot_clear (&removed);
+
+  return slot != NULL;
+}
+
+/* Tells the kernel of new events for a slot. If it refuses, the descriptor is no longer registered. */
+static gboolean
+sel_base_selector_rearm (SelBaseSelector  *self,
+                         int               fd,
+                         SelKeySlot       *slot,
+                         SelEventMask      old_events,
+                         SelEventMask      new_events,
+                         SelKeySlot       *removed,
+                         GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  Arming arming = { .generation = ++priv->last_generation };
+
+  if (!sel_base_selector_arm (self, fd, old_events, new_events, &arming, error))
+    {
+      sel_base_selector_remove_slot (self, fd, slot, removed);
+      return FALSE;
+    }
+
+  slot->events = new_events;
+  sel_base_selector_set_armed (priv, fd, slot, &arming);
+  priv->n_changes++;
+  sel_base_selector_changed (priv, fd);
+
+  return TRUE;
+}
+
+static gboolean
+sel_value_equal (const GValue *a,
+                 const GValue *b)
+{
+  if (a == NULL || b == NULL)
+    return a == b;
+
+  if (G_VALUE_TYPE (a) != G_VALUE_TYPE (b))
+    return FALSE;
+
+  if (g_value_fits_pointer (a))
+    return g_value_peek_pointer (a) == g_value_peek_pointer (b);
+
+  return memcmp (a->data, b->data, sizeof a->data) == 0;
+}
+
+/* Whether @data is what the slot has, by identity. Nothing is ever compared by value. */
+static gboolean
+sel_base_selector_has_data (SelKeySlot *slot,
+                            const Data *data)
+{
+  return slot->data == data->data &&
+         sel_attachment_get_destroy (slot->attachment) == data->destroy &&
+         sel_value_equal (sel_attachment_get_value (slot->attachment), data->value);
+}
+
+/* @data is NULL to keep what there is. */
+static gboolean
+sel_base_selector_change_locked (SelBaseSelector  *self,
+                                 int               fd,
+                                 SelEventMask      events,
+                                 const Data       *data,
+                                 SelSelectorKey  **key,
+                                 SelKeySlot       *removed,
+                                 GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot;
+
+  if (!sel_base_selector_ready_for_use (self, error) ||
+      !sel_base_selector_check_events (events, error) ||
+      (data != NULL && !sel_base_selector_check_value (data->value, error)))
+    return FALSE;
+
+  slot = sel_base_selector_find_slot (priv, fd, error);
+  if (slot == NULL)
+    return FALSE;
+
+  if (events != slot->events)
+    {
+      if (!sel_base_selector_rearm (self, fd, slot, slot->armed, events, removed, error))
+        return FALSE;
+
+      removed->key = g_steal_pointer (&slot->key);
+    }
+
+  if (data != NULL && !sel_base_selector_has_data (slot, data))
+    {
+      if (removed->key == NULL)
+        removed->key = g_steal_pointer (&slot->key);
+      removed->attachment = slot->attachment;
+      slot->attachment = sel_attachment_new (sel_attachment_get_fileobj (slot->attachment),
+                                             data->data, data->destroy, data->value);
+      slot->data = data->data;
+    }
+
+  if (key != NULL)
+    *key = sel_key_slot_ref_key (slot, fd);
+
+  return TRUE;
+}
+
+static gboolean
+sel_base_selector_change (SelBaseSelector  *self,
+                          int               fd,
+                          SelEventMask      events,
+                          const Data       *data,
+                          SelSelectorKey  **key,
+                          GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot removed = { 0 };
+  gboolean success;
+
+  sel_base_selector_lock (priv);
+  success = sel_base_selector_change_locked (self, fd, events, data, key, &removed, error);
+  sel_base_selector_unlock (priv);
+
+  sel_key_slot_clear (&removed);
+
+  return success;
+}
+
+/**
+ * sel_base_selector_register: (skip)
+ * @self: a selector
+ * @fd: an open file descriptor
+ * @events: what to wait for
+ * @data: (nullable): a pointer to keep with @fd
+ * @destroy: (nullable): frees @data when nothing refers to it any more
+ * @error: return location for an error, or %NULL
+ *
+ * Registers @fd. It stays the caller's: it is not changed, and never closed.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_ALREADY_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
+ * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED,
+ * %SEL_SELECTOR_ERROR_FORKED, or a %SEL_OS_ERROR: `EBADF` if @fd is closed, `EPERM` if epoll or kqueue cannot
+ * wait for that kind of file (see #SelBaseSelector:emulate-always-ready). Then nothing is changed, and
+ * @data remains the caller's.
+ *
+ * Use sel_base_selector_get_key() for the key that Python's function returns.
+ *
+ * Returns: %TRUE if @fd was registered
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_register (SelBaseSelector  *self,
+                            int               fd,
+                            SelEventMask      events,
+                            gpointer          data,
+                            GDestroyNotify    destroy,
+                            GError          **error)
+{
+  Data pointer = { .data = data, .destroy = destroy };
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return sel_base_selector_add (self, fd, NULL, events, &pointer, NULL, error);
+}
+
+/**
+ * sel_base_selector_register_value: (rename-to sel_base_selector_register)
+ * @self: a selector
+ * @fd: an open file descriptor
+ * @events: what to wait for
+ * @data: (nullable): a value to keep with @fd, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * Registers @fd, as sel_base_selector_register() does, with a value that is copied.
+ *
+ * Fails like that function, and with %SEL_SELECTOR_ERROR_NOT_SUPPORTED for a value that
+ * cannot be kept: the plain objects of JavaScript, whose memory the language would reuse.
+ *
+ * Returns: (transfer full): the key of @fd
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_register_value (SelBaseSelector  *self,
+                                  int               fd,
+                                  SelEventMask      events,
+                                  const GValue     *data,
+                                  GError          **error)
+{
+  Data value = { .value = data };
+  SelSelectorKey *key = NULL;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  sel_base_selector_add (self, fd, NULL, events, &value, &key, error);
+
+  return key;
+}
+
+static gboolean
+sel_base_selector_add_object (SelBaseSelector  *self,
+                              GObject          *fileobj,
+                              SelEventMask      events,
+                              const Data       *data,
+                              SelSelectorKey  **key,
+                              GError          **error)
+{
+  int fd;
+
+  if (sel_base_selector_is_closed (self))
+    return sel_base_selector_fail_closed (error);
+
+  fd = sel_fileobj_to_fd (fileobj, error);
+
+  return fd >= 0 && sel_base_selector_add (self, fd, fileobj, events, data, key, error);
+}
+
+/**
+ * sel_base_selector_register_object: (skip)
+ * @self: a selector
+ * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
+ * @events: what to wait for
+ * @data: (nullable): a pointer to keep with it
+ * @destroy: (nullable): frees @data when nothing refers to it any more
+ * @error: return location for an error, or %NULL
+ *
+ * Registers the descriptor of @fileobj. The key refers to @fileobj until it is unregistered.
+ *
+ * Fails like sel_base_selector_register(), and with %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has
+ * no descriptor or is closed.
+ *
+ * Returns: %TRUE if @fileobj was registered
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_register_object (SelBaseSelector  *self,
+                                   GObject          *fileobj,
+                                   SelEventMask      events,
+                                   gpointer          data,
+                                   GDestroyNotify    destroy,
+                                   GError          **error)
+{
+  Data pointer = { .data = data, .destroy = destroy };
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return sel_base_selector_add_object (self, fileobj, events, &pointer, NULL, error);
+}
+
+/**
+ * sel_base_selector_register_object_value: (rename-to sel_base_selector_register_object)
+ * @self: a selector
+ * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
+ * @events: what to wait for
+ * @data: (nullable): a value to keep with it, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * Registers the descriptor of @fileobj, as sel_base_selector_register_object() does, with a value
+ * that is copied.
+ *
+ * Fails like that function and sel_base_selector_register_value().
+ *
+ * Returns: (transfer full): the key of @fileobj
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_register_object_value (SelBaseSelector  *self,
+                                         GObject          *fileobj,
+                                         SelEventMask      events,
+                                         const GValue     *data,
+                                         GError          **error)
+{
+  Data value = { .value = data };
+  SelSelectorKey *key = NULL;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  sel_base_selector_add_object (self, fileobj, events, &value, &key, error);
+
+  return key;
+}
+
+/**
+ * sel_base_selector_unregister: (skip)
+ * @self: a selector
+ * @fd: a registered descriptor, which may be closed by now
+ * @error: return location for an error, or %NULL
+ *
+ * Unregisters @fd. Once this has returned it is not reported any more, in any thread, unless
+ * it was already.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is
+ * negative, or %SEL_SELECTOR_ERROR_CLOSED.
+ *
+ * Returns: %TRUE if @fd was registered
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_unregister (SelBaseSelector  *self,
+                              int               fd,
+                              GError          **error)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return sel_base_selector_remove (self, fd, NULL, error);
+}
+
+/**
+ * sel_base_selector_unregister_key: (rename-to sel_base_selector_unregister)
+ * @self: a selector
+ * @fd: a registered descriptor, which may be closed by now
+ * @error: return location for an error, or %NULL
+ *
+ * Unregisters @fd, as sel_base_selector_unregister() does.
+ *
+ * Returns: (transfer full): the key that @fd had
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_unregister_key (SelBaseSelector  *self,
+                                  int               fd,
+                                  GError          **error)
+{
+  SelSelectorKey *key = NULL;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  sel_base_selector_remove (self, fd, &key, error);
+
+  return key;
+}
+
+/**
+ * sel_base_selector_unregister_object: (skip)
+ * @self: a selector
+ * @fileobj: a registered object
+ * @error: return location for an error, or %NULL
+ *
+ * Unregisters the descriptor of @fileobj, however that was registered. If @fileobj is closed, what was
+ * registered through it is unregistered.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has
+ * no descriptor and never was registered, or %SEL_SELECTOR_ERROR_CLOSED.
+ *
+ * Returns: %TRUE if @fileobj was registered
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_unregister_object (SelBaseSelector  *self,
+                                     GObject          *fileobj,
+                                     GError          **error)
+{
+  int fd;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  fd = sel_base_selector_resolve (self, fileobj, error);
+
+  return fd >= 0 && sel_base_selector_remove (self, fd, NULL, error);
+}
+
+/**
+ * sel_base_selector_unregister_object_key: (rename-to sel_base_selector_unregister_object)
+ * @self: a selector
+ * @fileobj: a registered object
+ * @error: return location for an error, or %NULL
+ *
+ * Unregisters the descriptor of @fileobj, as sel_base_selector_unregister_object() does.
+ *
+ * Returns: (transfer full): the key that it had
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_unregister_object_key (SelBaseSelector  *self,
+                                         GObject          *fileobj,
+                                         GError          **error)
+{
+  SelSelectorKey *key = NULL;
+  int fd;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  fd = sel_base_selector_resolve (self, fileobj, error);
+  if (fd >= 0)
+    sel_base_selector_remove (self, fd, &key, error);
+
+  return key;
+}
+
+/**
+ * sel_base_selector_modify: (skip)
+ * @self: a selector
+ * @fd: a registered descriptor
+ * @events: what to wait for on @fd from now on
+ * @data: (nullable): the pointer to keep with @fd from now on
+ * @destroy: (nullable): frees @data when nothing refers to it any more
+ * @error: return location for an error, or %NULL
+ *
+ * Changes what is waited for on @fd and what is kept with it.
+ *
+ * If @data and @destroy are what there is already, they stay and nothing is freed. Use
+ * sel_base_selector_modify_events() to leave them alone in any case. The kernel is only asked if
+ * @events differ; use sel_base_selector_refresh() if @fd was closed and opened again.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
+ * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED or
+ * %SEL_SELECTOR_ERROR_FORKED; then nothing is changed. Fails with a %SEL_OS_ERROR if the kernel refuses; then
+ * @fd is no longer registered, as in Python. In both cases @data remains the caller's.
+ *
+ * Returns: %TRUE on success
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_modify (SelBaseSelector  *self,
+                          int               fd,
+                          SelEventMask      events,
+                          gpointer          data,
+                          GDestroyNotify    destroy,
+                          GError          **error)
+{
+  Data pointer = { .data = data, .destroy = destroy };
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return sel_base_selector_change (self, fd, events, &pointer, NULL, error);
+}
+
+/**
+ * sel_base_selector_modify_value: (rename-to sel_base_selector_modify)
+ * @self: a selector
+ * @fd: a registered descriptor
+ * @events: what to wait for on @fd from now on
+ * @data: (nullable): the value to keep with @fd from now on, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * Changes what is waited for on @fd and what is kept with it, as sel_base_selector_modify() does.
+ *
+ * Fails like that function and sel_base_selector_register_value().
+ *
+ * Returns: (transfer full): the key of @fd; a new one if anything has changed
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_modify_value (SelBaseSelector  *self,
+                                int               fd,
+                                SelEventMask      events,
+                                const GValue     *data,
+                                GError          **error)
+{
+  Data value = { .value = data };
+  SelSelectorKey *key = NULL;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  sel_base_selector_change (self, fd, events, &value, &key, error);
+
+  return key;
+}
+
+/**
+ * sel_base_selector_modify_object: (skip)
+ * @self: a selector
+ * @fileobj: a registered object
+ * @events: what to wait for from now on
+ * @data: (nullable): the pointer to keep with it from now on
+ * @destroy: (nullable): frees @data when nothing refers to it any more
+ * @error: return location for an error, or %NULL
+ *
+ * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
+ * sel_base_selector_modify() does; @fileobj is found as in sel_base_selector_unregister_object().
+ *
+ * Returns: %TRUE on success
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_modify_object (SelBaseSelector  *self,
+                                 GObject          *fileobj,
+                                 SelEventMask      events,
+                                 gpointer          data,
+                                 GDestroyNotify    destroy,
+                                 GError          **error)
+{
+  Data pointer = { .data = data, .destroy = destroy };
+  int fd;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  fd = sel_base_selector_resolve (self, fileobj, error);
+
+  return fd >= 0 && sel_base_selector_change (self, fd, events, &pointer, NULL, error);
+}
+
+/**
+ * sel_base_selector_modify_object_value: (rename-to sel_base_selector_modify_object)
+ * @self: a selector
+ * @fileobj: a registered object
+ * @events: what to wait for from now on
+ * @data: (nullable): the value to keep with it from now on, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
+ * sel_base_selector_modify_value() does.
+ *
+ * Returns: (transfer full): the key of @fileobj; a new one if anything has changed
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_modify_object_value (SelBaseSelector  *self,
+                                       GObject          *fileobj,
+                                       SelEventMask      events,
+                                       const GValue     *data,
+                                       GError          **error)
+{
+  Data value = { .value = data };
+  SelSelectorKey *key = NULL;
+  int fd;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  fd = sel_base_selector_resolve (self, fileobj, error);
+  if (fd >= 0)
+    sel_base_selector_change (self, fd, events, &value, &key, error);
+
+  return key;
+}
+
+/**
+ * sel_base_selector_modify_events:
+ * @self: a selector
+ * @fd: a registered descriptor
+ * @events: what to wait for on @fd from now on
+ * @error: return location for an error, or %NULL
+ *
+ * Changes what is waited for on @fd and keeps its data. Fails like sel_base_selector_modify().
+ *
+ * Returns: %TRUE on success
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_modify_events (SelBaseSelector  *self,
+                                 int               fd,
+                                 SelEventMask      events,
+                                 GError          **error)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  return sel_base_selector_change (self, fd, events, NULL, NULL, error);
+}
+
+/**
+ * sel_base_selector_refresh:
+ * @self: a selector
+ * @fd: a registered descriptor
+ * @error: return location for an error, or %NULL
+ *
+ * Tells the kernel anew what is waited for on @fd. That is needed if @fd was closed and its number
+ * now stands for another file, without sel_base_selector_unregister() in between.
+ *
+ * Fails like sel_base_selector_modify(), with the same effect if the kernel refuses.
+ *
+ * Returns: %TRUE on success
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_refresh (SelBaseSelector  *self,
+                           int               fd,
+                           GError          **error)
+{
+  SelBaseSelectorPrivate *priv;
+  SelKeySlot removed = { 0 };
+  gboolean success = FALSE;
+  SelKeySlot *slot = NULL;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  if (sel_base_selector_ready_for_use (self, error))
+    slot = sel_base_selector_find_slot (priv, fd, error);
+  if (slot != NULL)
+    {
+      sel_base_selector_disarm (self, fd, slot->armed);
+      slot->armed = 0;
+      success = sel_base_selector_rearm (self, fd, slot, 0, slot->events, &removed, error);
+    }
+  sel_base_selector_unlock (priv);
+
+  sel_key_slot_clear (&removed);
+
+  return success;
+}
+
+/* --- Looking up --- */
+
+/**
+ * sel_base_selector_get_key:
+ * @self: a selector
+ * @fd: a registered descriptor
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the key of @fd: the same object each time, until @fd is modified or unregistered.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is
+ * negative, or %SEL_SELECTOR_ERROR_CLOSED.
+ *
+ * Returns: (transfer full): the key
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_get_key (SelBaseSelector  *self,
+                           int               fd,
+                           GError          **error)
+{
+  SelBaseSelectorPrivate *priv;
+  SelSelectorKey *key = NULL;
+  SelKeySlot *slot;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  slot = sel_base_selector_find_slot (priv, fd, error);
+  if (slot != NULL)
+    key = sel_key_slot_ref_key (slot, fd);
+  sel_base_selector_unlock (priv);
+
+  return key;
+}
+
+/**
+ * sel_base_selector_get_key_object:
+ * @self: a selector
+ * @fileobj: a registered object
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the key of the descriptor of @fileobj, which is found as in
+ * sel_base_selector_unregister_object(). Fails like that function.
+ *
+ * Returns: (transfer full): the key
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_base_selector_get_key_object (SelBaseSelector  *self,
+                                  GObject          *fileobj,
+                                  GError          **error)
+{
+  int fd;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  fd = sel_base_selector_resolve (self, fileobj, error);
+
+  return fd >= 0 ? sel_base_selector_get_key (self, fd, error) : NULL;
+}
+
+/**
+ * sel_base_selector_get_map:
+ * @self: a selector
+ *
+ * Gets a live view of what is registered: the same object each time.
+ *
+ * Returns: (transfer none) (nullable): the mapping, or %NULL if @self is closed
+ *
+ * Since: 1.0
+ */
+SelSelectorMapping *
+sel_base_selector_get_map (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv;
+  SelSelectorMapping *map;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+
+  priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  if (priv->map == NULL && !priv->closed)
+    priv->map = sel_selector_mapping_new (self);
+  map = priv->map;
+  sel_base_selector_unlock (priv);
+
+  return map;
+}
+
+/**
+ * sel_base_selector_check:
+ * @self: a selector
+ * @error: return location for an error, or %NULL
+ *
+ * Looks for registered descriptors that are closed. They are never reported, so this helps to find
+ * out why a program waits for ever. It makes one system call for each key.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_CLOSED if @self is closed.
+ *
+ * Returns: (transfer container) (element-type SelSelectorKey): the keys of closed descriptors, in the
+ *   order of their registration; free with g_ptr_array_unref()
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+sel_base_selector_check (SelBaseSelector  *self,
+                         GError          **error)
+{
+  GPtrArray *keys;
+  guint n = 0;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (sel_base_selector_is_closed (self))
+    {
+      sel_base_selector_fail_closed (error);
+      return NULL;
+    }
+
+  keys = sel_base_selector_get_keys (self);
+  while (n < keys->len)
+    {
+      if (fcntl (sel_selector_key_get_fd (g_ptr_array_index (keys, n)), F_GETFD) < 0)
+        n++;
+      else
+        g_ptr_array_remove_index (keys, n);
+    }
+
+  return keys;
+}
+
+/* --- Waiting --- */
+
+static void
+sel_base_selector_report_always_ready (SelBaseSelectorPrivate *priv)
+{
+  for (guint i = 0; priv->always_ready != NULL && i < priv->always_ready->len; i++)
+    {
+      int fd = g_array_index (priv->always_ready, int, i);
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+      if (fcntl (fd, F_GETFD) >= 0)
+        sel_base_selector_add_report (priv, fd, slot, SEL_EVENT_READ | SEL_EVENT_WRITE);
+    }
+}
+
+/* Only the process can know why so many descriptors are too many. */
+static void
+sel_base_selector_explain_limit (SelBaseSelectorPrivate  *priv,
+                                 GError                 **error)
+{
+  struct rlimit limit;
+
+  if (!sel_base_selector_is_os_error (*error, EINVAL) ||
+      getrlimit (RLIMIT_NOFILE, &limit) < 0 || priv->table.n_keys < limit.rlim_cur)
+    return;
+
+  g_prefix_error (error, "%u descriptors are registered, but RLIMIT_NOFILE is only %lu: ",
+                  priv->table.n_keys, (gulong) limit.rlim_cur);
+}
+
+/*
+ * One wait in the kernel, with the lock held before and after. Sets @interrupted instead of
+ * failing if a signal came.
+ */
+static gboolean
+sel_base_selector_wait_once (SelBaseSelector  *self,
+                             gdouble           timeout,
+                             gboolean         *interrupted,
+                             GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
+  g_autoptr(GError) local_error = NULL;
+  gboolean success;
+
+  priv->wait_generation = priv->last_generation;
+  priv->wait_n_changes = priv->n_changes;
+  priv->sink->room = MIN (priv->sink->growable ? priv->list_room : priv->sink->size, priv->table.n_keys + 1);
+  priv->sink->n_reports = 0;
+  sel_base_selector_unlock (priv);
+
+  success = klass->wait != NULL && klass->wait (self, timeout, &local_error);
+
+  if (priv->reporting)
+    priv->reporting = FALSE;
+  else
+    sel_base_selector_lock (priv);
+
+  *interrupted = FALSE;
+  if (G_LIKELY (success && local_error == NULL))
+    return TRUE;
+
+  if (sel_base_selector_complete_error (self, "wait", success, &local_error))
+    return TRUE;
+
+  if (sel_base_selector_is_os_error (local_error, EINTR))
+    {
+      *interrupted = TRUE;
+      return TRUE;
+    }
+
+  sel_base_selector_explain_limit (priv, &local_error);
+  g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return FALSE;
+}
+
+static gdouble
+sel_get_time (void)
+{
+  return (gdouble) g_get_monotonic_time () / G_USEC_PER_SEC;
+}
+
+/* Waits until there is a reason to return, with the lock held before and after. */
+static gboolean
+sel_base_selector_wait_locked (SelBaseSelector  *self,
+                               gdouble           timeout,
+                               gboolean          interruptible,
+                               GCancellable     *cancellable,
+                               GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  g_autoptr(GError) local_error = NULL;
+  gdouble deadline = 0;
+
+  if (timeout > 0 && !isinf (timeout))
+    deadline = sel_get_time () + timeout;
+  else if (timeout < 0)
+    timeout = 0;
+
+  for (;;)
+    {
+      gboolean at_once = (priv->always_ready != NULL && priv->always_ready->len > 0) ||
+                         g_atomic_int_get (&priv->wakeup_requested);
+      gboolean interrupted;
+
+      if (!sel_base_selector_wait_once (self, at_once ? 0 : timeout, &interrupted, &local_error) &&
+          !priv->closed)
+        {
+          g_propagate_error (error, g_steal_pointer (&local_error));
+          return FALSE;
+        }
+
+      if (priv->closed)
+        return sel_base_selector_fail_closed (error);
+
+      if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
+        return FALSE;
+
+      /* More may be ready than was asked for. From now on ask for more. */
+      if (priv->sink->growable && priv->sink->n_reports >= priv->sink->room &&
+          priv->sink->room == priv->list_room)
+        {
+          priv->list_room = MAX (2 * priv->list_room, priv->table.n_keys + 1);
+          timeout = 0;
+          continue;
+        }
+
+      sel_base_selector_report_always_ready (priv);
+
+      if (g_atomic_int_get (&priv->wakeup_requested))
+        {
+          g_atomic_int_set (&priv->wakeup_requested, FALSE);
+          return TRUE;
+        }
+
+      if (priv->sink->n_events > 0 || (interrupted && interruptible))
+        return TRUE;
+
+      if (timeout <= 0)
+        {
+          if (!interrupted)
+            return TRUE;
+        }
+      else if (!isinf (timeout))
+        {
+          timeout = deadline - sel_get_time ();
+          if (timeout <= 0)
+            return TRUE;
+        }
+    }
+}
+
+static void
+sel_base_selector_cancelled (GCancellable *cancellable,
+                             gpointer      user_data)
+{
+  sel_wakeup_signal (user_data);
+}
+
+/*
+ * What all forms of select() have in common. The ready descriptors are in @sink. Returns with the
+ * lock held if that went well.
+ */
+static gboolean
+sel_base_selector_collect (SelBaseSelector  *self,
+                           gdouble           timeout,
+                           gboolean          interruptible,
+                           Sink             *sink,
+                           GCancellable     *cancellable,
+                           GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gulong cancelled_id = 0;
+  gboolean success = FALSE;
+
+  sel_base_selector_lock (priv);
+
+  if (!sel_base_selector_ready_for_use (self, error))
+    goto out;
+
+  if (isnan (timeout))
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_TIMEOUT,
+                           "The time-out is not a number");
+      goto out;
+    }
+
+  if (priv->waiting)
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
+                           "Another thread waits on the selector");
+      goto out;
+    }
+
+  if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
+    goto out;
+
+  if (sink->growable)
+    {
+      sink->events = priv->buffer;
+      sink->size = priv->buffer_size;
+    }
+  priv->sink = sink;
+  priv->waiting = TRUE;
+
+  if (cancellable != NULL && timeout > 0)
+    {
+      sel_base_selector_unlock (priv);
+      cancelled_id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled),
+                                            &priv->wakeup, NULL);
+      sel_base_selector_lock (priv);
+    }
+
+  success = sel_base_selector_wait_locked (self, timeout, interruptible || priv->interruptible,
+                                           cancellable, error);
+
+  if (cancelled_id != 0)
+    {
+      /* The handler may be running, and must not be waited for with the lock held. */
+      sel_base_selector_unlock (priv);
+      g_cancellable_disconnect (cancellable, cancelled_id);
+      sel_base_selector_lock (priv);
+    }
+
+  priv->sink = NULL;
+  priv->waiting = FALSE;
+  if (priv->closed)
+    sel_base_selector_release (self);
+
+out:
+  if (!success)
+    sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+/**
+ * sel_base_selector_select:
+ * @self: a selector
+ * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
+ * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * Waits until something that is registered is ready, or until the time is over. The list has
+ * one element for each descriptor that is ready, in no particular order.
+ *
+ * The wait also ends, with what is ready by then or an empty list, if sel_base_selector_wakeup() is
+ * called, and by a signal if #SelBaseSelector:interruptible is set. It never ends
+ * before its time otherwise. It can be longer by what the kernel's clock needs.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with
+ * %SEL_SELECTOR_ERROR_BUSY if another thread waits, with %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed
+ * during the wait, with %SEL_SELECTOR_ERROR_FORKED, with %G_IO_ERROR_CANCELLED, or with a %SEL_OS_ERROR. Nothing
+ * is lost: what was ready is reported by the next call.
+ *
+ * Returns: (transfer container) (element-type SelSelectorEvent): what is ready; free with
+ *   g_ptr_array_unref()
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+sel_base_selector_select (SelBaseSelector  *self,
+                          gdouble           timeout,
+                          GCancellable     *cancellable,
+                          GError          **error)
+{
+  SelBaseSelectorPrivate *priv;
+  Sink sink = { .growable = TRUE };
+  GPtrArray *events;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  priv = PRIV (self);
+
+  if (!sel_base_selector_collect (self, timeout, FALSE, &sink, cancellable, error))
+    return NULL;
+
+  events = g_ptr_array_new_full ((guint) sink.n_events, (GDestroyNotify) sel_selector_event_unref);
+  for (gsize i = 0; i < sink.n_events; i++)
+    {
+      SelReadyEvent *event = &sink.events[i];
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, event->fd);
+
+      if (slot != NULL && slot->generation == event->generation)
+        g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd),
+                                                         event->events));
+    }
+  sel_base_selector_unlock (priv);
+
+  return events;
+}
+
+/**
+ * sel_base_selector_select_ready: (skip)
+ * @self: a selector
+ * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
+ * @events: (out caller-allocates) (array length=n_events): where to store what is ready
+ * @n_events: how many elements @events has, at least 1
+ * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * Waits as sel_base_selector_select() does, but stores what is ready in an array of the caller's and
+ * allocates nothing. If more is ready than @events can hold, the rest is reported by later calls;
+ * all get their turn.
+ *
+ * The elements do not own anything: an element's data is valid as long as its descriptor is registered.
+ *
+ * Returns: how many elements were stored, or -1 on error
+ *
+ * Since: 1.0
+ */
+gssize
+sel_base_selector_select_ready (SelBaseSelector  *self,
+                                gdouble           timeout,
+                                SelReadyEvent    *events,
+                                gsize             n_events,
+                                GCancellable     *cancellable,
+                                GError          **error)
+{
+  Sink sink = { .events = events, .size = n_events };
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), -1);
+  g_return_val_if_fail (events != NULL && n_events > 0, -1);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  if (!sel_base_selector_collect (self, timeout, FALSE, &sink, cancellable, error))
+    return -1;
+
+  sel_base_selector_unlock (PRIV (self));
+
+  return (gssize) sink.n_events;
+}
+
+/**
+ * sel_base_selector_select_fds:
+ * @self: a selector
+ * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
+ * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
+ * @fds: (out) (array length=n_fds) (transfer full): return location for the descriptors that are ready
+ * @n_fds: (out): return location for their number
+ * @masks: (out) (array length=n_masks) (transfer full): return location for what they are ready for,
+ *   as #SelEventMask
+ * @n_masks: (out): return location for the number of masks, the same as @n_fds
+ * @error: return location for an error, or %NULL
+ *
+ * Waits as sel_base_selector_select() does, and returns plain numbers, which cost a language binding
+ * least. A signal always ends the wait early, with nothing ready, so that the language's own signal
+ * handlers can run; see #SelBaseSelector:interruptible.
+ *
+ * Returns: %TRUE on success
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_select_fds (SelBaseSelector  *self,
+                              gdouble           timeout,
+                              GCancellable     *cancellable,
+                              int             **fds,
+                              gsize            *n_fds,
+                              guint           **masks,
+                              gsize            *n_masks,
+                              GError          **error)
+{
+  Sink sink = { .growable = TRUE };
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (fds != NULL && n_fds != NULL && masks != NULL && n_masks != NULL, FALSE);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  *fds = NULL;
+  *masks = NULL;
+  *n_fds = *n_masks = 0;
+
+  if (!sel_base_selector_collect (self, timeout, TRUE, &sink, cancellable, error))
+    return FALSE;
+
+  *fds = g_new (int, sink.n_events);
+  *masks = g_new (guint, sink.n_events);
+  *n_fds = *n_masks = sink.n_events;
+  for (gsize i = 0; i < sink.n_events; i++)
+    {
+      (*fds)[i] = sink.events[i].fd;
+      (*masks)[i] = sink.events[i].events;
+    }
+  sel_base_selector_unlock (PRIV (self));
+
+  return TRUE;
+}
+
+/**
+ * sel_base_selector_report:
+ * @self: a selector
+ * @fd: a descriptor that is ready
+ * @events: what it is ready for
+ *
+ * Reports a ready descriptor, for implementations of #SelBaseSelectorClass.wait(), which call this once or
+ * more for each. What nobody asked for is dropped. Outside of a wait this does nothing.
+ *
+ * Since: 1.0
+ */
+void
+sel_base_selector_report (SelBaseSelector *self,
+                          int              fd,
+                          SelEventMask     events)
+{
+  SelBaseSelectorPrivate *priv;
+
+  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+
+  priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  sel_base_selector_report_untagged (self, fd, events);
+  sel_base_selector_unlock (priv);
+}
+
+/**
+ * sel_base_selector_wakeup:
+ * @self: a selector
+ *
+ * Ends the wait that goes on in another thread, or the next one, which then does not wait. Several calls
+ * before that count as one.
+ *
+ * This may be called from any thread, and from a signal handler.
+ *
+ * Since: 1.0
+ */
+void
+sel_base_selector_wakeup (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv;
+
+  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+
+  priv = PRIV (self);
+
+  g_atomic_int_set (&priv->wakeup_requested, TRUE);
+
+  /* In a child process the descriptor is still the parent's. */
+  if (priv->fork_count == fork_count && !g_atomic_int_get (&priv->forked))
+    sel_wakeup_signal (&priv->wakeup);
+}
+
+/**
+ * sel_base_selector_reinit:
+ * @self: a selector
+ * @error: return location for an error, or %NULL
+ *
+ * Asks the kernel for everything anew. A child process must call this before it can use a
+ * selector of its parent. Descriptors that are closed in the child keep their keys.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits, or a
+ * %SEL_OS_ERROR if the kernel refuses; it may then be called again.
+ *
+ * Returns: %TRUE on success
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_reinit (SelBaseSelector  *self,
+                          GError          **error)
+{
+  SelBaseSelectorPrivate *priv;
+  gboolean success = FALSE;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
+
+  priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  if (priv->closed)
+    {
+      sel_base_selector_fail_closed (error);
+    }
+  else if (priv->waiting)
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
+                           "A thread waits on the selector");
+    }
+  else
+    {
+      sel_base_selector_release (self);
+      success = sel_base_selector_open (self, error);
+    }
+  sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+static void
+sel_observer_ref (gpointer data,
+                  gpointer user_data)
+{
+  SelObserver *observer = data;
+
+  observer->funcs->ref (observer);
+}
+
+static void
+sel_observer_closed (gpointer data,
+                     gpointer user_data)
+{
+  SelObserver *observer = data;
+
+  observer->funcs->closed (observer);
+}
+
+/**
+ * sel_base_selector_close:
+ * @self: a selector
+ *
+ * Closes @self: forgets all keys and gives back what the kernel holds. Registered descriptors stay
+ * open. A thread that waits gets %SEL_SELECTOR_ERROR_CLOSED, and so does every later call.
+ *
+ * May be called more than once. Dropping the last reference closes a selector as well.
+ *
+ * Since: 1.0
+ */
+void
+sel_base_selector_close (SelBaseSelector *self)
+{
+  g_autoptr(GPtrArray) observers = NULL;
+  g_autoptr(SelSelectorMapping) map = NULL;
+  SelBaseSelectorPrivate *priv;
+  SelKeyTable table;
+
+  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+
+  priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  if (priv->closed)
+    {
+      sel_base_selector_unlock (priv);
+      return;
+    }
+
+  g_atomic_int_set (&priv->closed, TRUE);
+  table = priv->table;
+  priv->table = (SelKeyTable) { 0 };
+  g_clear_pointer (&priv->always_ready, g_array_unref);
+  map = g_steal_pointer (&priv->map);
+  observers = g_steal_pointer (&priv->observers);
+  if (observers != NULL)
+    g_ptr_array_foreach (observers, sel_observer_ref, NULL);
+  sel_base_selector_unlock (priv);
+
+  /* A main loop must let go of a descriptor before that is closed. */
+  if (observers != NULL)
+    g_ptr_array_foreach (observers, sel_observer_closed, NULL);
+
+  sel_base_selector_lock (priv);
+  if (priv->waiting)
+    sel_wakeup_signal (&priv->wakeup);
+  else
+    sel_base_selector_release (self);
+  sel_base_selector_unlock (priv);
+
+  sel_key_table_clear (&table);
+}
+
+/**
+ * sel_base_selector_is_closed:
+ * @self: a selector
+ *
+ * Tells whether sel_base_selector_close() was called.
+ *
+ * Returns: %TRUE if @self is closed
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_is_closed (SelBaseSelector *self)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), TRUE);
+
+  return g_atomic_int_get (&PRIV (self)->closed);
+}
+
+/* --- Properties --- */
+
+static gboolean
+sel_base_selector_get_flag (SelBaseSelector *self,
+                            const gboolean  *flag)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean value;
+
+  sel_base_selector_lock (priv);
+  value = *flag;
+  sel_base_selector_unlock (priv);
+
+  return value;
+}
+
+static void
+sel_base_selector_set_flag (SelBaseSelector *self,
+                            gboolean        *flag,
+                            gboolean         value,
+                            GParamSpec      *pspec)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean changed;
+
+  sel_base_selector_lock (priv);
+  changed = *flag != !!value;
+  *flag = !!value;
+  sel_base_selector_unlock (priv);
+
+  if (changed)
+    g_object_notify_by_pspec (G_OBJECT (self), pspec);
+}
+
+/**
+ * sel_base_selector_get_interruptible:
+ * @self: a selector
+ *
+ * Gets #SelBaseSelector:interruptible.
+ *
+ * Returns: whether a signal ends a wait early
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_get_interruptible (SelBaseSelector *self)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+
+  return sel_base_selector_get_flag (self, &PRIV (self)->interruptible);
+}
+
+/**
+ * sel_base_selector_set_interruptible:
+ * @self: a selector
+ * @interruptible: whether a signal ends a wait early
+ *
+ * Sets #SelBaseSelector:interruptible. A wait that goes on is not affected.
+ *
+ * Since: 1.0
+ */
+void
+sel_base_selector_set_interruptible (SelBaseSelector *self,
+                                     gboolean         interruptible)
+{
+  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+
+  sel_base_selector_set_flag (self, &PRIV (self)->interruptible, interruptible,
+                              properties[PROP_INTERRUPTIBLE]);
+}
+
+/**
+ * sel_base_selector_get_emulate_always_ready:
+ * @self: a selector
+ *
+ * Gets #SelBaseSelector:emulate-always-ready.
+ *
+ * Returns: whether files that are always ready can be registered
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_base_selector_get_emulate_always_ready (SelBaseSelector *self)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+
+  return sel_base_selector_get_flag (self, &PRIV (self)->emulate_always_ready);
+}
+
+/**
+ * sel_base_selector_set_emulate_always_ready:
+ * @self: a selector
+ * @emulate_always_ready: whether files that are always ready can be registered
+ *
+ * Sets #SelBaseSelector:emulate-always-ready. What is registered already is not affected.
+ *
+ * Since: 1.0
+ */
+void
+sel_base_selector_set_emulate_always_ready (SelBaseSelector *self,
+                                            gboolean         emulate_always_ready)
+{
+  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+
+  sel_base_selector_set_flag (self, &PRIV (self)->emulate_always_ready, emulate_always_ready,
+                              properties[PROP_EMULATE_ALWAYS_READY]);
+}

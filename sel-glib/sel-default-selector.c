@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sel-base-selector-private.h"
+#include "sel-default-selector.h"
+#include "sel-devpoll-selector.h"
+#include "sel-epoll-selector.h"
+#include "sel-kqueue-selector.h"
+#include "sel-poll-selector.h"
+#include "sel-select-selector.h"
+
+/**
+ * SECTION:sel-default-selector
+ * @Title: The default selector
+ * @Short_description: The best mechanism that works
+ *
+ * The mechanisms are tried in this order: kqueue, epoll, /dev/poll, poll, select. The first that can
+ * be opened is used; that a system has a function does not mean that it may be called.
+ *
+ * The environment variable `SEL_SELECTOR` names another one, `kqueue`, `epoll`, `devpoll`, `poll` or
+ * `select`, for tests and for finding out where a problem comes from. It is ignored in programs that run
+ * with other rights than their user has.
+ */
+
+/* The best one first. */
+static const struct
+{
+  const char *name;
+  GType (*get_type) (void);
+} mechanisms[] = {
+  { "kqueue", sel_kqueue_selector_get_type },
+  { "epoll", sel_epoll_selector_get_type },
+  { "devpoll", sel_devpoll_selector_get_type },
+  { "poll", sel_poll_selector_get_type },
+  { "select", sel_select_selector_get_type },
+};
+
+static const char *
+sel_default_selector_get_override (void)
+{
+#if defined (HAVE_SECURE_GETENV)
+  return secure_getenv ("SEL_SELECTOR");
+#elif defined (HAVE_ISSETUGID)
+  return issetugid () ? NULL : getenv ("SEL_SELECTOR");
+#else
+  return geteuid () != getuid () || getegid () != getgid () ? NULL : getenv ("SEL_SELECTOR");
+#endif
+}
+
+static SelBaseSelector *
+sel_default_selector_new_from_override (void)
+{
+  const char *name = sel_default_selector_get_override ();
+  g_autoptr(GError) error = NULL;
+  SelBaseSelector *selector;
+
+  if (name == NULL || *name == '\0')
+    return NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (mechanisms); i++)
+    {
+      if (g_str_equal (mechanisms[i].name, name))
+        {
+          selector = sel_base_selector_new_open (mechanisms[i].get_type (), &error);
+          if (selector == NULL)
+            g_warning ("SEL_SELECTOR=%s is ignored: %s", name, error->message);
+
+          return selector;
+        }
+    }
+
+  g_warning ("SEL_SELECTOR=%s is ignored: there is no such selector", name);
+
+  return NULL;
+}
+
+/**
+ * sel_default_selector_type:
+ *
+ * Finds out which selector sel_default_selector_new() would make, by making it.
+ *
+ * Returns: the type, or %G_TYPE_INVALID if none can be made now, for example because there are too many
+ *   open files
+ *
+ * Since: 1.0
+ */
+GType
+sel_default_selector_type (void)
+{
+  g_autoptr(SelBaseSelector) selector = sel_default_selector_new (NULL);
+
+  return selector != NULL ? G_OBJECT_TYPE (selector) : G_TYPE_INVALID;
+}
+
+/**
+ * sel_default_selector_new:
+ * @error: return location for an error, or %NULL
+ *
+ * Makes a selector with the best mechanism that works here.
+ *
+ * Fails like the last one that was tried, if none works.
+ *
+ * Returns: (transfer full): a new selector
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_default_selector_new (GError **error)
+{
+  SelBaseSelector *selector = sel_default_selector_new_from_override ();
+  g_autoptr(GError) local_error = NULL;
+
+  for (guint i = 0; selector == NULL && i < G_N_ELEMENTS (mechanisms); i++)
+    {
+      g_clear_error (&local_error);
+      selector = sel_base_selector_new_open (mechanisms[i].get_type (), &local_error);
+    }
+
+  if (selector == NULL)
+    g_propagate_error (error, g_steal_pointer (&local_error));
+
+  return selector;
+}

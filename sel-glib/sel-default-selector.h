@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <sel-glib/sel-base-selector.h>
+
+G_BEGIN_DECLS
+
+SEL_AVAILABLE_IN_1_0
+GType            sel_default_selector_type (void);
+SEL_AVAILABLE_IN_1_0
+SelBaseSelector *sel_default_selector_new  (GError **error);
+
+G_END_DECLS

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#ifdef HAVE_DEVPOLL
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/devpoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
+#include "sel-base-selector-private.h"
+#include "sel-devpoll-selector.h"
+#include "sel-timeout-private.h"
+
+/**
+ * SECTION:sel-devpoll-selector
+ * @Title: SelDevpollSelector
+ * @Short_description: A selector over the /dev/poll of Solaris and illumos
+ *
+ * What a wait costs depends little on how many descriptors are registered. Waits are rounded up to
+ * milliseconds.
+ */
+
+/**
+ * SelDevpollSelector:
+ *
+ * A selector over `/dev/poll`.
+ *
+ * Since: 1.0
+ */
+
+typedef struct
+{
+#ifdef HAVE_DEVPOLL
+  int devpoll_fd;
+  struct pollfd *entries;
+  guint n_entries;
+#else
+  char none;
+#endif
+} SelDevpollSelectorPrivate;
+
+G_DEFINE_TYPE_WITH_PRIVATE (SelDevpollSelector, sel_devpoll_selector, SEL_TYPE_BASE_SELECTOR)
+
+#ifdef HAVE_DEVPOLL
+
+#define PRIV(self) \
+  ((SelDevpollSelectorPrivate *) sel_devpoll_selector_get_instance_private (SEL_DEVPOLL_SELECTOR (self)))
+
+static gboolean
+sel_devpoll_selector_open (SelBaseSelector  *self,
+                           GError          **error)
+{
+  SelDevpollSelectorPrivate *priv = PRIV (self);
+
+  priv->devpoll_fd = open ("/dev/poll", O_RDWR | O_CLOEXEC);
+  if (priv->devpoll_fd < 0 && (errno == ENOENT || errno == ENODEV || errno == EACCES))
+    return sel_base_selector_open_unsupported (self, error);
+  if (priv->devpoll_fd < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  sel_base_selector_set_wait_sees_updates (self, TRUE);
+
+  return TRUE;
+}
+
+static short
+sel_devpoll_selector_from_mask (SelEventMask events)
+{
+  return ((events & SEL_EVENT_READ) != 0 ? POLLIN : 0) |
+         ((events & SEL_EVENT_WRITE) != 0 ? POLLOUT : 0);
+}
+
+/*
+ * Writes all records, though the driver may stop after any byte: a record that was not written to its
+ * end has had no effect, and is written again. The offset stays 0, as old drivers fail when it
+ * reaches 2 GiB.
+ */
+static gboolean
+sel_devpoll_selector_write (int                  devpoll_fd,
+                            const struct pollfd *records,
+                            gsize                n_records)
+{
+  gsize n_written = 0;
+
+  while (n_written < n_records)
+    {
+      gssize n = pwrite (devpoll_fd, records + n_written, (n_records - n_written) * sizeof *records, 0);
+
+      if (n < 0 && errno != EINTR)
+        return FALSE;
+      if (n > 0)
+        n_written += (gsize) n / sizeof *records;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+sel_devpoll_selector_update (SelBaseSelector  *self,
+                             int               fd,
+                             SelEventMask      old_events,
+                             SelEventMask      new_events,
+                             GError          **error)
+{
+  /* The driver adds a mask to what it has, so that has to be removed first. */
+  struct pollfd records[] = {
+    { .fd = fd, .events = POLLREMOVE },
+    { .fd = fd, .events = sel_devpoll_selector_from_mask (new_events) },
+  };
+  gsize first = old_events != 0 ? 0 : 1;
+  gsize end = new_events != 0 ? 2 : 1;
+
+  if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
+    return FALSE;
+
+  if (!sel_devpoll_selector_write (PRIV (self)->devpoll_fd, records + first, end - first))
+    return sel_os_error_set (error, fd, errno);
+
+  return TRUE;
+}
+
+static gboolean
+sel_devpoll_selector_report (SelBaseSelector      *self,
+                             const struct pollfd  *entry,
+                             GError              **error)
+{
+  if ((entry->revents & POLLNVAL) != 0)
+    return sel_base_selector_report_closed (self, entry->fd, error);
+
+  sel_base_selector_report_untagged (self, entry->fd,
+                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
+
+  return TRUE;
+}
+
+/* The driver refuses as many as there can be descriptors, and that can change at any time. */
+static guint
+sel_devpoll_selector_get_room (SelBaseSelector *self)
+{
+  gsize room = MIN (sel_base_selector_get_room (self), G_MAXINT);
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && room >= limit.rlim_cur)
+    room = limit.rlim_cur - 1;
+
+  return (guint) MAX (room, 1);
+}
+
+static gboolean
+sel_devpoll_selector_wait (SelBaseSelector  *self,
+                           gdouble           timeout,
+                           GError          **error)
+{
+  SelDevpollSelectorPrivate *priv = PRIV (self);
+  guint room = sel_devpoll_selector_get_room (self);
+  struct dvpoll request;
+  int n_ready;
+
+  if (priv->n_entries < room)
+    {
+      priv->n_entries = room;
+      priv->entries = g_renew (struct pollfd, priv->entries, priv->n_entries);
+    }
+
+  request.dp_fds = priv->entries;
+  request.dp_nfds = room;
+  request.dp_timeout = sel_timeout_to_ms (timeout);
+  n_ready = ioctl (priv->devpoll_fd, DP_POLL, &request);
+  if (n_ready < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  sel_base_selector_begin_reports (self);
+  for (int i = 0; i < n_ready; i++)
+    {
+      if (!sel_devpoll_selector_report (self, &priv->entries[i], error))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+static void
+sel_devpoll_selector_release (SelBaseSelector *self,
+                              gboolean         forked)
+{
+  SelDevpollSelectorPrivate *priv = PRIV (self);
+
+  g_clear_pointer (&priv->entries, g_free);
+  priv->n_entries = 0;
+  close (priv->devpoll_fd);
+}
+
+#endif
+
+static void
+sel_devpoll_selector_class_init (SelDevpollSelectorClass *klass)
+{
+  SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+#ifdef HAVE_DEVPOLL
+  selector_class->open = sel_devpoll_selector_open;
+  selector_class->update = sel_devpoll_selector_update;
+  selector_class->wait = sel_devpoll_selector_wait;
+  selector_class->release = sel_devpoll_selector_release;
+#else
+  selector_class->open = sel_base_selector_open_unsupported;
+#endif
+}
+
+static void
+sel_devpoll_selector_init (SelDevpollSelector *self)
+{
+}
+
+/**
+ * sel_devpoll_selector_new:
+ * @error: return location for an error, or %NULL
+ *
+ * Makes a selector over `/dev/poll`.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ *
+ * Returns: (transfer full) (type SelDevpollSelector): a new selector
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_devpoll_selector_new (GError **error)
+{
+  return sel_base_selector_new_open (SEL_TYPE_DEVPOLL_SELECTOR, error);
+}
+
+/**
+ * sel_devpoll_selector_is_supported:
+ *
+ * Tells whether a #SelDevpollSelector can be made, by making one.
+ *
+ * Returns: %TRUE if it works here
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_devpoll_selector_is_supported (void)
+{
+  return sel_base_selector_can_open (SEL_TYPE_DEVPOLL_SELECTOR);
+}
+
+/**
+ * sel_devpoll_selector_get_fd:
+ * @self: a selector
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the descriptor of @self, which remains its own. It cannot be polled: a main
+ * loop has to watch what is registered instead, as sel_base_selector_attach() does.
+ *
+ * Fails like sel_devpoll_selector_new() if @self had to be opened, and with
+ * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
+ *
+ * Returns: the descriptor, or -1 on error
+ *
+ * Since: 1.0
+ */
+int
+sel_devpoll_selector_get_fd (SelDevpollSelector  *self,
+                             GError          **error)
+{
+  g_return_val_if_fail (SEL_IS_DEVPOLL_SELECTOR (self), -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  if (!sel_base_selector_ensure_open (SEL_BASE_SELECTOR (self), error))
+    return -1;
+
+#ifdef HAVE_DEVPOLL
+  return PRIV (self)->devpoll_fd;
+#else
+  return -1;
+#endif
+}

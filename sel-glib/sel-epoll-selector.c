@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#ifdef HAVE_EPOLL
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#endif
+
+#include "sel-base-selector-private.h"
+#include "sel-epoll-selector.h"
+#include "sel-timeout-private.h"
+
+/**
+ * SECTION:sel-epoll-selector
+ * @Title: SelEpollSelector
+ * @Short_description: A selector over Linux's epoll
+ *
+ * What a wait costs depends on how many descriptors are ready, not on how many are registered. Regular
+ * files and directories cannot be registered; see #SelBaseSelector:emulate-always-ready.
+ */
+
+/**
+ * SelEpollSelector:
+ *
+ * A selector over `epoll`.
+ *
+ * Since: 1.0
+ */
+
+typedef struct
+{
+#ifdef HAVE_EPOLL
+  int epoll_fd;
+  struct epoll_event *events;
+  guint n_events;
+#endif
+  int rebuild_count; /* atomic */
+} SelEpollSelectorPrivate;
+
+enum
+{
+  PROP_REBUILD_COUNT = 1,
+  N_PROPERTIES
+};
+
+static GParamSpec *properties[N_PROPERTIES];
+
+G_DEFINE_TYPE_WITH_PRIVATE (SelEpollSelector, sel_epoll_selector, SEL_TYPE_BASE_SELECTOR)
+
+#define PRIV(self) \
+  ((SelEpollSelectorPrivate *) sel_epoll_selector_get_instance_private (SEL_EPOLL_SELECTOR (self)))
+
+#ifdef HAVE_EPOLL
+
+static gboolean
+sel_epoll_selector_open (SelBaseSelector  *self,
+                         GError          **error)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+
+  priv->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
+  if (priv->epoll_fd < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  sel_base_selector_set_poll_fd (self, priv->epoll_fd);
+  sel_base_selector_set_wait_sees_updates (self, TRUE);
+
+  return TRUE;
+}
+
+static guint32
+sel_epoll_selector_from_mask (SelEventMask events)
+{
+  return ((events & SEL_EVENT_READ) != 0 ? EPOLLIN : 0) |
+         ((events & SEL_EVENT_WRITE) != 0 ? EPOLLOUT : 0);
+}
+
+static gboolean
+sel_epoll_selector_update (SelBaseSelector  *self,
+                           int               fd,
+                           SelEventMask      old_events,
+                           SelEventMask      new_events,
+                           GError          **error)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+  struct epoll_event event = {
+    .events = sel_epoll_selector_from_mask (new_events),
+    .data.u64 = (guint64) sel_base_selector_get_tag (self) << 32 | (guint32) fd,
+  };
+  int op = EPOLL_CTL_MOD;
+
+  if (old_events == 0)
+    op = EPOLL_CTL_ADD;
+  else if (new_events == 0)
+    op = EPOLL_CTL_DEL;
+
+  if (epoll_ctl (priv->epoll_fd, op, fd, &event) == 0)
+    return TRUE;
+
+  /* The number may stand for another file than the kernel was told about, or for one that it has
+   * not forgotten. */
+  if (op == EPOLL_CTL_MOD && errno == ENOENT)
+    op = EPOLL_CTL_ADD;
+  else if (op == EPOLL_CTL_ADD && errno == EEXIST)
+    op = EPOLL_CTL_MOD;
+  else
+    return sel_os_error_set (error, fd, errno);
+
+  if (epoll_ctl (priv->epoll_fd, op, fd, &event) == 0)
+    return TRUE;
+
+  return sel_os_error_set (error, fd, errno);
+}
+
+#ifdef HAVE_EPOLL_PWAIT2
+
+static gboolean
+sel_epoll_pwait2_is_missing (int errsv)
+{
+  return errsv == ENOSYS || errsv == EPERM || errsv == ENOTSUP;
+}
+
+#endif
+
+/* In nanoseconds where the kernel can do that, and is allowed to. */
+static int
+sel_epoll_selector_epoll_wait (SelEpollSelectorPrivate *priv,
+                               int                      n_events,
+                               gdouble                  timeout)
+{
+#ifdef HAVE_EPOLL_PWAIT2
+  static int missing; /* atomic */
+
+  if (timeout > 0 && !isinf (timeout) && !g_atomic_int_get (&missing))
+    {
+      struct timespec timespec;
+      int n = epoll_pwait2 (priv->epoll_fd, priv->events, n_events,
+                            sel_timeout_to_timespec (timeout, &timespec), NULL);
+
+      if (n >= 0 || !sel_epoll_pwait2_is_missing (errno))
+        return n;
+
+      g_atomic_int_set (&missing, TRUE);
+    }
+#endif
+
+  return epoll_wait (priv->epoll_fd, priv->events, n_events, sel_timeout_to_ms (timeout));
+}
+
+/* Replaces the kernel's set by a new one, under the same number, with what is registered now. */
+static gboolean
+sel_epoll_selector_rebuild (SelBaseSelector  *self,
+                            GError          **error)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+  int fd = epoll_create1 (EPOLL_CLOEXEC);
+
+  if (fd < 0 || dup3 (fd, priv->epoll_fd, O_CLOEXEC) < 0)
+    {
+      sel_os_error_set (error, -1, errno);
+      if (fd >= 0)
+        close (fd);
+      return FALSE;
+    }
+
+  close (fd);
+  g_atomic_int_inc (&priv->rebuild_count);
+
+  return sel_base_selector_update_all (self, error);
+}
+
+/*
+ * The kernel reports a registration that is no more: the descriptor was closed before it was unregistered, while
+ * a duplicate of it lives on. Unless the number leads to the same file again, only a new set helps.
+ */
+static gboolean
+sel_epoll_selector_forget (SelBaseSelector  *self,
+                           int               fd,
+                           GError          **error)
+{
+  struct epoll_event unused = { 0 };
+
+  if (!sel_base_selector_is_registered (self, fd) &&
+      epoll_ctl (PRIV (self)->epoll_fd, EPOLL_CTL_DEL, fd, &unused) == 0)
+    return TRUE;
+
+  return sel_epoll_selector_rebuild (self, error);
+}
+
+static gboolean
+sel_epoll_selector_report (SelBaseSelector  *self,
+                           int               n_ready,
+                           GError          **error)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+  int stale = -1;
+
+  for (int i = 0; i < n_ready; i++)
+    {
+      const struct epoll_event *event = &priv->events[i];
+      int fd = (int) (guint32) event->data.u64;
+
+      if (!sel_base_selector_report_tagged (self, fd, (guint32) (event->data.u64 >> 32),
+                                            sel_event_mask_from_poll (event->events, EPOLLIN, EPOLLOUT)))
+        stale = fd;
+    }
+
+  if (stale < 0 || sel_base_selector_changed_during_wait (self))
+    return TRUE;
+
+  return sel_epoll_selector_forget (self, stale, error);
+}
+
+static gboolean
+sel_epoll_selector_wait (SelBaseSelector  *self,
+                         gdouble           timeout,
+                         GError          **error)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+  guint room = (guint) MIN (sel_base_selector_get_room (self), G_MAXINT / sizeof (struct epoll_event));
+  int n_ready;
+
+  if (priv->n_events < room)
+    {
+      priv->n_events = room;
+      priv->events = g_renew (struct epoll_event, priv->events, priv->n_events);
+    }
+
+  n_ready = sel_epoll_selector_epoll_wait (priv, (int) room, timeout);
+  if (n_ready < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  sel_base_selector_begin_reports (self);
+
+  return sel_epoll_selector_report (self, n_ready, error);
+}
+
+static void
+sel_epoll_selector_release (SelBaseSelector *self,
+                            gboolean         forked)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+
+  g_clear_pointer (&priv->events, g_free);
+  priv->n_events = 0;
+  close (priv->epoll_fd);
+}
+
+#endif
+
+static void
+sel_epoll_selector_get_property (GObject    *object,
+                                 guint       property_id,
+                                 GValue     *value,
+                                 GParamSpec *pspec)
+{
+  switch (property_id)
+    {
+    case PROP_REBUILD_COUNT:
+      g_value_set_uint (value, (guint) g_atomic_int_get (&PRIV (object)->rebuild_count));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+sel_epoll_selector_class_init (SelEpollSelectorClass *klass)
+{
+  SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = sel_epoll_selector_get_property;
+
+  /**
+   * SelEpollSelector:rebuild-count:
+   *
+   * How often the kernel's set had to be made anew because it reported a descriptor that was
+   * closed before it was unregistered, while a duplicate was open. A number that grows points at a
+   * mistake in the program.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_REBUILD_COUNT] =
+    g_param_spec_uint ("rebuild-count", NULL, NULL, 0, G_MAXUINT, 0,
+                       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+
+#ifdef HAVE_EPOLL
+  selector_class->open = sel_epoll_selector_open;
+  selector_class->update = sel_epoll_selector_update;
+  selector_class->wait = sel_epoll_selector_wait;
+  selector_class->release = sel_epoll_selector_release;
+#else
+  selector_class->open = sel_base_selector_open_unsupported;
+#endif
+}
+
+static void
+sel_epoll_selector_init (SelEpollSelector *self)
+{
+}
+
+/**
+ * sel_epoll_selector_new:
+ * @error: return location for an error, or %NULL
+ *
+ * Makes a selector over `epoll`.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ *
+ * Returns: (transfer full) (type SelEpollSelector): a new selector
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_epoll_selector_new (GError **error)
+{
+  return sel_base_selector_new_open (SEL_TYPE_EPOLL_SELECTOR, error);
+}
+
+/**
+ * sel_epoll_selector_is_supported:
+ *
+ * Tells whether a #SelEpollSelector can be made, by making one.
+ *
+ * Returns: %TRUE if it works here
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_epoll_selector_is_supported (void)
+{
+  return sel_base_selector_can_open (SEL_TYPE_EPOLL_SELECTOR);
+}
+
+/**
+ * sel_epoll_selector_get_fd:
+ * @self: a selector
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the descriptor of @self, which remains its own. It is readable when a wait
+ * would end at once, and does not change until @self is closed.
+ *
+ * Fails like sel_epoll_selector_new() if @self had to be opened, and with
+ * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
+ *
+ * Returns: the descriptor, or -1 on error
+ *
+ * Since: 1.0
+ */
+int
+sel_epoll_selector_get_fd (SelEpollSelector  *self,
+                           GError        **error)
+{
+  g_return_val_if_fail (SEL_IS_EPOLL_SELECTOR (self), -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  if (!sel_base_selector_ensure_open (SEL_BASE_SELECTOR (self), error))
+    return -1;
+
+#ifdef HAVE_EPOLL
+  return PRIV (self)->epoll_fd;
+#else
+  return -1;
+#endif
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+
+#include "sel-error-private.h"
+
+/**
+ * SECTION:sel-error
+ * @Title: Errors
+ * @Short_description: What can go wrong, and in which of two domains
+ *
+ * What the library itself refuses is a %SEL_SELECTOR_ERROR, for example a descriptor
+ * that is not registered. What the operating system refuses is a %SEL_OS_ERROR, and the
+ * code of the error is the value of `errno`, so that nothing is lost on the way.
+ */
+
+G_DEFINE_QUARK (sel-selector-error-quark, sel_selector_error)
+
+/**
+ * sel_os_error_domain:
+ *
+ * Gets the domain of errors whose code is a value of `errno`.
+ *
+ * Returns: the error domain
+ *
+ * Since: 1.0
+ */
+GQuark
+sel_os_error_domain (void)
+{
+  return g_quark_from_static_string ("sel-os-error-quark");
+}
+
+static const char *
+sel_os_error_get_hint (int errsv)
+{
+  if (errsv == EPERM)
+    return " (a file that is always ready cannot be waited for; see emulate-always-ready)";
+
+  return "";
+}
+
+/*
+ * Turns an errno into an error, the same for all backends. @fd is the descriptor that
+ * the kernel was told about, or -1 for the wait itself. Returns FALSE for the caller to return.
+ */
+gboolean
+sel_os_error_set (GError **error,
+                  int      fd,
+                  int      errsv)
+{
+  if (fd < 0)
+    g_set_error (error, SEL_OS_ERROR, errsv, "Waiting is not possible: %s", g_strerror (errsv));
+  else
+    g_set_error (error, SEL_OS_ERROR, errsv, "Descriptor %d cannot be waited for: %s%s",
+                 fd, g_strerror (errsv), sel_os_error_get_hint (errsv));
+
+  return FALSE;
+}

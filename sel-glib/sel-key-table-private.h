@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "sel-attachment-private.h"
+#include "sel-selector-key.h"
+
+G_BEGIN_DECLS
+
+/* What is known about a registered descriptor. */
+typedef struct
+{
+  guint64 order;               /* ascends with each registration */
+  guint32 generation;          /* changes whenever the kernel is told something new */
+  guint32 report;              /* where its record stands in the ready list, if it does */
+  guint8 events;               /* what was asked for; 0: the slot is free */
+  guint8 armed;                /* what the kernel waits for */
+  gboolean always_ready;
+  gpointer data;
+  SelAttachment *attachment;
+  SelSelectorKey *key;         /* made when it is first asked for */
+} SelKeySlot;
+
+#define SEL_KEY_TABLE_PAGE_BITS 6
+#define SEL_KEY_TABLE_PAGE_SIZE (1u << SEL_KEY_TABLE_PAGE_BITS)
+
+/* Slots by descriptor, in pages: a slot stays where it is, and a single high number
+ * does not cost what all the lower ones would. */
+typedef struct
+{
+  SelKeySlot **pages;
+  guint n_pages;
+  guint n_keys;
+  guint64 last_order;
+} SelKeyTable;
+
+typedef void (*SelKeyTableFunc) (int         fd,
+                                 SelKeySlot *slot,
+                                 gpointer    user_data);
+
+SelKeySlot     *sel_key_table_insert   (SelKeyTable     *table,
+                                        int              fd,
+                                        SelEventMask     events);
+void            sel_key_table_remove   (SelKeyTable     *table,
+                                        int              fd,
+                                        SelKeySlot      *removed);
+void            sel_key_table_foreach  (SelKeyTable     *table,
+                                        SelKeyTableFunc  func,
+                                        gpointer         user_data);
+int             sel_key_table_find     (SelKeyTable     *table,
+                                        GObject         *fileobj);
+GPtrArray      *sel_key_table_get_keys (SelKeyTable     *table);
+void            sel_key_table_clear    (SelKeyTable     *table);
+
+SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,
+                                        int              fd);
+void            sel_key_slot_clear     (SelKeySlot      *slot);
+
+/* The slot of @fd, or NULL if it is not registered. Called for every ready descriptor. */
+static inline SelKeySlot *
+sel_key_table_lookup (SelKeyTable *table,
+                      int          fd)
+{
+  guint page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
+  SelKeySlot *slot;
+
+  if (page >= table->n_pages || table->pages[page] == NULL)
+    return NULL;
+
+  slot = &table->pages[page][(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
+
+  return slot->events != 0 ? slot : NULL;
+}
+
+G_END_DECLS

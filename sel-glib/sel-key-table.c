@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "sel-key-table-private.h"
+#include "sel-selector-key-private.h"
+
+/* @fd must not be in the table. */
+SelKeySlot *
+sel_key_table_insert (SelKeyTable  *table,
+                      int           fd,
+                      SelEventMask  events)
+{
+  guint page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
+  SelKeySlot *slot;
+
+  if (page >= table->n_pages)
+    {
+      guint n_pages = MAX (page + 1, 2 * table->n_pages);
+
+      table->pages = g_renew (SelKeySlot *, table->pages, n_pages);
+      for (guint i = table->n_pages; i < n_pages; i++)
+        table->pages[i] = NULL;
+      table->n_pages = n_pages;
+    }
+
+  if (table->pages[page] == NULL)
+    table->pages[page] = g_new0 (SelKeySlot, SEL_KEY_TABLE_PAGE_SIZE);
+
+  slot = &table->pages[page][(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
+  slot->order = ++table->last_order;
+  slot->events = events;
+  table->n_keys++;
+
+  return slot;
+}
+
+/*
+ * @fd must be in the table. What the slot owned moves to @removed, for sel_key_slot_clear(): that
+ * calls foreign code, and the table may be locked now.
+ */
+void
+sel_key_table_remove (SelKeyTable *table,
+                      int          fd,
+                      SelKeySlot  *removed)
+{
+  SelKeySlot *slot = sel_key_table_lookup (table, fd);
+
+  *removed = *slot;
+  *slot = (SelKeySlot) { 0 };
+  table->n_keys--;
+}
+
+void
+sel_key_table_foreach (SelKeyTable     *table,
+                       SelKeyTableFunc  func,
+                       gpointer         user_data)
+{
+  for (guint page = 0; page < table->n_pages; page++)
+    {
+      if (table->pages[page] == NULL)
+        continue;
+
+      for (guint i = 0; i < SEL_KEY_TABLE_PAGE_SIZE; i++)
+        {
+          if (table->pages[page][i].events != 0)
+            func ((int) (page << SEL_KEY_TABLE_PAGE_BITS | i), &table->pages[page][i], user_data);
+        }
+    }
+}
+
+typedef struct
+{
+  GObject *fileobj;
+  int fd;
+} Search;
+
+static void
+sel_key_table_compare_fileobj (int         fd,
+                               SelKeySlot *slot,
+                               gpointer    user_data)
+{
+  Search *search = user_data;
+
+  if (sel_attachment_get_fileobj (slot->attachment) == search->fileobj)
+    search->fd = fd;
+}
+
+/* The descriptor that was registered through @fileobj, or -1. Looks at every key. */
+int
+sel_key_table_find (SelKeyTable *table,
+                    GObject     *fileobj)
+{
+  Search search = { fileobj, -1 };
+
+  sel_key_table_foreach (table, sel_key_table_compare_fileobj, &search);
+
+  return search.fd;
+}
+
+typedef struct
+{
+  guint64 order;
+  SelSelectorKey *key;
+} OrderedKey;
+
+static int
+ordered_key_compare (const void *a,
+                     const void *b)
+{
+  const OrderedKey *left = a;
+  const OrderedKey *right = b;
+
+  return left->order < right->order ? -1 : 1;
+}
+
+static void
+sel_key_table_add_ordered_key (int         fd,
+                               SelKeySlot *slot,
+                               gpointer    user_data)
+{
+  OrderedKey ordered = { slot->order, sel_key_slot_ref_key (slot, fd) };
+
+  g_array_append_val (user_data, ordered);
+}
+
+/* The keys in the order of their registration; the array owns its elements. */
+GPtrArray *
+sel_key_table_get_keys (SelKeyTable *table)
+{
+  g_autoptr(GArray) ordered = g_array_sized_new (FALSE, FALSE, sizeof (OrderedKey), table->n_keys);
+  GPtrArray *keys = g_ptr_array_new_full (table->n_keys, g_object_unref);
+
+  sel_key_table_foreach (table, sel_key_table_add_ordered_key, ordered);
+  g_array_sort (ordered, ordered_key_compare);
+  for (guint i = 0; i < ordered->len; i++)
+    g_ptr_array_add (keys, g_array_index (ordered, OrderedKey, i).key);
+
+  return keys;
+}
+
+static void
+sel_key_table_clear_slot (int         fd,
+                          SelKeySlot *slot,
+                          gpointer    user_data)
+{
+  sel_key_slot_clear (slot);
+}
+
+/* Calls foreign code, so the table must not be locked. */
+void
+sel_key_table_clear (SelKeyTable *table)
+{
+  sel_key_table_foreach (table, sel_key_table_clear_slot, NULL);
+  for (guint page = 0; page < table->n_pages; page++)
+    g_free (table->pages[page]);
+  g_free (table->pages);
+  *table = (SelKeyTable) { 0 };
+}
+
+/* Returns: (transfer full) */
+SelSelectorKey *
+sel_key_slot_ref_key (SelKeySlot *slot,
+                      int         fd)
+{
+  if (slot->key == NULL)
+    slot->key = sel_selector_key_new (fd, slot->events, slot->data, slot->attachment);
+
+  return g_object_ref (slot->key);
+}
+
+void
+sel_key_slot_clear (SelKeySlot *slot)
+{
+  g_clear_object (&slot->key);
+  g_clear_pointer (&slot->attachment, sel_attachment_unref);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#ifdef HAVE_KQUEUE
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/types.h>
+#include <sys/event.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#endif
+
+#include "sel-base-selector-private.h"
+#include "sel-kqueue-selector.h"
+#include "sel-timeout-private.h"
+
+/**
+ * SECTION:sel-kqueue-selector
+ * @Title: SelKqueueSelector
+ * @Short_description: A selector over the kqueue of the BSDs and macOS
+ *
+ * What a wait costs depends on how many descriptors are ready, not on how many are registered. Regular
+ * files and directories cannot be registered, as with epoll: the systems differ in what they report for
+ * them. See #SelBaseSelector:emulate-always-ready.
+ */
+
+/**
+ * SelKqueueSelector:
+ *
+ * A selector over `kqueue`.
+ *
+ * Since: 1.0
+ */
+
+typedef struct
+{
+#ifdef HAVE_KQUEUE
+  int kqueue_fd;
+  struct kevent *events;
+  guint n_events;
+#else
+  char none;
+#endif
+} SelKqueueSelectorPrivate;
+
+G_DEFINE_TYPE_WITH_PRIVATE (SelKqueueSelector, sel_kqueue_selector, SEL_TYPE_BASE_SELECTOR)
+
+#ifdef HAVE_KQUEUE
+
+#define PRIV(self) \
+  ((SelKqueueSelectorPrivate *) sel_kqueue_selector_get_instance_private (SEL_KQUEUE_SELECTOR (self)))
+
+static const struct
+{
+  SelEventMask event;
+  __typeof__ (((struct kevent *) 0)->filter) filter;
+} filters[] = {
+  { SEL_EVENT_READ, EVFILT_READ },
+  { SEL_EVENT_WRITE, EVFILT_WRITE },
+};
+
+/* One filter in a call of its own: then it is clear what an error is about. */
+static gboolean
+sel_kqueue_change (int      kqueue_fd,
+                   int      fd,
+                   guint    filter,
+                   gushort  flags,
+                   guint32  tag)
+{
+  struct kevent change = { 0 };
+
+  change.ident = (__typeof__ (change.ident)) fd;
+  change.filter = filters[filter].filter;
+  change.flags = flags;
+  /* An integer on some systems, a pointer on others. */
+  change.udata = (__typeof__ (change.udata)) (guintptr) tag;
+
+  return kevent (kqueue_fd, &change, 1, NULL, 0, &(struct timespec) { 0, 0 }) == 0;
+}
+
+static int
+sel_kqueue_create (void)
+{
+#ifdef HAVE_KQUEUE1
+  return kqueue1 (O_CLOEXEC);
+#else
+  int fd = kqueue ();
+
+  if (fd >= 0)
+    fcntl (fd, F_SETFD, FD_CLOEXEC);
+
+  return fd;
+#endif
+}
+
+static gboolean
+sel_kqueue_selector_open (SelBaseSelector  *self,
+                          GError          **error)
+{
+  SelKqueueSelectorPrivate *priv = PRIV (self);
+
+  priv->kqueue_fd = sel_kqueue_create ();
+  if (priv->kqueue_fd < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  /* Some old kernels accept anything, and cannot be relied on. */
+  if (sel_kqueue_change (priv->kqueue_fd, -1, 0, EV_ADD, 0))
+    {
+      close (priv->kqueue_fd);
+      return sel_base_selector_open_unsupported (self, error);
+    }
+
+  sel_base_selector_set_poll_fd (self, priv->kqueue_fd);
+  sel_base_selector_set_wait_sees_updates (self, TRUE);
+
+  return TRUE;
+}
+
+/* What the systems report for a file differs; none of it is of use. */
+static gboolean
+sel_kqueue_selector_check_kind (int      fd,
+                                GError **error)
+{
+  struct stat status;
+
+  if (fstat (fd, &status) < 0)
+    return sel_os_error_set (error, fd, errno);
+
+  if (S_ISREG (status.st_mode) || S_ISDIR (status.st_mode))
+    return sel_os_error_set (error, fd, EPERM);
+
+  return TRUE;
+}
+
+static void
+sel_kqueue_selector_delete (SelKqueueSelectorPrivate *priv,
+                            int                       fd,
+                            SelEventMask              events)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
+    {
+      if ((events & filters[i].event) != 0)
+        sel_kqueue_change (priv->kqueue_fd, fd, i, EV_DELETE, 0);
+    }
+}
+
+static gboolean
+sel_kqueue_selector_update (SelBaseSelector  *self,
+                            int               fd,
+                            SelEventMask      old_events,
+                            SelEventMask      new_events,
+                            GError          **error)
+{
+  SelKqueueSelectorPrivate *priv = PRIV (self);
+  guint32 tag = sel_base_selector_get_tag (self);
+  SelEventMask added = 0;
+
+  if (old_events == 0 &&
+      (!sel_base_selector_check_fd (fd, error) || !sel_kqueue_selector_check_kind (fd, error)))
+    return FALSE;
+
+  /* Also what is there already: the number may stand for another file by now, of which the kernel does not know. */
+  for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
+    {
+      if ((new_events & filters[i].event) == 0)
+        continue;
+
+      if (!sel_kqueue_change (priv->kqueue_fd, fd, i, EV_ADD, tag))
+        {
+          sel_os_error_set (error, fd, errno);
+          sel_kqueue_selector_delete (priv, fd, added & ~old_events);
+          return FALSE;
+        }
+      added |= filters[i].event;
+    }
+
+  sel_kqueue_selector_delete (priv, fd, old_events & ~new_events);
+
+  return TRUE;
+}
+
+static gboolean
+sel_kqueue_selector_wait (SelBaseSelector  *self,
+                          gdouble           timeout,
+                          GError          **error)
+{
+  SelKqueueSelectorPrivate *priv = PRIV (self);
+  guint room = (guint) MIN (sel_base_selector_get_filter_room (self), G_MAXINT);
+  struct timespec timespec;
+  int n_ready;
+
+  if (priv->n_events < room)
+    {
+      priv->n_events = room;
+      priv->events = g_renew (struct kevent, priv->events, priv->n_events);
+    }
+
+  n_ready = kevent (priv->kqueue_fd, NULL, 0, priv->events, (int) room,
+                    sel_timeout_to_timespec (timeout, &timespec));
+  if (n_ready < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  sel_base_selector_begin_reports (self);
+  for (int i = 0; i < n_ready; i++)
+    {
+      const struct kevent *event = &priv->events[i];
+
+      sel_base_selector_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
+                                       event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ);
+    }
+
+  return TRUE;
+}
+
+static void
+sel_kqueue_selector_release (SelBaseSelector *self,
+                             gboolean         forked)
+{
+  SelKqueueSelectorPrivate *priv = PRIV (self);
+
+  g_clear_pointer (&priv->events, g_free);
+  priv->n_events = 0;
+
+  /* A child does not inherit the queue: its number may belong to something else. */
+  if (!forked)
+    close (priv->kqueue_fd);
+}
+
+#endif
+
+static void
+sel_kqueue_selector_class_init (SelKqueueSelectorClass *klass)
+{
+  SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+#ifdef HAVE_KQUEUE
+  selector_class->open = sel_kqueue_selector_open;
+  selector_class->update = sel_kqueue_selector_update;
+  selector_class->wait = sel_kqueue_selector_wait;
+  selector_class->release = sel_kqueue_selector_release;
+#else
+  selector_class->open = sel_base_selector_open_unsupported;
+#endif
+}
+
+static void
+sel_kqueue_selector_init (SelKqueueSelector *self)
+{
+}
+
+/**
+ * sel_kqueue_selector_new:
+ * @error: return location for an error, or %NULL
+ *
+ * Makes a selector over `kqueue`.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ *
+ * Returns: (transfer full) (type SelKqueueSelector): a new selector
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_kqueue_selector_new (GError **error)
+{
+  return sel_base_selector_new_open (SEL_TYPE_KQUEUE_SELECTOR, error);
+}
+
+/**
+ * sel_kqueue_selector_is_supported:
+ *
+ * Tells whether a #SelKqueueSelector can be made, by making one.
+ *
+ * Returns: %TRUE if it works here
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_kqueue_selector_is_supported (void)
+{
+  return sel_base_selector_can_open (SEL_TYPE_KQUEUE_SELECTOR);
+}
+
+/**
+ * sel_kqueue_selector_get_fd:
+ * @self: a selector
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the descriptor of @self, which remains its own. It is readable when a wait
+ * would end at once.
+ *
+ * Fails like sel_kqueue_selector_new() if @self had to be opened, and with
+ * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
+ *
+ * Returns: the descriptor, or -1 on error
+ *
+ * Since: 1.0
+ */
+int
+sel_kqueue_selector_get_fd (SelKqueueSelector  *self,
+                            GError         **error)
+{
+  g_return_val_if_fail (SEL_IS_KQUEUE_SELECTOR (self), -1);
+  g_return_val_if_fail (error == NULL || *error == NULL, -1);
+
+  if (!sel_base_selector_ensure_open (SEL_BASE_SELECTOR (self), error))
+    return -1;
+
+#ifdef HAVE_KQUEUE
+  return PRIV (self)->kqueue_fd;
+#else
+  return -1;
+#endif
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#ifdef HAVE_POLL
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#endif
+
+#include "sel-base-selector-private.h"
+#include "sel-poll-selector.h"
+#include "sel-timeout-private.h"
+
+/**
+ * SECTION:sel-poll-selector
+ * @Title: SelPollSelector
+ * @Short_description: A selector over poll()
+ *
+ * Works nearly everywhere and with every kind of file. Each wait costs time in proportion to the number
+ * of registered descriptors.
+ */
+
+/**
+ * SelPollSelector:
+ *
+ * A selector over `poll()`.
+ *
+ * Since: 1.0
+ */
+
+typedef struct
+{
+#ifdef HAVE_POLL
+  GArray *fds;          /* struct pollfd, without gaps */
+  GArray *indices;      /* by descriptor: where it stands in fds, plus 1 */
+  GArray *waited;       /* a copy of fds, as update() may be called during the wait */
+  gboolean changed;     /* since the copy was made */
+  guint start;          /* of the next search, so that all get their turn */
+#else
+  char none;
+#endif
+} SelPollSelectorPrivate;
+
+G_DEFINE_TYPE_WITH_PRIVATE (SelPollSelector, sel_poll_selector, SEL_TYPE_BASE_SELECTOR)
+
+#ifdef HAVE_POLL
+
+#define PRIV(self) \
+  ((SelPollSelectorPrivate *) sel_poll_selector_get_instance_private (SEL_POLL_SELECTOR (self)))
+
+static gboolean
+sel_poll_selector_open (SelBaseSelector  *self,
+                        GError          **error)
+{
+  SelPollSelectorPrivate *priv = PRIV (self);
+
+  priv->fds = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
+  priv->indices = g_array_new (FALSE, TRUE, sizeof (guint));
+  priv->waited = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
+  priv->changed = TRUE;
+
+  return TRUE;
+}
+
+static short
+sel_poll_selector_from_mask (SelEventMask events)
+{
+  return ((events & SEL_EVENT_READ) != 0 ? POLLIN : 0) |
+         ((events & SEL_EVENT_WRITE) != 0 ? POLLOUT : 0);
+}
+
+/* The last entry fills the gap. */
+static void
+sel_poll_selector_remove (SelPollSelectorPrivate *priv,
+                          int                     fd)
+{
+  guint *index = &g_array_index (priv->indices, guint, fd);
+  struct pollfd last = g_array_index (priv->fds, struct pollfd, priv->fds->len - 1);
+
+  g_array_remove_index_fast (priv->fds, *index - 1);
+  g_array_index (priv->indices, guint, last.fd) = *index;
+  *index = 0;
+}
+
+static gboolean
+sel_poll_selector_update (SelBaseSelector  *self,
+                          int               fd,
+                          SelEventMask      old_events,
+                          SelEventMask      new_events,
+                          GError          **error)
+{
+  SelPollSelectorPrivate *priv = PRIV (self);
+  struct pollfd entry = { .fd = fd, .events = sel_poll_selector_from_mask (new_events) };
+
+  if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
+    return FALSE;
+
+  priv->changed = TRUE;
+  if (new_events == 0)
+    {
+      sel_poll_selector_remove (priv, fd);
+      return TRUE;
+    }
+
+  if (old_events == 0)
+    {
+      g_array_append_val (priv->fds, entry);
+      if ((guint) fd >= priv->indices->len)
+        g_array_set_size (priv->indices, (guint) fd + 1);
+      g_array_index (priv->indices, guint, fd) = priv->fds->len;
+      return TRUE;
+    }
+
+  g_array_index (priv->fds, struct pollfd, g_array_index (priv->indices, guint, fd) - 1) = entry;
+
+  return TRUE;
+}
+
+static int
+sel_poll_selector_poll (GArray  *fds,
+                        gdouble  timeout)
+{
+#ifdef HAVE_PPOLL
+  struct timespec timespec;
+
+  return ppoll ((struct pollfd *) (void *) fds->data, fds->len,
+                sel_timeout_to_timespec (timeout, &timespec), NULL);
+#else
+  return poll ((struct pollfd *) (void *) fds->data, fds->len, sel_timeout_to_ms (timeout));
+#endif
+}
+
+static gboolean
+sel_poll_selector_report (SelBaseSelector      *self,
+                          const struct pollfd  *entry,
+                          GError              **error)
+{
+  if ((entry->revents & POLLNVAL) != 0)
+    return sel_base_selector_report_closed (self, entry->fd, error);
+
+  sel_base_selector_report_untagged (self, entry->fd,
+                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
+
+  return TRUE;
+}
+
+static gboolean
+sel_poll_selector_wait (SelBaseSelector  *self,
+                        gdouble           timeout,
+                        GError          **error)
+{
+  SelPollSelectorPrivate *priv = PRIV (self);
+  gsize room = sel_base_selector_get_room (self);
+  guint i, n_fds;
+  int n_ready;
+
+  sel_base_selector_hold_updates (self);
+  if (priv->changed)
+    {
+      g_array_set_size (priv->waited, 0);
+      g_array_append_vals (priv->waited, priv->fds->data, priv->fds->len);
+      priv->changed = FALSE;
+    }
+  sel_base_selector_let_updates (self);
+
+  n_ready = sel_poll_selector_poll (priv->waited, timeout);
+  if (n_ready < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  n_fds = priv->waited->len;
+
+  sel_base_selector_begin_reports (self);
+  for (i = priv->start < n_fds ? priv->start : 0; n_ready > 0 && room > 0; i = (i + 1) % n_fds)
+    {
+      const struct pollfd *entry = &g_array_index (priv->waited, struct pollfd, i);
+
+      if (entry->revents == 0)
+        continue;
+
+      if (!sel_poll_selector_report (self, entry, error))
+        return FALSE;
+      n_ready--;
+      room--;
+    }
+  priv->start = n_ready > 0 ? i : 0;
+
+  return TRUE;
+}
+
+static void
+sel_poll_selector_release (SelBaseSelector *self,
+                           gboolean         forked)
+{
+  SelPollSelectorPrivate *priv = PRIV (self);
+
+  g_clear_pointer (&priv->fds, g_array_unref);
+  g_clear_pointer (&priv->indices, g_array_unref);
+  g_clear_pointer (&priv->waited, g_array_unref);
+}
+
+#endif
+
+static void
+sel_poll_selector_class_init (SelPollSelectorClass *klass)
+{
+  SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+#ifdef HAVE_POLL
+  selector_class->open = sel_poll_selector_open;
+  selector_class->update = sel_poll_selector_update;
+  selector_class->wait = sel_poll_selector_wait;
+  selector_class->release = sel_poll_selector_release;
+#else
+  selector_class->open = sel_base_selector_open_unsupported;
+#endif
+}
+
+static void
+sel_poll_selector_init (SelPollSelector *self)
+{
+}
+
+/**
+ * sel_poll_selector_new:
+ * @error: return location for an error, or %NULL
+ *
+ * Makes a selector over `poll()`.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ *
+ * Returns: (transfer full) (type SelPollSelector): a new selector
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_poll_selector_new (GError **error)
+{
+  return sel_base_selector_new_open (SEL_TYPE_POLL_SELECTOR, error);
+}
+
+/**
+ * sel_poll_selector_is_supported:
+ *
+ * Tells whether a #SelPollSelector can be made, by making one.
+ *
+ * Returns: %TRUE if it works here
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_poll_selector_is_supported (void)
+{
+  return sel_base_selector_can_open (SEL_TYPE_POLL_SELECTOR);
+}

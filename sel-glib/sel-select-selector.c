@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Without this Darwin refuses descriptors above FD_SETSIZE. */
+#define _DARWIN_UNLIMITED_SELECT 1
+
+#include "config.h"
+
+#ifdef HAVE_SELECT
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/select.h>
+#endif
+
+#include "sel-base-selector-private.h"
+#include "sel-select-selector.h"
+#include "sel-timeout-private.h"
+
+/**
+ * SECTION:sel-select-selector
+ * @Title: SelSelectSelector
+ * @Short_description: A selector over select()
+ *
+ * Works everywhere and with every kind of file. Each wait costs time in proportion to the highest registered
+ * descriptor, which may be above `FD_SETSIZE`.
+ */
+
+/**
+ * SelSelectSelector:
+ *
+ * A selector over `select()`.
+ *
+ * Since: 1.0
+ */
+
+enum
+{
+  READ,
+  WRITE,
+  HANGUP, /* what only a hang-up can make ready: see sel_select_selector_update() */
+  N_SETS
+};
+
+typedef struct
+{
+#ifdef HAVE_SELECT
+  GArray *sets[N_SETS];
+  GArray *waited[N_SETS]; /* a copy, as update() may be called during the wait, which writes to it */
+  guint n_hangups;        /* how many are in the set HANGUP */
+  guint start;            /* of the next search, so that all get their turn */
+#else
+  char none;
+#endif
+} SelSelectSelectorPrivate;
+
+G_DEFINE_TYPE_WITH_PRIVATE (SelSelectSelector, sel_select_selector, SEL_TYPE_BASE_SELECTOR)
+
+#ifdef HAVE_SELECT
+
+#define PRIV(self) \
+  ((SelSelectSelectorPrivate *) sel_select_selector_get_instance_private (SEL_SELECT_SELECTOR (self)))
+
+/* The kernel's sets of descriptors are arrays of long, however large; only the type fd_set is not. */
+#define WORD_BITS ((guint) (8 * sizeof (gulong)))
+
+static inline gboolean
+sel_bits_get (GArray *set,
+              guint   fd)
+{
+  return (g_array_index (set, gulong, fd / WORD_BITS) >> (fd % WORD_BITS) & 1) != 0;
+}
+
+static inline void
+sel_bits_put (GArray   *set,
+              guint     fd,
+              gboolean  value)
+{
+  gulong *word = &g_array_index (set, gulong, fd / WORD_BITS);
+  gulong bit = 1UL << (fd % WORD_BITS);
+
+  *word = value ? *word | bit : *word & ~bit;
+}
+
+static gboolean
+sel_select_selector_open (SelBaseSelector  *self,
+                          GError          **error)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+
+  for (guint i = 0; i < N_SETS; i++)
+    {
+      priv->sets[i] = g_array_new (FALSE, TRUE, sizeof (gulong));
+      priv->waited[i] = g_array_new (FALSE, TRUE, sizeof (gulong));
+    }
+
+  return TRUE;
+}
+
+/* Makes room up to @fd, or forgets the words after the highest descriptor. */
+static void
+sel_select_selector_fit (SelSelectSelectorPrivate *priv,
+                         int                       fd)
+{
+  guint n_words = MAX (priv->sets[READ]->len, (guint) fd / WORD_BITS + 1);
+
+  for (guint i = 0; i < N_SETS; i++)
+    g_array_set_size (priv->sets[i], n_words);
+}
+
+static void
+sel_select_selector_trim (SelSelectSelectorPrivate *priv)
+{
+  guint n_words = priv->sets[READ]->len;
+
+  while (n_words > 0 &&
+         g_array_index (priv->sets[READ], gulong, n_words - 1) == 0 &&
+         g_array_index (priv->sets[WRITE], gulong, n_words - 1) == 0)
+    n_words--;
+
+  for (guint i = 0; i < N_SETS; i++)
+    g_array_set_size (priv->sets[i], n_words);
+}
+
+static gboolean
+sel_select_selector_update (SelBaseSelector  *self,
+                            int               fd,
+                            SelEventMask      old_events,
+                            SelEventMask      new_events,
+                            GError          **error)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+  gboolean hangup;
+
+  if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
+    return FALSE;
+
+  /* What can only be read never is in the set of what is ready for writing, not even after a hang-up, which
+   * all other mechanisms report. It is in the set for reading then. */
+  hangup = new_events == SEL_EVENT_WRITE && (fcntl (fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+
+  sel_select_selector_fit (priv, fd);
+  priv->n_hangups += (guint) hangup - (guint) sel_bits_get (priv->sets[HANGUP], (guint) fd);
+  sel_bits_put (priv->sets[READ], (guint) fd, (new_events & SEL_EVENT_READ) != 0 || hangup);
+  sel_bits_put (priv->sets[WRITE], (guint) fd, (new_events & SEL_EVENT_WRITE) != 0);
+  sel_bits_put (priv->sets[HANGUP], (guint) fd, hangup);
+  sel_select_selector_trim (priv);
+
+  return TRUE;
+}
+
+/* select() does not say which descriptor is closed. */
+static gboolean
+sel_select_selector_report_closed (SelBaseSelector  *self,
+                                   GError          **error)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+  guint n_fds = priv->waited[READ]->len * WORD_BITS;
+
+  for (guint fd = 0; fd < n_fds; fd++)
+    {
+      if ((sel_bits_get (priv->waited[READ], fd) || sel_bits_get (priv->waited[WRITE], fd)) &&
+          fcntl ((int) fd, F_GETFD) < 0 &&
+          !sel_base_selector_report_closed (self, (int) fd, error))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* What is in the set HANGUP is waited for in the set for reading, but what there is to read must not
+ * end the wait, nor all further ones: nobody asked for it. */
+static void
+sel_select_selector_ignore_input (SelSelectSelectorPrivate *priv)
+{
+  guint n_fds = priv->waited[HANGUP]->len * WORD_BITS;
+
+  for (guint fd = 0; fd < n_fds; fd++)
+    {
+      struct pollfd entry = { .fd = (int) fd, .events = POLLIN };
+
+      if (sel_bits_get (priv->waited[HANGUP], fd) && poll (&entry, 1, 0) > 0 && entry.revents == POLLIN)
+        sel_bits_put (priv->waited[READ], fd, FALSE);
+    }
+}
+
+static gboolean
+sel_select_selector_has_hung_up (guint fd)
+{
+  struct pollfd entry = { .fd = (int) fd };
+
+  return poll (&entry, 1, 0) > 0;
+}
+
+/* Returns how many records that makes. */
+static guint
+sel_select_selector_report (SelBaseSelector *self,
+                            guint            fd)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+  SelEventMask events = 0;
+
+  if (sel_bits_get (priv->waited[READ], fd))
+    {
+      if (!sel_bits_get (priv->waited[HANGUP], fd))
+        events |= SEL_EVENT_READ;
+      else if (sel_select_selector_has_hung_up (fd))
+        events |= SEL_EVENT_WRITE;
+    }
+  if (sel_bits_get (priv->waited[WRITE], fd))
+    events |= SEL_EVENT_WRITE;
+
+  if (events == 0)
+    return 0;
+
+  sel_base_selector_report_untagged (self, (int) fd, events);
+
+  return 1;
+}
+
+static int
+sel_select_selector_pselect (SelBaseSelector *self,
+                             gdouble          timeout)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+  struct timespec timespec;
+
+  sel_base_selector_hold_updates (self);
+  for (guint i = 0; i < N_SETS; i++)
+    {
+      g_array_set_size (priv->waited[i], 0);
+      g_array_append_vals (priv->waited[i], priv->sets[i]->data, priv->sets[i]->len);
+    }
+  sel_base_selector_let_updates (self);
+
+  if (priv->n_hangups > 0)
+    sel_select_selector_ignore_input (priv);
+
+  return pselect ((int) (priv->waited[READ]->len * WORD_BITS),
+                  (fd_set *) (void *) priv->waited[READ]->data,
+                  (fd_set *) (void *) priv->waited[WRITE]->data,
+                  NULL, sel_timeout_to_timespec (timeout, &timespec), NULL);
+}
+
+static inline gboolean
+sel_select_selector_is_quiet (SelSelectSelectorPrivate *priv,
+                              guint                     word)
+{
+  return (g_array_index (priv->waited[READ], gulong, word) |
+          g_array_index (priv->waited[WRITE], gulong, word)) == 0;
+}
+
+static gboolean
+sel_select_selector_wait (SelBaseSelector  *self,
+                          gdouble           timeout,
+                          GError          **error)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+  gsize room = sel_base_selector_get_room (self);
+  int n_ready = sel_select_selector_pselect (self, timeout);
+  int errsv = errno;
+  guint n_fds;
+
+  sel_base_selector_begin_reports (self);
+
+  /* One closed descriptor hides what is ready among the others. */
+  if (n_ready < 0 && errsv == EBADF)
+    {
+      if (!sel_select_selector_report_closed (self, error))
+        return FALSE;
+
+      n_ready = sel_select_selector_pselect (self, 0);
+      errsv = errno;
+    }
+  if (n_ready < 0)
+    return errsv == EBADF || sel_os_error_set (error, -1, errsv);
+
+  n_fds = priv->waited[READ]->len * WORD_BITS;
+  if (priv->start >= n_fds)
+    priv->start = 0;
+
+  for (guint i = 0; n_ready > 0 && i < n_fds; i++)
+    {
+      guint fd = (priv->start + i) % n_fds;
+
+      if (fd % WORD_BITS == 0 && sel_select_selector_is_quiet (priv, fd / WORD_BITS))
+        {
+          i += WORD_BITS - 1;
+          continue;
+        }
+
+      room -= sel_select_selector_report (self, fd);
+      if (room == 0)
+        {
+          priv->start = fd + 1;
+          return TRUE;
+        }
+    }
+  priv->start = 0;
+
+  return TRUE;
+}
+
+static void
+sel_select_selector_release (SelBaseSelector *self,
+                             gboolean         forked)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+
+  for (guint i = 0; i < N_SETS; i++)
+    {
+      g_clear_pointer (&priv->sets[i], g_array_unref);
+      g_clear_pointer (&priv->waited[i], g_array_unref);
+    }
+  priv->n_hangups = 0;
+}
+
+#endif
+
+static void
+sel_select_selector_class_init (SelSelectSelectorClass *klass)
+{
+  SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+#ifdef HAVE_SELECT
+  selector_class->open = sel_select_selector_open;
+  selector_class->update = sel_select_selector_update;
+  selector_class->wait = sel_select_selector_wait;
+  selector_class->release = sel_select_selector_release;
+#else
+  selector_class->open = sel_base_selector_open_unsupported;
+#endif
+}
+
+static void
+sel_select_selector_init (SelSelectSelector *self)
+{
+}
+
+/**
+ * sel_select_selector_new:
+ * @error: return location for an error, or %NULL
+ *
+ * Makes a selector over `select()`.
+ *
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ *
+ * Returns: (transfer full) (type SelSelectSelector): a new selector
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_select_selector_new (GError **error)
+{
+  return sel_base_selector_new_open (SEL_TYPE_SELECT_SELECTOR, error);
+}
+
+/**
+ * sel_select_selector_is_supported:
+ *
+ * Tells whether a #SelSelectSelector can be made, by making one.
+ *
+ * Returns: %TRUE if it works here
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_select_selector_is_supported (void)
+{
+  return sel_base_selector_can_open (SEL_TYPE_SELECT_SELECTOR);
+}

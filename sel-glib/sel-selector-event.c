@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "sel-selector-event-private.h"
+
+/**
+ * SECTION:sel-selector-event
+ * @Title: SelSelectorEvent
+ * @Short_description: A ready file object
+ *
+ * sel_base_selector_select() returns a list of these: the key of each registered file object
+ * that is ready, and what it is ready for.
+ */
+
+struct _SelSelectorEvent
+{
+  SelSelectorKey *key;
+  SelEventMask events;
+};
+
+G_DEFINE_BOXED_TYPE (SelSelectorEvent, sel_selector_event,
+                     sel_selector_event_ref, sel_selector_event_unref)
+
+/* Takes over the reference to @key. */
+SelSelectorEvent *
+sel_selector_event_new (SelSelectorKey *key,
+                        SelEventMask    events)
+{
+  SelSelectorEvent *self = g_atomic_rc_box_new (SelSelectorEvent);
+
+  self->key = key;
+  self->events = events;
+
+  return self;
+}
+
+static void
+sel_selector_event_clear (gpointer user_data)
+{
+  SelSelectorEvent *self = user_data;
+
+  g_clear_object (&self->key);
+}
+
+/**
+ * sel_selector_event_ref: (skip)
+ * @self: an event
+ *
+ * Adds a reference to @self.
+ *
+ * Returns: (transfer full): @self
+ *
+ * Since: 1.0
+ */
+SelSelectorEvent *
+sel_selector_event_ref (SelSelectorEvent *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return g_atomic_rc_box_acquire (self);
+}
+
+/**
+ * sel_selector_event_unref: (skip)
+ * @self: (transfer full): an event
+ *
+ * Drops a reference to @self, and frees it with the last one.
+ *
+ * Since: 1.0
+ */
+void
+sel_selector_event_unref (SelSelectorEvent *self)
+{
+  g_return_if_fail (self != NULL);
+
+  g_atomic_rc_box_release_full (self, sel_selector_event_clear);
+}
+
+/**
+ * sel_selector_event_get_key:
+ * @self: an event
+ *
+ * Gets the key of the file object that is ready.
+ *
+ * Returns: (transfer none): the key
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_selector_event_get_key (SelSelectorEvent *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->key;
+}
+
+/**
+ * sel_selector_event_get_events:
+ * @self: an event
+ *
+ * Gets what the file object is ready for: some of what was asked for, never nothing.
+ *
+ * Returns: the events
+ *
+ * Since: 1.0
+ */
+SelEventMask
+sel_selector_event_get_events (SelSelectorEvent *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->events;
+}

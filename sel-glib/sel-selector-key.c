@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "sel-enum-types.h"
+#include "sel-selector-key-private.h"
+
+/**
+ * SECTION:sel-selector-key
+ * @Title: SelSelectorKey
+ * @Short_description: What is known about a registered file object
+ *
+ * A #SelSelectorKey says which descriptor is registered with a selector, through which file
+ * object, what is waited for, and what the caller keeps with it. It never changes:
+ * sel_base_selector_modify() makes a new one and leaves the old one as it was.
+ *
+ * While a registration stays as it is, a selector returns the same key for it each time.
+ */
+
+/**
+ * SelSelectorKey:
+ *
+ * A registration of a descriptor with a selector.
+ *
+ * Since: 1.0
+ */
+struct _SelSelectorKey
+{
+  GObject parent_instance;
+
+  int fd;
+  SelEventMask events;
+  gpointer data;
+  SelAttachment *attachment;
+};
+
+enum
+{
+  PROP_FD = 1,
+  PROP_EVENTS,
+  PROP_FILEOBJ,
+  N_PROPERTIES
+};
+
+static GParamSpec *properties[N_PROPERTIES];
+
+G_DEFINE_FINAL_TYPE (SelSelectorKey, sel_selector_key, G_TYPE_OBJECT)
+
+SelSelectorKey *
+sel_selector_key_new (int            fd,
+                      SelEventMask   events,
+                      gpointer       data,
+                      SelAttachment *attachment)
+{
+  SelSelectorKey *self = g_object_new (SEL_TYPE_SELECTOR_KEY, NULL);
+
+  self->fd = fd;
+  self->events = events;
+  self->data = data;
+  self->attachment = sel_attachment_ref (attachment);
+
+  return self;
+}
+
+static void
+sel_selector_key_finalize (GObject *object)
+{
+  SelSelectorKey *self = SEL_SELECTOR_KEY (object);
+
+  g_clear_pointer (&self->attachment, sel_attachment_unref);
+
+  G_OBJECT_CLASS (sel_selector_key_parent_class)->finalize (object);
+}
+
+static void
+sel_selector_key_get_property (GObject    *object,
+                               guint       property_id,
+                               GValue     *value,
+                               GParamSpec *pspec)
+{
+  SelSelectorKey *self = SEL_SELECTOR_KEY (object);
+
+  switch (property_id)
+    {
+    case PROP_FD:
+      g_value_set_int (value, self->fd);
+      break;
+
+    case PROP_EVENTS:
+      g_value_set_flags (value, self->events);
+      break;
+
+    case PROP_FILEOBJ:
+      g_value_set_object (value, sel_selector_key_get_fileobj (self));
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
+    }
+}
+
+static void
+sel_selector_key_class_init (SelSelectorKeyClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = sel_selector_key_finalize;
+  object_class->get_property = sel_selector_key_get_property;
+
+  /**
+   * SelSelectorKey:fd:
+   *
+   * The descriptor.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_FD] =
+    g_param_spec_int ("fd", NULL, NULL, -1, G_MAXINT, -1,
+                      G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelSelectorKey:events:
+   *
+   * What is waited for.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_EVENTS] =
+    g_param_spec_flags ("events", NULL, NULL, SEL_TYPE_EVENT_MASK, 0,
+                        G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelSelectorKey:fileobj:
+   *
+   * The file object that was registered, or %NULL for a bare descriptor.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_FILEOBJ] =
+    g_param_spec_object ("fileobj", NULL, NULL, G_TYPE_OBJECT,
+                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+}
+
+static void
+sel_selector_key_init (SelSelectorKey *self)
+{
+}
+
+/**
+ * sel_selector_key_get_fileobj:
+ * @self: a key
+ *
+ * Gets the file object that was registered.
+ *
+ * Returns: (transfer none) (nullable): the file object, or %NULL if a bare descriptor
+ *   was registered
+ *
+ * Since: 1.0
+ */
+GObject *
+sel_selector_key_get_fileobj (SelSelectorKey *self)
+{
+  g_return_val_if_fail (SEL_IS_SELECTOR_KEY (self), NULL);
+
+  return sel_attachment_get_fileobj (self->attachment);
+}
+
+/**
+ * sel_selector_key_get_fd:
+ * @self: a key
+ *
+ * Gets the descriptor.
+ *
+ * Returns: the descriptor
+ *
+ * Since: 1.0
+ */
+int
+sel_selector_key_get_fd (SelSelectorKey *self)
+{
+  g_return_val_if_fail (SEL_IS_SELECTOR_KEY (self), -1);
+
+  return self->fd;
+}
+
+/**
+ * sel_selector_key_get_events:
+ * @self: a key
+ *
+ * Gets what is waited for.
+ *
+ * Returns: the events
+ *
+ * Since: 1.0
+ */
+SelEventMask
+sel_selector_key_get_events (SelSelectorKey *self)
+{
+  g_return_val_if_fail (SEL_IS_SELECTOR_KEY (self), 0);
+
+  return self->events;
+}
+
+/**
+ * sel_selector_key_get_data: (skip)
+ * @self: a key
+ *
+ * Gets the pointer that was given to sel_base_selector_register().
+ *
+ * Returns: (transfer none) (nullable): the data; %NULL if a #GValue was given instead, see
+ *   sel_selector_key_get_data_value()
+ *
+ * Since: 1.0
+ */
+gpointer
+sel_selector_key_get_data (SelSelectorKey *self)
+{
+  g_return_val_if_fail (SEL_IS_SELECTOR_KEY (self), NULL);
+
+  return self->data;
+}
+
+/**
+ * sel_selector_key_get_data_value: (rename-to sel_selector_key_get_data)
+ * @self: a key
+ *
+ * Gets the value that was given to sel_base_selector_register_value().
+ *
+ * Returns: (transfer none) (nullable): the value, or %NULL if there is none
+ *
+ * Since: 1.0
+ */
+const GValue *
+sel_selector_key_get_data_value (SelSelectorKey *self)
+{
+  g_return_val_if_fail (SEL_IS_SELECTOR_KEY (self), NULL);
+
+  return sel_attachment_get_value (self->attachment);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "sel-base-selector-private.h"
+#include "sel-selector-mapping-private.h"
+
+/**
+ * SECTION:sel-selector-mapping
+ * @Title: SelSelectorMapping
+ * @Short_description: A live, read-only view of what is registered
+ *
+ * A #SelSelectorMapping shows what is registered with a selector at the moment it is asked. It does
+ * not keep the selector alive, and it is empty once that is closed.
+ *
+ * sel_selector_mapping_get_keys() returns a snapshot, so anything may be registered or unregistered
+ * while it is walked through.
+ */
+
+/**
+ * SelSelectorMapping:
+ *
+ * A view of the keys of a selector; see sel_base_selector_get_map().
+ *
+ * Since: 1.0
+ */
+struct _SelSelectorMapping
+{
+  GObject parent_instance;
+
+  GWeakRef selector;
+};
+
+G_DEFINE_FINAL_TYPE (SelSelectorMapping, sel_selector_mapping, G_TYPE_OBJECT)
+
+SelSelectorMapping *
+sel_selector_mapping_new (SelBaseSelector *selector)
+{
+  SelSelectorMapping *self = g_object_new (SEL_TYPE_SELECTOR_MAPPING, NULL);
+
+  g_weak_ref_set (&self->selector, selector);
+
+  return self;
+}
+
+static void
+sel_selector_mapping_finalize (GObject *object)
+{
+  SelSelectorMapping *self = SEL_SELECTOR_MAPPING (object);
+
+  g_weak_ref_clear (&self->selector);
+
+  G_OBJECT_CLASS (sel_selector_mapping_parent_class)->finalize (object);
+}
+
+static void
+sel_selector_mapping_class_init (SelSelectorMappingClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->finalize = sel_selector_mapping_finalize;
+}
+
+static void
+sel_selector_mapping_init (SelSelectorMapping *self)
+{
+  g_weak_ref_init (&self->selector, NULL);
+}
+
+/**
+ * sel_selector_mapping_get_size:
+ * @self: a mapping
+ *
+ * Gets how many descriptors are registered.
+ *
+ * Returns: the number of keys
+ *
+ * Since: 1.0
+ */
+guint
+sel_selector_mapping_get_size (SelSelectorMapping *self)
+{
+  g_autoptr(SelBaseSelector) selector = NULL;
+
+  g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), 0);
+
+  selector = g_weak_ref_get (&self->selector);
+
+  return selector != NULL ? sel_base_selector_get_size (selector) : 0;
+}
+
+/**
+ * sel_selector_mapping_contains:
+ * @self: a mapping
+ * @fd: a descriptor
+ *
+ * Tells whether @fd is registered.
+ *
+ * Returns: %TRUE if it is
+ *
+ * Since: 1.0
+ */
+gboolean
+sel_selector_mapping_contains (SelSelectorMapping *self,
+                               int                 fd)
+{
+  g_autoptr(SelSelectorKey) key = NULL;
+
+  g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), FALSE);
+
+  key = sel_selector_mapping_lookup (self, fd);
+
+  return key != NULL;
+}
+
+/**
+ * sel_selector_mapping_lookup:
+ * @self: a mapping
+ * @fd: a descriptor
+ *
+ * Looks up the key of @fd. Any number may be asked for.
+ *
+ * Returns: (transfer full) (nullable): the key, or %NULL if @fd is not registered
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_selector_mapping_lookup (SelSelectorMapping *self,
+                             int                 fd)
+{
+  g_autoptr(SelBaseSelector) selector = NULL;
+
+  g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
+
+  selector = g_weak_ref_get (&self->selector);
+
+  return selector != NULL ? sel_base_selector_lookup (selector, fd) : NULL;
+}
+
+/**
+ * sel_selector_mapping_lookup_object:
+ * @self: a mapping
+ * @fileobj: a file object, as for sel_base_selector_register_object()
+ *
+ * Looks up the key of the descriptor of @fileobj, however that was registered. If @fileobj has no
+ * descriptor any more, the key that was registered through it is looked for.
+ *
+ * Returns: (transfer full) (nullable): the key, or %NULL if @fileobj is not registered
+ *
+ * Since: 1.0
+ */
+SelSelectorKey *
+sel_selector_mapping_lookup_object (SelSelectorMapping *self,
+                                    GObject            *fileobj)
+{
+  g_autoptr(SelBaseSelector) selector = NULL;
+
+  g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
+  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
+
+  selector = g_weak_ref_get (&self->selector);
+
+  return selector != NULL ? sel_base_selector_lookup_object (selector, fileobj) : NULL;
+}
+
+/**
+ * sel_selector_mapping_get_keys:
+ * @self: a mapping
+ *
+ * Gets all keys in the order of their registration. The array is a snapshot of its own.
+ *
+ * Returns: (transfer container) (element-type SelSelectorKey): the keys; free with g_ptr_array_unref()
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+sel_selector_mapping_get_keys (SelSelectorMapping *self)
+{
+  g_autoptr(SelBaseSelector) selector = NULL;
+
+  g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
+
+  selector = g_weak_ref_get (&self->selector);
+  if (selector == NULL)
+    return g_ptr_array_new_with_free_func (g_object_unref);
+
+  return sel_base_selector_get_keys (selector);
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <glib-unix.h>
+
+#include "sel-base-selector-private.h"
+#include "sel-enum-types.h"
+#include "sel-source.h"
+
+/**
+ * SECTION:sel-source
+ * @Title: Main loop
+ * @Short_description: Selectors in a GMainContext
+ *
+ * A source wakes a #GMainContext when something that is registered with a selector is ready. With epoll and
+ * kqueue the context polls a single descriptor, however many are registered; with the
+ * others it polls each. What a program sees is the same.
+ *
+ * sel_base_selector_attach() is all that most programs need. A source keeps its selector alive, and is
+ * destroyed when the selector is closed.
+ */
+
+/* How many ready descriptors are taken from the selector at once. What is left is taken in the
+ * next turn of the main loop, so that other sources get theirs. */
+#define BATCH_SIZE 64
+
+typedef struct
+{
+  GSource source;
+  SelObserver observer;
+  SelBaseSelector *selector;
+
+  /* What the context polls: the selector's own descriptor ... */
+  int poll_fd;
+  gpointer poll_tag;
+
+  /* ... or, where it has none, what is registered. */
+  GHashTable *tags;
+  GArray *changed_fds; /* protected by the lock of the selector, as is changed_all */
+  gboolean changed_all;
+} SelSource;
+
+static SelSource *
+sel_source_from_observer (SelObserver *observer)
+{
+  return (SelSource *) (void *) ((char *) observer - G_STRUCT_OFFSET (SelSource, observer));
+}
+
+/* Called by any thread, with the selector locked. */
+static void
+sel_source_changed (SelObserver *observer,
+                    int          fd)
+{
+  SelSource *self = sel_source_from_observer (observer);
+  GMainContext *context;
+
+  if (fd < 0)
+    self->changed_all = TRUE;
+  else if (self->poll_tag == NULL && !self->changed_all)
+    g_array_append_val (self->changed_fds, fd);
+
+  if (self->poll_tag != NULL && fd >= 0)
+    return;
+
+  context = g_source_is_destroyed (&self->source) ? NULL : g_source_get_context (&self->source);
+  if (context != NULL && !g_main_context_is_owner (context))
+    g_main_context_wakeup (context);
+}
+
+static void
+sel_source_ref (SelObserver *observer)
+{
+  g_source_ref (&sel_source_from_observer (observer)->source);
+}
+
+static void
+sel_source_closed (SelObserver *observer)
+{
+  GSource *source = &sel_source_from_observer (observer)->source;
+
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static const SelObserverFuncs sel_source_observer_funcs = {
+  .changed = sel_source_changed,
+  .ref = sel_source_ref,
+  .closed = sel_source_closed,
+};
+
+static GIOCondition
+sel_source_condition (SelEventMask events)
+{
+  return ((events & SEL_EVENT_READ) != 0 ? G_IO_IN : 0) |
+         ((events & SEL_EVENT_WRITE) != 0 ? G_IO_OUT : 0);
+}
+
+/* Makes the context poll @fd for what the selector waits for. */
+static void
+sel_source_mirror (SelSource *self,
+                   int        fd)
+{
+  GIOCondition condition = sel_source_condition (sel_base_selector_get_armed (self->selector, fd));
+  gpointer tag = g_hash_table_lookup (self->tags, GINT_TO_POINTER (fd));
+
+  if (condition == 0)
+    {
+      if (tag != NULL)
+        g_source_remove_unix_fd (&self->source, tag);
+      g_hash_table_remove (self->tags, GINT_TO_POINTER (fd));
+    }
+  else if (tag != NULL)
+    {
+      g_source_modify_unix_fd (&self->source, tag, condition);
+    }
+  else
+    {
+      tag = g_source_add_unix_fd (&self->source, fd, condition);
+      g_hash_table_insert (self->tags, GINT_TO_POINTER (fd), tag);
+    }
+}
+
+static void
+sel_source_append_fd (gpointer data,
+                      gpointer user_data)
+{
+  int fd = GPOINTER_TO_INT (data);
+
+  g_array_append_val (user_data, fd);
+}
+
+/* The descriptors that may have to be polled in another way than before. */
+static GArray *
+sel_source_steal_changed_fds (SelSource *self)
+{
+  g_autoptr(GArray) all = NULL;
+  GArray *fds = NULL;
+
+  sel_base_selector_hold_updates (self->selector);
+  if (self->changed_all)
+    {
+      GHashTableIter iter;
+      gpointer fd;
+
+      g_array_set_size (self->changed_fds, 0);
+      g_hash_table_iter_init (&iter, self->tags);
+      while (g_hash_table_iter_next (&iter, &fd, NULL))
+        sel_source_append_fd (fd, self->changed_fds);
+      sel_base_selector_foreach_armed (self->selector, sel_source_append_fd, self->changed_fds);
+      self->changed_all = FALSE;
+    }
+  if (self->changed_fds->len > 0)
+    {
+      fds = self->changed_fds;
+      self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
+    }
+  sel_base_selector_let_updates (self->selector);
+
+  return fds;
+}
+
+/* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. */
+static void
+sel_source_synchronize (SelSource *self)
+{
+  int poll_fd = sel_base_selector_get_poll_fd (self->selector);
+  g_autoptr(GArray) fds = NULL;
+
+  if (poll_fd != self->poll_fd)
+    {
+      if (self->poll_tag != NULL)
+        g_source_remove_unix_fd (&self->source, self->poll_tag);
+      self->poll_tag = poll_fd >= 0 ? g_source_add_unix_fd (&self->source, poll_fd, G_IO_IN) : NULL;
+      self->poll_fd = poll_fd;
+    }
+
+  if (self->poll_tag != NULL)
+    return;
+
+  fds = sel_source_steal_changed_fds (self);
+  for (guint i = 0; fds != NULL && i < fds->len; i++)
+    sel_source_mirror (self, g_array_index (fds, int, i));
+}
+
+static gboolean
+sel_source_prepare (GSource *source,
+                    int     *timeout)
+{
+  SelSource *self = (SelSource *) source;
+
+  sel_source_synchronize (self);
+  *timeout = -1;
+
+  return sel_base_selector_has_always_ready (self->selector);
+}
+
+/*
+ * Asks the selector, without waiting. Returns how many are ready, or -1 if the source has nothing
+ * to do any more.
+ */
+static gssize
+sel_source_select (SelSource     *self,
+                   SelReadyEvent *events,
+                   gsize          n_events)
+{
+  g_autoptr(GError) error = NULL;
+  gssize n = sel_base_selector_select_ready (self->selector, 0, events, n_events, NULL, &error);
+
+  if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
+    return n;
+
+  /* Another thread waits and gets what is ready, or sel_base_selector_reinit() is still to come. */
+  if (error->domain == SEL_SELECTOR_ERROR)
+    return 0;
+
+  g_warning ("A selector does not work any more, and is taken out of the main loop: %s", error->message);
+
+  return -1;
+}
+
+/* For a GSourceFunc, which asks the selector itself what is ready. */
+static gboolean
+sel_source_dispatch (GSource     *source,
+                     GSourceFunc  callback,
+                     gpointer     user_data)
+{
+  SelSource *self = (SelSource *) source;
+  SelReadyEvent event;
+  gssize n = sel_source_select (self, &event, 1);
+
+  if (n <= 0)
+    return n == 0;
+
+  return callback != NULL ? callback (user_data) : G_SOURCE_REMOVE;
+}
+
+static gboolean
+sel_source_dispatch_event (SelSource           *self,
+                           const SelReadyEvent *event,
+                           SelSelectorFunc      func,
+                           gpointer             user_data)
+{
+  /* What an earlier callback has changed or unregistered is not called any more. */
+  g_autoptr(SelSelectorKey) key = sel_base_selector_ref_event_key (self->selector, event);
+
+  return key == NULL || func (self->selector, key, event->events, user_data);
+}
+
+/* For a SelSelectorFunc, which is called for each that is ready. */
+static gboolean
+sel_source_dispatch_events (GSource     *source,
+                            GSourceFunc  callback,
+                            gpointer     user_data)
+{
+  SelSource *self = (SelSource *) source;
+  SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
+  g_autoptr(SelBaseSelector) selector = g_object_ref (self->selector);
+  SelReadyEvent events[BATCH_SIZE];
+  gssize n = sel_source_select (self, events, BATCH_SIZE);
+
+  if (n > 0 && func == NULL)
+    return G_SOURCE_REMOVE;
+
+  for (gssize i = 0; i < n; i++)
+    {
+      if (!sel_source_dispatch_event (self, &events[i], func, user_data))
+        return G_SOURCE_REMOVE;
+      if (g_source_is_destroyed (source))
+        return G_SOURCE_REMOVE;
+    }
+
+  return n >= 0;
+}
+
+static void
+sel_source_dispose (GSource *source)
+{
+  SelSource *self = (SelSource *) source;
+
+  sel_base_selector_remove_observer (self->selector, &self->observer);
+}
+
+static void
+sel_source_finalize (GSource *source)
+{
+  SelSource *self = (SelSource *) source;
+
+  g_clear_pointer (&self->tags, g_hash_table_unref);
+  g_clear_pointer (&self->changed_fds, g_array_unref);
+  g_clear_object (&self->selector);
+}
+
+/* Calls a closure in place of a callback: g_source_set_closure() makes it the user data. */
+static gboolean
+sel_source_invoke_closure (GClosure     *closure,
+                           guint         n_values,
+                           const GValue *values)
+{
+  GValue result = G_VALUE_INIT;
+  gboolean goes_on;
+
+  g_value_init (&result, G_TYPE_BOOLEAN);
+  g_closure_invoke (closure, &result, n_values, values, NULL);
+  goes_on = g_value_get_boolean (&result);
+  g_value_unset (&result);
+
+  return goes_on;
+}
+
+static gboolean
+sel_source_closure_callback (gpointer user_data)
+{
+  return sel_source_invoke_closure (user_data, 0, NULL);
+}
+
+static gboolean
+sel_source_closure_selector_func (SelBaseSelector *selector,
+                                  SelSelectorKey  *key,
+                                  SelEventMask     events,
+                                  gpointer         user_data)
+{
+  GValue values[3] = { G_VALUE_INIT, G_VALUE_INIT, G_VALUE_INIT };
+  gboolean goes_on;
+
+  g_value_init (&values[0], SEL_TYPE_BASE_SELECTOR);
+  g_value_set_object (&values[0], selector);
+  g_value_init (&values[1], SEL_TYPE_SELECTOR_KEY);
+  g_value_set_object (&values[1], key);
+  g_value_init (&values[2], SEL_TYPE_EVENT_MASK);
+  g_value_set_flags (&values[2], events);
+
+  goes_on = sel_source_invoke_closure (user_data, G_N_ELEMENTS (values), values);
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    g_value_unset (&values[i]);
+
+  return goes_on;
+}
+
+static GSourceFuncs sel_source_funcs = {
+  .prepare = sel_source_prepare,
+  .dispatch = sel_source_dispatch,
+  .finalize = sel_source_finalize,
+  .closure_callback = sel_source_closure_callback,
+};
+
+static GSourceFuncs sel_dispatch_source_funcs = {
+  .prepare = sel_source_prepare,
+  .dispatch = sel_source_dispatch_events,
+  .finalize = sel_source_finalize,
+  .closure_callback = (GSourceFunc) (void (*) (void)) sel_source_closure_selector_func,
+};
+
+static GSource *
+sel_source_new (SelBaseSelector *selector,
+                GSourceFuncs    *funcs)
+{
+  GSource *source = g_source_new (funcs, sizeof (SelSource));
+  SelSource *self = (SelSource *) source;
+
+  g_source_set_static_name (source, "sel-glib selector");
+  g_source_set_dispose_function (source, sel_source_dispose);
+  self->selector = g_object_ref (selector);
+  self->observer.funcs = &sel_source_observer_funcs;
+  self->poll_fd = -1;
+  self->tags = g_hash_table_new (NULL, NULL);
+  self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
+  self->changed_all = TRUE;
+
+  if (!sel_base_selector_add_observer (selector, &self->observer))
+    g_source_destroy (source);
+
+  return source;
+}
+
+/**
+ * sel_base_selector_create_source:
+ * @self: a selector
+ *
+ * Makes a source that calls its callback, a #GSourceFunc, when something that is registered is ready. The
+ * callback then calls sel_base_selector_select() or one of its siblings with a time-out of 0.
+ *
+ * If @self is closed, the source is destroyed already and can do nothing.
+ *
+ * Returns: (transfer full): a new source; attach it with g_source_attach()
+ *
+ * Since: 1.0
+ */
+GSource *
+sel_base_selector_create_source (SelBaseSelector *self)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+
+  return sel_source_new (self, &sel_source_funcs);
+}
+
+/**
+ * sel_base_selector_create_dispatch_source:
+ * @self: a selector
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call
+ * @user_data: what to call it with
+ * @notify: (nullable): frees @user_data when the source is destroyed
+ *
+ * Makes a source that calls @func for each registered descriptor that is ready. What a callback
+ * changes or unregisters is not called any more in the same turn.
+ *
+ * @func may be left out and set by g_source_set_callback() or g_source_set_closure() later.
+ *
+ * If @self is closed, the source is destroyed already and can do nothing.
+ *
+ * Returns: (transfer full): a new source; attach it with g_source_attach()
+ *
+ * Since: 1.0
+ */
+GSource *
+sel_base_selector_create_dispatch_source (SelBaseSelector *self,
+                                          SelSelectorFunc  func,
+                                          gpointer         user_data,
+                                          GDestroyNotify   notify)
+{
+  GSource *source;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+
+  source = sel_source_new (self, &sel_dispatch_source_funcs);
+  if (func == NULL)
+    return source;
+
+  if (g_source_is_destroyed (source))
+    {
+      if (notify != NULL)
+        notify (user_data);
+    }
+  else
+    {
+      g_source_set_callback (source, (GSourceFunc) (void (*) (void)) func, user_data, notify);
+    }
+
+  return source;
+}
+
+/**
+ * sel_base_selector_attach:
+ * @self: a selector
+ * @context: (nullable): a main context, or %NULL for the thread's default one
+ * @priority: the priority, for example %G_PRIORITY_DEFAULT
+ * @func: (scope notified) (closure user_data) (destroy notify): what to call
+ * @user_data: what to call it with
+ * @notify: (nullable): frees @user_data when the source is destroyed
+ *
+ * Calls @func, from @context, for each registered descriptor that is ready, until it
+ * returns %G_SOURCE_REMOVE, the source is destroyed, or @self is closed.
+ *
+ * Returns: the source's number in @context, or 0 if @self is closed; then @notify was called
+ *
+ * Since: 1.0
+ */
+guint
+sel_base_selector_attach (SelBaseSelector *self,
+                          GMainContext    *context,
+                          int              priority,
+                          SelSelectorFunc  func,
+                          gpointer         user_data,
+                          GDestroyNotify   notify)
+{
+  g_autoptr(GMainContext) thread_default = NULL;
+  g_autoptr(GSource) source = NULL;
+
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), 0);
+  g_return_val_if_fail (func != NULL, 0);
+
+  source = sel_base_selector_create_dispatch_source (self, func, user_data, notify);
+  if (g_source_is_destroyed (source))
+    return 0;
+
+  if (context == NULL)
+    context = thread_default = g_main_context_ref_thread_default ();
+
+  g_source_set_priority (source, priority);
+
+  return g_source_attach (source, context);
+}

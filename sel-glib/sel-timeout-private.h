@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <glib.h>
+#include <time.h>
+
+G_BEGIN_DECLS
+
+int              sel_timeout_to_ms       (gdouble          timeout);
+struct timespec *sel_timeout_to_timespec (gdouble          timeout,
+                                          struct timespec *timespec);
+
+G_END_DECLS

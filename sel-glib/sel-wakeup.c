@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <unistd.h>
+
+#ifdef HAVE_EVENTFD
+#include <stdint.h>
+#include <sys/eventfd.h>
+#endif
+
+#include "sel-error-private.h"
+#include "sel-wakeup-private.h"
+
+gboolean
+sel_wakeup_open (SelWakeup  *wakeup,
+                 GError    **error)
+{
+#ifdef HAVE_EVENTFD
+  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+  if (fd < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  wakeup->read_fd = fd;
+  g_atomic_int_set (&wakeup->write_fd, fd);
+#else
+  int fds[2];
+
+#ifdef HAVE_PIPE2
+  if (pipe2 (fds, O_CLOEXEC | O_NONBLOCK) < 0)
+    return sel_os_error_set (error, -1, errno);
+#else
+  if (pipe (fds) < 0)
+    return sel_os_error_set (error, -1, errno);
+
+  for (int i = 0; i < 2; i++)
+    {
+      fcntl (fds[i], F_SETFD, FD_CLOEXEC);
+      fcntl (fds[i], F_SETFL, O_NONBLOCK);
+    }
+#endif
+
+  wakeup->read_fd = fds[0];
+  g_atomic_int_set (&wakeup->write_fd, fds[1]);
+#endif
+
+  return TRUE;
+}
+
+/*
+ * Makes the read end readable. Takes no lock and keeps errno, so it may be called from
+ * a signal handler. If the pipe is full the read end is readable already.
+ */
+void
+sel_wakeup_signal (SelWakeup *wakeup)
+{
+  int saved_errno = errno;
+  int fd;
+
+  g_atomic_int_inc (&wakeup->in_use);
+
+  fd = g_atomic_int_get (&wakeup->write_fd);
+  if (fd >= 0)
+    {
+#ifdef HAVE_EVENTFD
+      uint64_t one = 1;
+#else
+      char one = 1;
+#endif
+      gssize n;
+
+      do
+        n = write (fd, &one, sizeof one);
+      while (n < 0 && errno == EINTR);
+    }
+
+  g_atomic_int_add (&wakeup->in_use, -1);
+
+  errno = saved_errno;
+}
+
+void
+sel_wakeup_drain (SelWakeup *wakeup)
+{
+  char buffer[64];
+  gssize n;
+
+#ifdef HAVE_EVENTFD
+  /* One read empties the counter. */
+  n = read (wakeup->read_fd, buffer, sizeof (uint64_t));
+  (void) n;
+#else
+  do
+    n = read (wakeup->read_fd, buffer, sizeof buffer);
+  while (n == sizeof buffer || (n < 0 && errno == EINTR));
+#endif
+}
+
+void
+sel_wakeup_close (SelWakeup *wakeup)
+{
+  int read_fd = wakeup->read_fd;
+  int write_fd = g_atomic_int_get (&wakeup->write_fd);
+
+  wakeup->read_fd = -1;
+  g_atomic_int_set (&wakeup->write_fd, -1);
+
+  /* Who came before the line above may still be about to write to a number that will
+   * soon belong to somebody else. */
+  while (g_atomic_int_get (&wakeup->in_use) > 0)
+    g_thread_yield ();
+
+  if (write_fd >= 0 && write_fd != read_fd)
+    close (write_fd);
+  if (read_fd >= 0)
+    close (read_fd);
+}
