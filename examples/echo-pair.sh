@@ -54,11 +54,15 @@ wait "$client_pid"
 client_status=$?
 client_pid=
 
+# The server ends by itself now; if it hangs, it is made to.
 kill -TERM "$server_pid"
+(sleep 10; kill -KILL "$server_pid") > /dev/null 2>&1 3<&- &
+watchdog_pid=$!
 cat <&3
 wait "$server_pid"
 server_status=$?
 server_pid=
+kill "$watchdog_pid" 2>/dev/null
 
 if [ "$client_status" -eq 0 ] && [ "$server_status" -eq 0 ]; then
   echo "PASSED: every byte came back as it was sent"

@@ -31,14 +31,14 @@ log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
 
 for backend in default $("$server" --list-backends); do
-  pair "$backend" --connections=200
+  pair "$backend" --connections=200 --patience=20
   result $? "echo with 200 connections over $backend"
 
   grep -q 'at most 200 at a time' "$log" && ! grep -q 'waits for room *0$' "$log"
   result $? "they were open at once, and back-pressure was felt, over $backend"
 done
 
-ECHO_SERVER_LIMIT=40 pair default --connections=200 --hurry
+ECHO_SERVER_LIMIT=40 pair default --connections=200 --patience=20 --hurry
 result $? "a server with 40 descriptors serves 200 connections"
 
 grep -q 'accept() pauses *[1-9]' "$log"

@@ -69,6 +69,7 @@ typedef struct
   gsize n_events;
   gsize size;
   gboolean growable;
+  gboolean all_fit;          /* whether there is a place for every key */
   gsize room;                /* how many reports one wait may bring */
   gsize n_reports;           /* how many it did bring */
 } Sink;
@@ -89,6 +90,7 @@ typedef struct
   int closed;                /* atomic for readers without the lock */
   int poll_fd;
 
+  GError *open_error;        /* why it could not be opened */
   gboolean open;
   int forked;                /* atomic for readers without the lock: opened by the parent process */
   gboolean waiting;
@@ -96,6 +98,8 @@ typedef struct
   gboolean wait_sees_updates;
   gboolean interruptible;
   gboolean emulate_always_ready;
+
+  guint turn;                /* who is first in a small array changes with each call */
 
   guint32 last_generation;
   guint32 tag;               /* the generation that update() is told about */
@@ -414,8 +418,8 @@ sel_base_selector_rearm_all (SelBaseSelector  *self,
 }
 
 static gboolean
-sel_base_selector_open (SelBaseSelector  *self,
-                        GError          **error)
+sel_base_selector_try_open (SelBaseSelector  *self,
+                            GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
@@ -446,6 +450,23 @@ sel_base_selector_open (SelBaseSelector  *self,
   sel_base_selector_changed (priv, -1);
 
   return TRUE;
+}
+
+/* An error is remembered, as there may be no constructor to tell it: every later call fails with it, until
+ * sel_base_selector_reinit() tries again. */
+static gboolean
+sel_base_selector_open (SelBaseSelector  *self,
+                        GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (priv->open_error == NULL && sel_base_selector_try_open (self, &priv->open_error))
+    return TRUE;
+
+  if (error != NULL)
+    *error = g_error_copy (priv->open_error);
+
+  return FALSE;
 }
 
 static gboolean
@@ -505,6 +526,7 @@ sel_base_selector_finalize (GObject *object)
 
   g_clear_pointer (&priv->observers, g_ptr_array_unref);
   g_clear_pointer (&priv->always_ready, g_array_unref);
+  g_clear_error (&priv->open_error);
   g_free (priv->buffer);
   g_mutex_clear (&priv->lock);
 
@@ -643,7 +665,8 @@ sel_base_selector_get_filter_room (SelBaseSelector *self)
 {
   const Sink *sink = PRIV (self)->sink;
 
-  return sink->growable || sink->room < sink->size ? 2 * sink->room : sink->room;
+  /* If not all fit, a key's second report must not take the place of another key, time and again. */
+  return sink->all_fit ? 2 * sink->room + 1 : sink->room;
 }
 
 void
@@ -941,7 +964,7 @@ sel_base_selector_foreach_slot (int         fd,
   data->func (GINT_TO_POINTER (fd), data->user_data);
 }
 
-/* Calls @func with each descriptor that may be armed, the selector's own included. */
+/* Calls @func with each descriptor that may be armed, the selector's own included, while updates are held. */
 void
 sel_base_selector_foreach_armed (SelBaseSelector *self,
                                  GFunc            func,
@@ -950,11 +973,9 @@ sel_base_selector_foreach_armed (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   ForeachData data = { func, user_data };
 
-  sel_base_selector_lock (priv);
   if (priv->open)
     func (GINT_TO_POINTER (priv->wakeup.read_fd), user_data);
   sel_key_table_foreach (&priv->table, sel_base_selector_foreach_slot, &data);
-  sel_base_selector_unlock (priv);
 }
 
 gboolean
@@ -2009,13 +2030,15 @@ sel_base_selector_check (SelBaseSelector  *self,
 static void
 sel_base_selector_report_always_ready (SelBaseSelectorPrivate *priv)
 {
-  for (guint i = 0; priv->always_ready != NULL && i < priv->always_ready->len; i++)
+  guint n = priv->always_ready != NULL ? priv->always_ready->len : 0;
+
+  for (guint i = 0; i < n; i++)
     {
-      int fd = g_array_index (priv->always_ready, int, i);
-      SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+      int fd = g_array_index (priv->always_ready, int, (priv->turn + i) % n);
 
       if (fcntl (fd, F_GETFD) >= 0)
-        sel_base_selector_add_report (priv, fd, slot, SEL_EVENT_READ | SEL_EVENT_WRITE);
+        sel_base_selector_add_report (priv, fd, sel_key_table_lookup (&priv->table, fd),
+                                      SEL_EVENT_READ | SEL_EVENT_WRITE);
     }
 }
 
@@ -2052,6 +2075,7 @@ sel_base_selector_wait_once (SelBaseSelector  *self,
   priv->wait_generation = priv->last_generation;
   priv->wait_n_changes = priv->n_changes;
   priv->sink->room = MIN (priv->sink->growable ? priv->list_room : priv->sink->size, priv->table.n_keys + 1);
+  priv->sink->all_fit = priv->sink->growable || priv->sink->size >= priv->table.n_keys;
   priv->sink->n_reports = 0;
   sel_base_selector_unlock (priv);
 
@@ -2099,10 +2123,14 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
   g_autoptr(GError) local_error = NULL;
   gdouble deadline = 0;
 
-  if (timeout > 0 && !isinf (timeout))
-    deadline = sel_get_time () + timeout;
-  else if (timeout < 0)
+  /* Also a zero with a sign. */
+  if (timeout <= 0)
     timeout = 0;
+  else if (!isinf (timeout))
+    deadline = sel_get_time () + timeout;
+
+  if (++priv->turn % 2 == 0)
+    sel_base_selector_report_always_ready (priv);
 
   for (;;)
     {
@@ -2150,7 +2178,7 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
         }
       else if (!isinf (timeout))
         {
-          timeout = deadline - sel_get_time ();
+          timeout = MIN (timeout, deadline - sel_get_time ());
           if (timeout <= 0)
             return TRUE;
         }
@@ -2492,6 +2520,7 @@ sel_base_selector_reinit (SelBaseSelector  *self,
   else
     {
       sel_base_selector_release (self);
+      g_clear_error (&priv->open_error);
       success = sel_base_selector_open (self, error);
     }
   sel_base_selector_unlock (priv);

@@ -157,7 +157,7 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
   guint32 tag = sel_base_selector_get_tag (self);
   SelEventMask added = 0;
 
-  if (old_events == 0 &&
+  if (new_events != 0 &&
       (!sel_base_selector_check_fd (fd, error) || !sel_kqueue_selector_check_kind (fd, error)))
     return FALSE;
 

@@ -38,7 +38,6 @@ enum
 {
   READ,
   WRITE,
-  HANGUP, /* what only a hang-up can make ready: see sel_select_selector_update() */
   N_SETS
 };
 
@@ -47,7 +46,7 @@ typedef struct
 #ifdef HAVE_SELECT
   GArray *sets[N_SETS];
   GArray *waited[N_SETS]; /* a copy, as update() may be called during the wait, which writes to it */
-  guint n_hangups;        /* how many are in the set HANGUP */
+  GArray *write_only;     /* struct pollfd: see sel_select_selector_add_hangups() */
   guint start;            /* of the next search, so that all get their turn */
 #else
   char none;
@@ -93,6 +92,7 @@ sel_select_selector_open (SelBaseSelector  *self,
       priv->sets[i] = g_array_new (FALSE, TRUE, sizeof (gulong));
       priv->waited[i] = g_array_new (FALSE, TRUE, sizeof (gulong));
     }
+  priv->write_only = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
 
   return TRUE;
 }
@@ -130,20 +130,13 @@ sel_select_selector_update (SelBaseSelector  *self,
                             GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  gboolean hangup;
 
   if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
     return FALSE;
 
-  /* What can only be read never is in the set of what is ready for writing, not even after a hang-up, which
-   * all other mechanisms report. It is in the set for reading then. */
-  hangup = new_events == SEL_EVENT_WRITE && (fcntl (fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
-
   sel_select_selector_fit (priv, fd);
-  priv->n_hangups += (guint) hangup - (guint) sel_bits_get (priv->sets[HANGUP], (guint) fd);
-  sel_bits_put (priv->sets[READ], (guint) fd, (new_events & SEL_EVENT_READ) != 0 || hangup);
+  sel_bits_put (priv->sets[READ], (guint) fd, (new_events & SEL_EVENT_READ) != 0);
   sel_bits_put (priv->sets[WRITE], (guint) fd, (new_events & SEL_EVENT_WRITE) != 0);
-  sel_bits_put (priv->sets[HANGUP], (guint) fd, hangup);
   sel_select_selector_trim (priv);
 
   return TRUE;
@@ -168,28 +161,50 @@ sel_select_selector_report_closed (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* What is in the set HANGUP is waited for in the set for reading, but what there is to read must not
- * end the wait, nor all further ones: nobody asked for it. */
+/*
+ * All other mechanisms report a hang-up to who wants to write, as a write then fails at once; select() has it
+ * in the set for reading only. So that is where to wait for it, unless there is something to read already, which nobody
+ * asked for, and which would end the wait again and again.
+ */
 static void
-sel_select_selector_ignore_input (SelSelectSelectorPrivate *priv)
+sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
 {
-  guint n_fds = priv->waited[HANGUP]->len * WORD_BITS;
-
-  for (guint fd = 0; fd < n_fds; fd++)
+  g_array_set_size (priv->write_only, 0);
+  for (guint word = 0; word < priv->waited[WRITE]->len; word++)
     {
-      struct pollfd entry = { .fd = (int) fd, .events = POLLIN };
+      gulong bits = g_array_index (priv->waited[WRITE], gulong, word) &
+                    ~g_array_index (priv->waited[READ], gulong, word);
 
-      if (sel_bits_get (priv->waited[HANGUP], fd) && poll (&entry, 1, 0) > 0 && entry.revents == POLLIN)
-        sel_bits_put (priv->waited[READ], fd, FALSE);
+      for (guint i = 0; bits != 0; i++, bits >>= 1)
+        {
+          struct pollfd entry = { .fd = (int) (word * WORD_BITS + i), .events = POLLIN };
+
+          if ((bits & 1) != 0)
+            g_array_append_val (priv->write_only, entry);
+        }
+    }
+
+  if (priv->write_only->len == 0 ||
+      poll ((struct pollfd *) (void *) priv->write_only->data, priv->write_only->len, 0) < 0)
+    return;
+
+  for (guint i = 0; i < priv->write_only->len; i++)
+    {
+      struct pollfd *entry = &g_array_index (priv->write_only, struct pollfd, i);
+
+      if (entry->revents != POLLIN)
+        sel_bits_put (priv->waited[READ], (guint) entry->fd, TRUE);
     }
 }
 
 static gboolean
-sel_select_selector_has_hung_up (guint fd)
+sel_select_selector_has_hung_up (SelSelectSelectorPrivate *priv,
+                                 guint                     fd)
 {
   struct pollfd entry = { .fd = (int) fd };
 
-  return poll (&entry, 1, 0) > 0;
+  return fd / WORD_BITS < priv->sets[WRITE]->len && sel_bits_get (priv->sets[WRITE], fd) &&
+         poll (&entry, 1, 0) > 0;
 }
 
 /* Returns how many records that makes. */
@@ -201,13 +216,9 @@ sel_select_selector_report (SelBaseSelector *self,
   SelEventMask events = 0;
 
   if (sel_bits_get (priv->waited[READ], fd))
-    {
-      if (!sel_bits_get (priv->waited[HANGUP], fd))
-        events |= SEL_EVENT_READ;
-      else if (sel_select_selector_has_hung_up (fd))
-        events |= SEL_EVENT_WRITE;
-    }
-  if (sel_bits_get (priv->waited[WRITE], fd))
+    events |= SEL_EVENT_READ;
+  if (sel_bits_get (priv->waited[WRITE], fd) ||
+      (events != 0 && sel_select_selector_has_hung_up (priv, fd)))
     events |= SEL_EVENT_WRITE;
 
   if (events == 0)
@@ -218,23 +229,23 @@ sel_select_selector_report (SelBaseSelector *self,
   return 1;
 }
 
-static int
-sel_select_selector_pselect (SelBaseSelector *self,
-                             gdouble          timeout)
+static void
+sel_select_selector_copy_sets (SelSelectSelectorPrivate *priv)
 {
-  SelSelectSelectorPrivate *priv = PRIV (self);
-  struct timespec timespec;
-
-  sel_base_selector_hold_updates (self);
   for (guint i = 0; i < N_SETS; i++)
     {
       g_array_set_size (priv->waited[i], 0);
       g_array_append_vals (priv->waited[i], priv->sets[i]->data, priv->sets[i]->len);
     }
-  sel_base_selector_let_updates (self);
 
-  if (priv->n_hangups > 0)
-    sel_select_selector_ignore_input (priv);
+  sel_select_selector_add_hangups (priv);
+}
+
+static int
+sel_select_selector_pselect (SelSelectSelectorPrivate *priv,
+                             gdouble                   timeout)
+{
+  struct timespec timespec;
 
   return pselect ((int) (priv->waited[READ]->len * WORD_BITS),
                   (fd_set *) (void *) priv->waited[READ]->data,
@@ -257,9 +268,15 @@ sel_select_selector_wait (SelBaseSelector  *self,
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
   gsize room = sel_base_selector_get_room (self);
-  int n_ready = sel_select_selector_pselect (self, timeout);
-  int errsv = errno;
+  int n_ready, errsv;
   guint n_fds;
+
+  sel_base_selector_hold_updates (self);
+  sel_select_selector_copy_sets (priv);
+  sel_base_selector_let_updates (self);
+
+  n_ready = sel_select_selector_pselect (priv, timeout);
+  errsv = errno;
 
   sel_base_selector_begin_reports (self);
 
@@ -269,7 +286,8 @@ sel_select_selector_wait (SelBaseSelector  *self,
       if (!sel_select_selector_report_closed (self, error))
         return FALSE;
 
-      n_ready = sel_select_selector_pselect (self, 0);
+      sel_select_selector_copy_sets (priv);
+      n_ready = sel_select_selector_pselect (priv, 0);
       errsv = errno;
     }
   if (n_ready < 0)
@@ -312,7 +330,7 @@ sel_select_selector_release (SelBaseSelector *self,
       g_clear_pointer (&priv->sets[i], g_array_unref);
       g_clear_pointer (&priv->waited[i], g_array_unref);
     }
-  priv->n_hangups = 0;
+  g_clear_pointer (&priv->write_only, g_array_unref);
 }
 
 #endif

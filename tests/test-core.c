@@ -20,6 +20,10 @@ typedef struct
   int              b;
   int              a_pair[2];
   int              b_pair[2];
+
+  /* How often data was freed. They outlive the selector, which may be the last to do so. */
+  int              old_destroyed;
+  int              new_destroyed;
 } Fixture;
 
 typedef void (*FixtureFunc) (Fixture *fixture);
@@ -428,11 +432,10 @@ call_method (SelBaseSelector  *selector,
 static void
 test_invalid_values (Fixture *fixture)
 {
-  int old_destroyed = 0, new_destroyed = 0;
   g_autoptr (GError) error = NULL;
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                             &old_destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   fake_selector_clear_log (fixture->fake);
 
@@ -443,16 +446,16 @@ test_invalid_values (Fixture *fixture)
       g_test_message ("case %" G_GSIZE_FORMAT, i);
       g_assert_false (call_method (fixture->selector, invalid_values[i].method,
                                    fds[invalid_values[i].descriptor], invalid_values[i].events,
-                                   &new_destroyed, &error));
+                                   &fixture->new_destroyed, &error));
       assert_failed (&error, SEL_SELECTOR_ERROR, invalid_values[i].code);
 
-      assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, &old_destroyed);
+      assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, &fixture->old_destroyed);
       assert_map_size (fixture->selector, 1);
     }
 
   fake_selector_assert_log (fixture->fake, "%s", "");
-  g_assert_cmpint (old_destroyed, ==, 0);
-  g_assert_cmpint (new_destroyed, ==, 0);
+  g_assert_cmpint (fixture->old_destroyed, ==, 0);
+  g_assert_cmpint (fixture->new_destroyed, ==, 0);
 }
 
 /* Time-outs */
@@ -835,10 +838,9 @@ test_select_ready_data (Fixture *fixture)
 {
   SelReadyEvent event;
   g_autoptr (GError) error = NULL;
-  int destroyed = 0;
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, ALL_EVENTS,
-                                             &destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
 
   fake_selector_push (fixture->fake, fixture->a, SEL_EVENT_WRITE, FAKE_END);
@@ -847,8 +849,8 @@ test_select_ready_data (Fixture *fixture)
   g_assert_no_error (error);
   g_assert_cmpint (event.fd, ==, fixture->a);
   g_assert_cmpuint (event.events, ==, SEL_EVENT_WRITE);
-  g_assert_true (event.data == &destroyed);
-  g_assert_cmpint (destroyed, ==, 0);
+  g_assert_true (event.data == &fixture->old_destroyed);
+  g_assert_cmpint (fixture->old_destroyed, ==, 0);
 }
 
 /* Registering, modifying, unregistering */
@@ -856,63 +858,60 @@ test_select_ready_data (Fixture *fixture)
 static void
 test_register_fails (Fixture *fixture)
 {
-  int destroyed = 0;
   g_autoptr (GError) error = NULL;
 
   watch_quietly (fixture, fixture->b, SEL_EVENT_READ);
   fake_selector_fail (fixture->fake, FAKE_UPDATE, SEL_OS_ERROR, EPERM);
 
   g_assert_false (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                              &destroyed, count_destroyed, &error));
+                                              &fixture->old_destroyed, count_destroyed, &error));
   assert_failed (&error, SEL_OS_ERROR, EPERM);
   assert_not_registered (fixture->selector, fixture->a);
   assert_map_size (fixture->selector, 1);
-  g_assert_cmpint (destroyed, ==, 0);
+  g_assert_cmpint (fixture->old_destroyed, ==, 0);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", fixture->a);
 
   fake_selector_push (fixture->fake, fixture->a, SEL_EVENT_READ, FAKE_END);
   assert_ready (fixture->selector, 0, -1);
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_WRITE,
-                                             &destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
-  assert_registered (fixture->selector, fixture->a, SEL_EVENT_WRITE, &destroyed);
+  assert_registered (fixture->selector, fixture->a, SEL_EVENT_WRITE, &fixture->old_destroyed);
 }
 
 static void
 test_register_twice (Fixture *fixture)
 {
-  int destroyed = 0;
   g_autoptr (GError) error = NULL;
 
   watch_quietly (fixture, fixture->a, SEL_EVENT_READ);
 
   g_assert_false (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                              &destroyed, count_destroyed, &error));
+                                              &fixture->old_destroyed, count_destroyed, &error));
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_ALREADY_REGISTERED);
   fake_selector_assert_log (fixture->fake, "%s", "");
   assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, NULL);
-  g_assert_cmpint (destroyed, ==, 0);
+  g_assert_cmpint (fixture->old_destroyed, ==, 0);
 }
 
 static void
 test_modify_fails (Fixture *fixture)
 {
-  int old_destroyed = 0, new_destroyed = 0;
   g_autoptr (GError) error = NULL;
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                             &old_destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   fake_selector_fail (fixture->fake, FAKE_UPDATE, SEL_OS_ERROR, ENOMEM);
 
   g_assert_false (sel_base_selector_modify (fixture->selector, fixture->a, SEL_EVENT_WRITE,
-                                            &new_destroyed, count_destroyed, &error));
+                                            &fixture->new_destroyed, count_destroyed, &error));
   assert_failed (&error, SEL_OS_ERROR, ENOMEM);
   assert_not_registered (fixture->selector, fixture->a);
   assert_map_size (fixture->selector, 0);
-  g_assert_cmpint (old_destroyed, ==, 1);
-  g_assert_cmpint (new_destroyed, ==, 0);
+  g_assert_cmpint (fixture->old_destroyed, ==, 1);
+  g_assert_cmpint (fixture->new_destroyed, ==, 0);
 
   /* update() left the kernel as it was, so the core has to take the descriptor out. */
   g_assert_cmpuint (fake_selector_get_mask (fixture->fake, fixture->a), ==, 0);
@@ -924,10 +923,9 @@ static void
 test_modify_events_fails (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
-  int destroyed = 0;
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                             &destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   fake_selector_fail (fixture->fake, FAKE_UPDATE, 0, 0);
 
@@ -936,7 +934,7 @@ test_modify_events_fails (Fixture *fixture)
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
   assert_not_registered (fixture->selector, fixture->a);
   g_assert_cmpuint (fake_selector_get_mask (fixture->fake, fixture->a), ==, 0);
-  g_assert_cmpint (destroyed, ==, 1);
+  g_assert_cmpint (fixture->old_destroyed, ==, 1);
 }
 
 static void
@@ -961,16 +959,15 @@ test_unregister_ignores_errors (Fixture *fixture)
 static void
 test_modify_updates (Fixture *fixture)
 {
-  int destroyed = 0;
   g_autoptr (GError) error = NULL;
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                             &destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   fake_selector_clear_log (fixture->fake);
 
   g_assert_true (sel_base_selector_modify (fixture->selector, fixture->a, SEL_EVENT_WRITE,
-                                           &destroyed, count_destroyed, &error));
+                                           &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   fake_selector_assert_log (fixture->fake, "update(%d,1,2)", fixture->a);
 
@@ -980,19 +977,18 @@ test_modify_updates (Fixture *fixture)
   fake_selector_assert_log (fixture->fake, "update(%d,2,3)", fixture->a);
 
   /* The same data all the time, so it is still in use. */
-  g_assert_cmpint (destroyed, ==, 0);
-  assert_registered (fixture->selector, fixture->a, ALL_EVENTS, &destroyed);
+  g_assert_cmpint (fixture->old_destroyed, ==, 0);
+  assert_registered (fixture->selector, fixture->a, ALL_EVENTS, &fixture->old_destroyed);
 }
 
 static void
 test_modify_without_update (Fixture *fixture)
 {
   g_autoptr (SelSelectorKey) old_key = NULL;
-  int old_destroyed = 0, new_destroyed = 0;
   g_autoptr (GError) error = NULL;
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                             &old_destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   fake_selector_clear_log (fixture->fake);
   old_key = sel_base_selector_get_key (fixture->selector, fixture->a, &error);
@@ -1002,23 +998,23 @@ test_modify_without_update (Fixture *fixture)
                                                   &error));
   g_assert_no_error (error);
   g_assert_true (sel_base_selector_modify (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                           &old_destroyed, count_destroyed, &error));
+                                           &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
-  assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, &old_destroyed);
+  assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, &fixture->old_destroyed);
 
   g_assert_true (sel_base_selector_modify (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                           &new_destroyed, count_destroyed, &error));
+                                           &fixture->new_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
-  assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, &new_destroyed);
+  assert_registered (fixture->selector, fixture->a, SEL_EVENT_READ, &fixture->new_destroyed);
 
   fake_selector_assert_log (fixture->fake, "%s", "");
 
   /* The old key still has the old data. */
-  g_assert_true (sel_selector_key_get_data (old_key) == &old_destroyed);
-  g_assert_cmpint (old_destroyed, ==, 0);
+  g_assert_true (sel_selector_key_get_data (old_key) == &fixture->old_destroyed);
+  g_assert_cmpint (fixture->old_destroyed, ==, 0);
   g_clear_object (&old_key);
-  g_assert_cmpint (old_destroyed, ==, 1);
-  g_assert_cmpint (new_destroyed, ==, 0);
+  g_assert_cmpint (fixture->old_destroyed, ==, 1);
+  g_assert_cmpint (fixture->new_destroyed, ==, 0);
 }
 
 static void
@@ -1197,7 +1193,6 @@ select_in_wait (FakeSelector *fake,
   g_assert_true (sel_base_selector_modify_events (selector, fixture->b, ALL_EVENTS, &error));
   g_assert_no_error (error);
   assert_registered (selector, fixture->b, ALL_EVENTS, NULL);
-  sel_base_selector_report (selector, fixture->b, ALL_EVENTS);
 }
 
 static void
@@ -1206,8 +1201,9 @@ test_busy (Fixture *fixture)
   watch_quietly (fixture, fixture->a, SEL_EVENT_READ);
 
   fake_selector_push_call (fixture->fake, select_in_wait, fixture);
+  fake_selector_push (fixture->fake, fixture->b, ALL_EVENTS, FAKE_END);
   assert_ready (fixture->selector, SEL_WAIT_FOREVER, fixture->b, ALL_EVENTS, -1);
-  fake_selector_assert_log (fixture->fake, "wait update(%d,0,1) update(%d,1,3)",
+  fake_selector_assert_log (fixture->fake, "wait update(%d,0,1) update(%d,1,3) wait",
                             fixture->b, fixture->b);
 
   assert_ready (fixture->selector, 0, -1);
@@ -1236,7 +1232,8 @@ reregister_in_wait (FakeSelector *fake,
   watch (SEL_BASE_SELECTOR (fake), fixture->a, SEL_EVENT_READ);
 }
 
-/* What was reported belongs to a registration that is gone, not to whoever has its number. */
+/* What was reported belongs to a registration that is gone, not to whoever has its number; and
+ * its data may be gone, too. */
 static void
 test_unregister_in_wait (Fixture *fixture)
 {
@@ -1245,13 +1242,26 @@ test_unregister_in_wait (Fixture *fixture)
   watch (fixture->selector, fixture->b, SEL_EVENT_READ);
 
   for (gsize i = 0; i < G_N_ELEMENTS (funcs); i++)
-    {
-      watch (fixture->selector, fixture->a, SEL_EVENT_READ);
+    for (gsize j = 0; j < G_N_ELEMENTS (select_forms); j++)
+      {
+        g_autoptr (GError) error = NULL;
+        gsize n_ready;
 
-      fake_selector_push_call (fixture->fake, funcs[i], fixture);
-      fake_selector_push (fixture->fake, fixture->b, SEL_EVENT_READ, FAKE_END);
-      assert_ready (fixture->selector, SEL_WAIT_FOREVER, fixture->b, SEL_EVENT_READ, -1);
-    }
+        watch (fixture->selector, fixture->a, SEL_EVENT_READ);
+
+        fake_selector_push_call (fixture->fake, funcs[i], fixture);
+        fake_selector_push (fixture->fake,
+                            fixture->b, SEL_EVENT_READ,
+                            FAKE_END);
+        g_assert_true (select_forms[j] (fixture->selector, SEL_WAIT_FOREVER, NULL, &n_ready,
+                                        &error));
+        g_assert_no_error (error);
+        g_assert_cmpuint (n_ready, ==, 1);
+        g_assert_cmpuint (fake_selector_get_n_steps (fixture->fake), ==, 0);
+
+        if (funcs[i] == reregister_in_wait)
+          unwatch (fixture->selector, fixture->a);
+      }
 }
 
 static void
@@ -1505,14 +1515,13 @@ test_after_close (Fixture *fixture)
   g_autoptr (SelSelectorMapping) kept_map = g_object_ref (map);
   g_autoptr (GSocket) socket = NULL;
   g_autoptr (GError) error = NULL;
-  int destroyed = 0;
   int fd = dup (fixture->b);
 
   socket = g_socket_new_from_fd (fd, &error);
   g_assert_no_error (error);
 
   g_assert_true (sel_base_selector_register (fixture->selector, fixture->a, SEL_EVENT_READ,
-                                             &destroyed, count_destroyed, &error));
+                                             &fixture->old_destroyed, count_destroyed, &error));
   g_assert_no_error (error);
   g_assert_true (sel_base_selector_register_object (fixture->selector, G_OBJECT (socket),
                                                     SEL_EVENT_READ, NULL, NULL, &error));
@@ -1520,7 +1529,7 @@ test_after_close (Fixture *fixture)
   g_assert_false (sel_base_selector_is_closed (fixture->selector));
 
   sel_base_selector_close (fixture->selector);
-  g_assert_cmpint (destroyed, ==, 1);
+  g_assert_cmpint (fixture->old_destroyed, ==, 1);
   fake_selector_clear_log (fixture->fake);
 
   assert_all_closed (fixture->selector, fixture->a, G_OBJECT (socket));

@@ -309,12 +309,13 @@ child_reinits_twice (ForkFixture *fixture)
 static void
 child_loses_no_descriptors (ForkFixture *fixture)
 {
+  /* The simulated kqueue leaves its number to the child, which a real one does not. */
+  guint n_left = backend_is (fixture->backend, "kqueue") ? 1 : 0;
+
   /* The pipes stay, everything of the selector goes. */
   reinit (fixture->selector);
   child_finalizes (fixture);
-
-  /* The number of a kqueue's descriptor, which no child inherits, may never have been there. */
-  g_assert_cmpuint (count_open_fds (), <=, fixture->backend->n_open + 4);
+  g_assert_cmpuint (count_open_fds (), <=, fixture->backend->n_open + 4 + n_left);
 }
 
 static const struct
@@ -529,24 +530,12 @@ loop_assert_receives (Loop *loop)
   g_assert_cmpuint (loop->n_calls, ==, n_calls + 1);
 }
 
-static void
-child_closes_with_source (ForkFixture *fixture)
-{
-  child_closes (fixture);
-}
-
-static void
-child_unregisters_with_source (ForkFixture *fixture)
-{
-  child_unregisters (fixture);
-}
-
 /* The child leaves the parent's loop alone, but unregisters and closes: that must not
  * disarm the parent's source. */
 static void
 test_source (BackendFixture *backend)
 {
-  static const ForkFunc children[] = { child_closes_with_source, child_unregisters_with_source };
+  static const ForkFunc children[] = { child_closes, child_unregisters };
   Loop loop = { .context = g_main_context_new () };
 
   fork_fixture_open (&loop.fixture, backend);
