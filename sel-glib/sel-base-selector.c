@@ -2105,6 +2105,29 @@ sel_base_selector_wait_once (SelBaseSelector  *self,
   return FALSE;
 }
 
+/* Drops the records of what was changed or removed, by another thread or in wait(), after it was reported. */
+static void
+sel_base_selector_drop_stale (SelBaseSelectorPrivate *priv)
+{
+  Sink *sink = priv->sink;
+  gsize n = 0;
+
+  if (priv->n_changes == priv->wait_n_changes)
+    return;
+
+  for (gsize i = 0; i < sink->n_events; i++)
+    {
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, sink->events[i].fd);
+
+      if (slot == NULL || slot->generation != sink->events[i].generation)
+        continue;
+
+      slot->report = (guint32) n;
+      sink->events[n++] = sink->events[i];
+    }
+  sink->n_events = n;
+}
+
 static gdouble
 sel_get_time (void)
 {
@@ -2150,6 +2173,8 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
 
       if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
         return FALSE;
+
+      sel_base_selector_drop_stale (priv);
 
       /* More may be ready than was asked for. From now on ask for more. */
       if (priv->sink->growable && priv->sink->n_reports >= priv->sink->room &&
@@ -2255,12 +2280,17 @@ sel_base_selector_collect (SelBaseSelector  *self,
       sel_base_selector_unlock (priv);
       g_cancellable_disconnect (cancellable, cancelled_id);
       sel_base_selector_lock (priv);
+      sel_base_selector_drop_stale (priv);
     }
 
   priv->sink = NULL;
   priv->waiting = FALSE;
   if (priv->closed)
-    sel_base_selector_release (self);
+    {
+      sel_base_selector_release (self);
+      if (success)
+        success = sel_base_selector_fail_closed (error);
+    }
 
 out:
   if (!success)
@@ -2318,9 +2348,8 @@ sel_base_selector_select (SelBaseSelector  *self,
       SelReadyEvent *event = &sink.events[i];
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, event->fd);
 
-      if (slot != NULL && slot->generation == event->generation)
-        g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd),
-                                                         event->events));
+      g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd),
+                                                       event->events));
     }
   sel_base_selector_unlock (priv);
 
