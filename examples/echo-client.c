@@ -22,6 +22,7 @@
 #define EVENTS_PER_WAIT 256
 #define OTHER_DESCRIPTORS 32
 #define ERRORS_SHOWN 5
+#define QUIET_SECONDS 0.25
 
 /* Every so many connections one sends a message larger than the socket buffers. */
 #define LARGE_EVERY 100
@@ -41,6 +42,7 @@ typedef struct
   int fd;
   State state;
   SelEventMask events;
+  gboolean is_held_up;
   guint message;
   gsize size;
   gsize n_sent;
@@ -58,8 +60,10 @@ typedef struct
   int large_size;
   int patience;
   gboolean hurry;
+  gboolean slow_readers;
 
   guint n_live;
+  guint n_held_up;
   guint max_live;
   guint n_answered;
   guint n_failed;
@@ -122,6 +126,20 @@ would_block (int error_number)
   return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR;
 }
 
+/* A slow reader does not read before nothing goes on any more: all the buffers on the way to
+ * the server and back are full by then. */
+static void
+connection_hold_up (Client     *client,
+                    Connection *connection,
+                    gboolean    is_held_up)
+{
+  if (connection->is_held_up == is_held_up)
+    return;
+
+  connection->is_held_up = is_held_up;
+  client->n_held_up += is_held_up ? 1 : -1;
+}
+
 static void
 connection_over (Client     *client,
                  Connection *connection)
@@ -134,6 +152,7 @@ connection_over (Client     *client,
       client->n_live--;
     }
 
+  connection_hold_up (client, connection, FALSE);
   connection->fd = -1;
   connection->events = 0;
   connection->state = STATE_OVER;
@@ -234,8 +253,18 @@ connection_opened (Client     *client,
     connection_begin_message (client, connection);
 }
 
-/* Sends until the socket takes no more, and reads only from then on: a large message
- * thereby fills the buffers of both sides. */
+static void
+connection_send_is_stuck (Client     *client,
+                          Connection *connection)
+{
+  gboolean is_slow = client->slow_readers && connection->n_checked == 0;
+
+  connection_hold_up (client, connection, is_slow);
+  connection_watch (client, connection, is_slow ? SEL_EVENT_WRITE
+                                                : SEL_EVENT_READ | SEL_EVENT_WRITE);
+}
+
+/* Sends until the socket takes no more, and reads only from then on. */
 static void
 connection_send (Client     *client,
                  Connection *connection)
@@ -251,7 +280,7 @@ connection_send (Client     *client,
       n = write (connection->fd, chunk, n_wanted);
       if (n < 0 && would_block (errno))
         {
-          connection_watch (client, connection, SEL_EVENT_READ | SEL_EVENT_WRITE);
+          connection_send_is_stuck (client, connection);
           return;
         }
       if (n < 0)
@@ -264,6 +293,7 @@ connection_send (Client     *client,
       client->progress_time = g_get_monotonic_time ();
     }
 
+  connection_hold_up (client, connection, FALSE);
   connection_watch (client, connection, SEL_EVENT_READ);
 }
 
@@ -352,6 +382,21 @@ client_release (Client *client)
 }
 
 static void
+client_let_slow_readers_read (Client *client)
+{
+  for (int i = 0; i < client->n_connections; i++)
+    {
+      Connection *connection = &client->connections[i];
+
+      if (connection->is_held_up)
+        {
+          connection_hold_up (client, connection, FALSE);
+          connection_watch (client, connection, SEL_EVENT_READ | SEL_EVENT_WRITE);
+        }
+    }
+}
+
+static void
 client_give_up (Client     *client,
                 const char *why)
 {
@@ -376,6 +421,8 @@ client_run (Client *client)
       g_autoptr (GError) error = NULL;
       gssize n = -1;
 
+      if (client->n_held_up > 0)
+        patience = MIN (patience, QUIET_SECONDS);
       if (patience > 0)
         n = sel_base_selector_select_ready (client->selector, patience, events,
                                             G_N_ELEMENTS (events), NULL, &error);
@@ -391,6 +438,8 @@ client_run (Client *client)
       for (gssize i = 0; i < n; i++)
         connection_ready (client, events[i].data, events[i].events);
 
+      if (n == 0)
+        client_let_slow_readers_read (client);
       if (!client->hurry && client->n_answered == (guint) client->n_connections)
         client_release (client);
       client->max_live = MAX (client->max_live, client->n_live);
@@ -450,6 +499,8 @@ main (int    argc,
       "Bytes in one message of every hundredth connection; 0: none", "N" },
     { "patience", 0, 0, G_OPTION_ARG_INT, &client.patience,
       "Seconds without a byte after which to give up", "SECONDS" },
+    { "slow-readers", 0, 0, G_OPTION_ARG_NONE, &client.slow_readers,
+      "Read nothing of a large message before the server can send no more", NULL },
     { "hurry", 0, 0, G_OPTION_ARG_NONE, &client.hurry,
       "Let a connection end before all have had an answer", NULL },
     { NULL }

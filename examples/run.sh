@@ -16,5 +16,5 @@ build examples/echo-server examples/echo-client
 
 backend=${1-default}
 [ $# -eq 0 ] || shift
-exec "$top/examples/echo-pair.sh" "$builddir/examples/echo-server" "$builddir/examples/echo-client" \
-  "$backend" "$@"
+bin=$builddir/examples
+exec "$top/examples/echo-pair.sh" "$bin/echo-server" "$bin/echo-client" "$backend" "$@"

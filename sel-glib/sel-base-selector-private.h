@@ -112,7 +112,7 @@ gboolean        sel_base_selector_add_observer     (SelBaseSelector     *self,
 void            sel_base_selector_remove_observer  (SelBaseSelector     *self,
                                                     SelObserver         *observer);
 
-/* The descriptor of sel_base_selector_set_poll_fd(); -1 also in a child process. */
+/* While updates are held: the descriptor of sel_base_selector_set_poll_fd(); -1 also in a child process. */
 int             sel_base_selector_get_poll_fd      (SelBaseSelector     *self);
 
 /* What the kernel waits for on @fd, which may be the selector's own. */

@@ -917,13 +917,8 @@ int
 sel_base_selector_get_poll_fd (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  int fd;
 
-  sel_base_selector_lock (priv);
-  fd = priv->forked ? -1 : priv->poll_fd;
-  sel_base_selector_unlock (priv);
-
-  return fd;
+  return priv->forked ? -1 : priv->poll_fd;
 }
 
 SelEventMask

@@ -37,7 +37,10 @@ typedef struct
 
   /* ... or, where it has none, what is registered. */
   GHashTable *tags;
-  GArray *changed_fds; /* protected by the lock of the selector, as is changed_all */
+
+  /* Protected by the lock of the selector. */
+  gboolean mirrored;
+  GArray *changed_fds;
   gboolean changed_all;
 } SelSource;
 
@@ -55,13 +58,13 @@ sel_source_changed (SelObserver *observer,
   SelSource *self = sel_source_from_observer (observer);
   GMainContext *context;
 
+  if (fd >= 0 && !self->mirrored)
+    return;
+
   if (fd < 0)
     self->changed_all = TRUE;
-  else if (self->poll_tag == NULL && !self->changed_all)
+  else if (!self->changed_all)
     g_array_append_val (self->changed_fds, fd);
-
-  if (self->poll_tag != NULL && fd >= 0)
-    return;
 
   context = g_source_is_destroyed (&self->source) ? NULL : g_source_get_context (&self->source);
   if (context != NULL && !g_main_context_is_owner (context))
@@ -130,32 +133,29 @@ sel_source_append_fd (gpointer data,
   g_array_append_val (user_data, fd);
 }
 
-/* The descriptors that may have to be polled in another way than before. */
+/* The descriptors that may have to be polled in another way than before. With the selector locked. */
 static GArray *
 sel_source_steal_changed_fds (SelSource *self)
 {
-  g_autoptr(GArray) all = NULL;
-  GArray *fds = NULL;
+  GArray *fds = self->changed_fds;
 
-  sel_base_selector_hold_updates (self->selector);
   if (self->changed_all)
     {
       GHashTableIter iter;
       gpointer fd;
 
-      g_array_set_size (self->changed_fds, 0);
+      g_array_set_size (fds, 0);
       g_hash_table_iter_init (&iter, self->tags);
       while (g_hash_table_iter_next (&iter, &fd, NULL))
-        sel_source_append_fd (fd, self->changed_fds);
-      sel_base_selector_foreach_armed (self->selector, sel_source_append_fd, self->changed_fds);
+        sel_source_append_fd (fd, fds);
+      sel_base_selector_foreach_armed (self->selector, sel_source_append_fd, fds);
       self->changed_all = FALSE;
     }
-  if (self->changed_fds->len > 0)
-    {
-      fds = self->changed_fds;
-      self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
-    }
-  sel_base_selector_let_updates (self->selector);
+
+  if (fds->len == 0)
+    return NULL;
+
+  self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
 
   return fds;
 }
@@ -164,8 +164,15 @@ sel_source_steal_changed_fds (SelSource *self)
 static void
 sel_source_synchronize (SelSource *self)
 {
-  int poll_fd = sel_base_selector_get_poll_fd (self->selector);
   g_autoptr(GArray) fds = NULL;
+  int poll_fd;
+
+  sel_base_selector_hold_updates (self->selector);
+  poll_fd = sel_base_selector_get_poll_fd (self->selector);
+  self->mirrored = poll_fd < 0;
+  if (self->mirrored)
+    fds = sel_source_steal_changed_fds (self);
+  sel_base_selector_let_updates (self->selector);
 
   if (poll_fd != self->poll_fd)
     {
@@ -175,10 +182,6 @@ sel_source_synchronize (SelSource *self)
       self->poll_fd = poll_fd;
     }
 
-  if (self->poll_tag != NULL)
-    return;
-
-  fds = sel_source_steal_changed_fds (self);
   for (guint i = 0; fds != NULL && i < fds->len; i++)
     sel_source_mirror (self, g_array_index (fds, int, i));
 }
@@ -210,8 +213,17 @@ sel_source_select (SelSource     *self,
   if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
     return n;
 
-  /* Another thread waits and gets what is ready, or sel_base_selector_reinit() is still to come. */
-  if (error->domain == SEL_SELECTOR_ERROR)
+  /* Until sel_base_selector_reinit() there is nothing to poll. */
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED))
+    {
+      sel_base_selector_hold_updates (self->selector);
+      self->changed_all = TRUE;
+      sel_base_selector_let_updates (self->selector);
+      return 0;
+    }
+
+  /* Another thread waits, and gets what is ready. */
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     return 0;
 
   g_warning ("A selector does not work any more, and is taken out of the main loop: %s", error->message);
