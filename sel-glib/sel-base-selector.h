@@ -104,6 +104,9 @@ struct _SelBaseSelectorClass
    * Gives back what @open made. If @forked, only memory and descriptors that the
    * child has inherited: the parent's kernel state must stay as it is. May be left out.
    *
+   * Called by sel_base_selector_close(), sel_base_selector_reinit(), or when the last reference is
+   * dropped. In the last case, what a script keeps on its own wrapper of @self may be gone already.
+   *
    * Since: 1.0
    */
   void     (*release) (SelBaseSelector  *self,

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "sel-glib/sel-key-table-private.h"
+
+typedef struct
+{
+  SelKeyTable table;
+} Fixture;
+
+static void
+tear_down (Fixture       *fixture,
+           gconstpointer  data)
+{
+  sel_key_table_clear (&fixture->table);
+  g_assert_cmpuint (fixture->table.n_keys, ==, 0);
+}
+
+static void
+remove_key (SelKeyTable *table,
+            int          fd)
+{
+  SelKeySlot removed;
+
+  sel_key_table_remove (table, fd, &removed);
+  sel_key_slot_clear (&removed);
+}
+
+static void
+test_empty (Fixture       *fixture,
+            gconstpointer  data)
+{
+  static const int fds[] = { G_MININT, -1, 0, 63, 64, 100000, G_MAXINT };
+  g_autoptr(GPtrArray) keys = sel_key_table_get_keys (&fixture->table);
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    g_assert_null (sel_key_table_lookup (&fixture->table, fds[i]));
+  g_assert_cmpuint (keys->len, ==, 0);
+}
+
+/* A slot stays where it is, whatever is inserted after it. */
+static void
+test_stable (Fixture       *fixture,
+             gconstpointer  data)
+{
+  static const int fds[] = { 0, 1, 63, 64, 65, 4095, 4096, 1000000 };
+  SelKeySlot *slots[G_N_ELEMENTS (fds)];
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      slots[i] = sel_key_table_insert (&fixture->table, fds[i], SEL_EVENT_READ);
+      for (guint j = 0; j < G_N_ELEMENTS (fds); j++)
+        g_assert_true (sel_key_table_lookup (&fixture->table, fds[j]) == (j <= i ? slots[j] : NULL));
+    }
+  g_assert_cmpuint (fixture->table.n_keys, ==, G_N_ELEMENTS (fds));
+  g_assert_null (sel_key_table_lookup (&fixture->table, 2));
+  g_assert_null (sel_key_table_lookup (&fixture->table, 999999));
+
+  remove_key (&fixture->table, 64);
+  g_assert_null (sel_key_table_lookup (&fixture->table, 64));
+  g_assert_true (sel_key_table_lookup (&fixture->table, 65) == slots[4]);
+  g_assert_cmpuint (fixture->table.n_keys, ==, G_N_ELEMENTS (fds) - 1);
+}
+
+/* Keys come in the order of their registration, not of their numbers. */
+static void
+test_order (Fixture       *fixture,
+            gconstpointer  data)
+{
+  static const int fds[] = { 700, 3, 64, 1, 5000, 2 };
+  static const int expected[] = { 700, 64, 1, 5000, 2, 3 };
+  g_autoptr(GPtrArray) keys = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    sel_key_table_insert (&fixture->table, fds[i], SEL_EVENT_WRITE);
+  remove_key (&fixture->table, 3);
+  sel_key_table_insert (&fixture->table, 3, SEL_EVENT_READ);
+
+  keys = sel_key_table_get_keys (&fixture->table);
+  g_assert_cmpuint (keys->len, ==, G_N_ELEMENTS (expected));
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
+    g_assert_cmpint (sel_selector_key_get_fd (g_ptr_array_index (keys, i)), ==, expected[i]);
+}
+
+static void
+test_key (Fixture       *fixture,
+          gconstpointer  data)
+{
+  SelKeySlot *slot = sel_key_table_insert (&fixture->table, 9, SEL_EVENT_READ | SEL_EVENT_WRITE);
+  SelSelectorKey *key;
+
+  slot->data = fixture;
+  key = sel_key_slot_ref_key (slot, 9);
+  g_object_unref (sel_key_slot_ref_key (slot, 9));
+  g_assert_true (slot->key == key);
+  g_assert_cmpint (sel_selector_key_get_fd (key), ==, 9);
+  g_assert_cmpuint (sel_selector_key_get_events (key), ==, SEL_EVENT_READ | SEL_EVENT_WRITE);
+  g_assert_true (sel_selector_key_get_data (key) == fixture);
+
+  remove_key (&fixture->table, 9);
+  g_assert_finalize_object (key);
+}
+
+static void
+test_find (Fixture       *fixture,
+           gconstpointer  data)
+{
+  g_autoptr(GObject) known = g_object_new (G_TYPE_OBJECT, NULL);
+  g_autoptr(GObject) unknown = g_object_new (G_TYPE_OBJECT, NULL);
+
+  sel_key_table_insert (&fixture->table, 1, SEL_EVENT_READ);
+  sel_key_table_insert (&fixture->table, 200, SEL_EVENT_READ)->attachment =
+    sel_attachment_new (known, NULL, NULL, NULL);
+
+  g_assert_cmpint (sel_key_table_find (&fixture->table, known), ==, 200);
+  g_assert_cmpint (sel_key_table_find (&fixture->table, unknown), ==, -1);
+}
+
+#define N_FDS 300
+
+static void
+test_random (Fixture       *fixture,
+             gconstpointer  data)
+{
+  gboolean model[N_FDS] = { FALSE };
+  guint n = 0;
+
+  for (guint i = 0; i < 20000; i++)
+    {
+      int fd = g_test_rand_int_range (0, N_FDS);
+
+      g_assert_true ((sel_key_table_lookup (&fixture->table, fd) != NULL) == model[fd]);
+      if (model[fd])
+        remove_key (&fixture->table, fd);
+      else
+        sel_key_table_insert (&fixture->table, fd, SEL_EVENT_READ);
+      n += model[fd] ? -1u : 1u;
+      model[fd] = !model[fd];
+      g_assert_cmpuint (fixture->table.n_keys, ==, n);
+    }
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  static const struct
+  {
+    const char *path;
+    void (*test) (Fixture *fixture, gconstpointer data);
+  } cases[] = {
+    { "/key-table/empty", test_empty },
+    { "/key-table/find", test_find },
+    { "/key-table/key", test_key },
+    { "/key-table/order", test_order },
+    { "/key-table/random", test_random },
+    { "/key-table/stable", test_stable },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_test_add (cases[i].path, Fixture, NULL, NULL, cases[i].test, tear_down);
+
+  return g_test_run ();
+}
