@@ -87,6 +87,15 @@ sel_event_mask_from_poll (guint revents,
   return events;
 }
 
+static inline guint
+sel_event_mask_to_poll (SelEventMask events,
+                        guint        in,
+                        guint        out)
+{
+  return ((events & SEL_EVENT_READ) != 0 ? in : 0) |
+         ((events & SEL_EVENT_WRITE) != 0 ? out : 0);
+}
+
 /* For the source. */
 
 typedef struct _SelObserver SelObserver;

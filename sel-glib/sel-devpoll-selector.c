@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "sel-pollfd-private.h"
 #endif
 
 #include "sel-base-selector-private.h"
@@ -68,13 +70,6 @@ sel_devpoll_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-static short
-sel_devpoll_selector_from_mask (SelEventMask events)
-{
-  return ((events & SEL_EVENT_READ) != 0 ? POLLIN : 0) |
-         ((events & SEL_EVENT_WRITE) != 0 ? POLLOUT : 0);
-}
-
 /*
  * Writes all records, though the driver may stop after any byte: a record that was not written to its
  * end has had no effect, and is written again. The offset stays 0, as old drivers fail when it
@@ -110,7 +105,7 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
   /* The driver adds a mask to what it has, so that has to be removed first. */
   struct pollfd records[] = {
     { .fd = fd, .events = POLLREMOVE },
-    { .fd = fd, .events = sel_devpoll_selector_from_mask (new_events) },
+    { .fd = fd, .events = sel_pollfd_from_mask (new_events) },
   };
   gsize first = old_events != 0 ? 0 : 1;
   gsize end = new_events != 0 ? 2 : 1;
@@ -120,20 +115,6 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
 
   if (!sel_devpoll_selector_write (PRIV (self)->devpoll_fd, records + first, end - first))
     return sel_os_error_set (error, fd, errno);
-
-  return TRUE;
-}
-
-static gboolean
-sel_devpoll_selector_report (SelBaseSelector      *self,
-                             const struct pollfd  *entry,
-                             GError              **error)
-{
-  if ((entry->revents & POLLNVAL) != 0)
-    return sel_base_selector_report_closed (self, entry->fd, error);
-
-  sel_base_selector_report_untagged (self, entry->fd,
-                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
 
   return TRUE;
 }
@@ -177,7 +158,7 @@ sel_devpoll_selector_wait (SelBaseSelector  *self,
   sel_base_selector_begin_reports (self);
   for (int i = 0; i < n_ready; i++)
     {
-      if (!sel_devpoll_selector_report (self, &priv->entries[i], error))
+      if (!sel_pollfd_report (&priv->entries[i], self, error))
         return FALSE;
     }
 

@@ -71,13 +71,6 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-static guint32
-sel_epoll_selector_from_mask (SelEventMask events)
-{
-  return ((events & SEL_EVENT_READ) != 0 ? EPOLLIN : 0) |
-         ((events & SEL_EVENT_WRITE) != 0 ? EPOLLOUT : 0);
-}
-
 static gboolean
 sel_epoll_selector_update (SelBaseSelector  *self,
                            int               fd,
@@ -87,7 +80,7 @@ sel_epoll_selector_update (SelBaseSelector  *self,
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
   struct epoll_event event = {
-    .events = sel_epoll_selector_from_mask (new_events),
+    .events = sel_event_mask_to_poll (new_events, EPOLLIN, EPOLLOUT),
     .data.u64 = (guint64) sel_base_selector_get_tag (self) << 32 | (guint32) fd,
   };
   int op = EPOLL_CTL_MOD;

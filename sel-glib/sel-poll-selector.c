@@ -4,8 +4,8 @@
 
 #ifdef HAVE_POLL
 #include <errno.h>
-#include <poll.h>
-#include <string.h>
+
+#include "sel-pollfd-private.h"
 #endif
 
 #include "sel-base-selector-private.h"
@@ -63,13 +63,6 @@ sel_poll_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-static short
-sel_poll_selector_from_mask (SelEventMask events)
-{
-  return ((events & SEL_EVENT_READ) != 0 ? POLLIN : 0) |
-         ((events & SEL_EVENT_WRITE) != 0 ? POLLOUT : 0);
-}
-
 /* The last entry fills the gap. */
 static void
 sel_poll_selector_remove (SelPollSelectorPrivate *priv,
@@ -91,7 +84,7 @@ sel_poll_selector_update (SelBaseSelector  *self,
                           GError          **error)
 {
   SelPollSelectorPrivate *priv = PRIV (self);
-  struct pollfd entry = { .fd = fd, .events = sel_poll_selector_from_mask (new_events) };
+  struct pollfd entry = { .fd = fd, .events = sel_pollfd_from_mask (new_events) };
 
   if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
     return FALSE;
@@ -132,20 +125,6 @@ sel_poll_selector_poll (GArray  *fds,
 }
 
 static gboolean
-sel_poll_selector_report (SelBaseSelector      *self,
-                          const struct pollfd  *entry,
-                          GError              **error)
-{
-  if ((entry->revents & POLLNVAL) != 0)
-    return sel_base_selector_report_closed (self, entry->fd, error);
-
-  sel_base_selector_report_untagged (self, entry->fd,
-                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
-
-  return TRUE;
-}
-
-static gboolean
 sel_poll_selector_wait (SelBaseSelector  *self,
                         gdouble           timeout,
                         GError          **error)
@@ -178,7 +157,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
       if (entry->revents == 0)
         continue;
 
-      if (!sel_poll_selector_report (self, entry, error))
+      if (!sel_pollfd_report (entry, self, error))
         return FALSE;
       n_ready--;
       room--;

@@ -92,19 +92,13 @@ static const SelObserverFuncs sel_source_observer_funcs = {
   .closed = sel_source_closed,
 };
 
-static GIOCondition
-sel_source_condition (SelEventMask events)
-{
-  return ((events & SEL_EVENT_READ) != 0 ? G_IO_IN : 0) |
-         ((events & SEL_EVENT_WRITE) != 0 ? G_IO_OUT : 0);
-}
-
 /* Makes the context poll @fd for what the selector waits for. */
 static void
 sel_source_mirror (SelSource *self,
                    int        fd)
 {
-  GIOCondition condition = sel_source_condition (sel_base_selector_get_armed (self->selector, fd));
+  SelEventMask armed = sel_base_selector_get_armed (self->selector, fd);
+  GIOCondition condition = sel_event_mask_to_poll (armed, G_IO_IN, G_IO_OUT);
   gpointer tag = g_hash_table_lookup (self->tags, GINT_TO_POINTER (fd));
 
   if (condition == 0)

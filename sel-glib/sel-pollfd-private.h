@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include <poll.h>
+
+#include "sel-base-selector-private.h"
+
+G_BEGIN_DECLS
+
+/* What poll() and /dev/poll have in common. */
+
+static inline short
+sel_pollfd_from_mask (SelEventMask events)
+{
+  return (short) sel_event_mask_to_poll (events, POLLIN, POLLOUT);
+}
+
+static inline gboolean
+sel_pollfd_report (const struct pollfd  *entry,
+                   SelBaseSelector      *selector,
+                   GError              **error)
+{
+  if ((entry->revents & POLLNVAL) != 0)
+    return sel_base_selector_report_closed (selector, entry->fd, error);
+
+  sel_base_selector_report_untagged (selector, entry->fd,
+                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
+
+  return TRUE;
+}
+
+G_END_DECLS
