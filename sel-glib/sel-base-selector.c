@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "sel-base-selector-private.h"
+#include "sel-fd-identity-private.h"
 #include "sel-file-object.h"
 #include "sel-selector-event-private.h"
 #include "sel-selector-mapping-private.h"
@@ -41,6 +42,10 @@
  * reported any more, and nothing else suffers; sel_base_selector_check() finds such keys, and
  * unregistering them works. With epoll, a closed descriptor is still reported as long as a duplicate of
  * it is open somewhere.
+ *
+ * If the environment variable `SEL_DEBUG` contains `fd`, a warning tells of descriptors that were closed, and
+ * opened again for another file, without being unregistered. That takes a system call for each descriptor that is
+ * ready.
  *
  * # Threads # {#threads}
  *
@@ -84,6 +89,7 @@ typedef struct
   SelKeyTable table;
   GArray *always_ready;      /* descriptors that the kernel cannot wait for */
   GPtrArray *observers;
+  SelFdIdentities *identities; /* for finding mistakes, or NULL */
   SelSelectorMapping *map;
   SelWakeup wakeup;
   int wakeup_requested;      /* atomic: sel_base_selector_wakeup() was called */
@@ -147,6 +153,7 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   priv->waiting = FALSE;
   priv->reporting = FALSE;
   priv->sink = NULL;
+  g_atomic_int_set (&priv->wakeup.in_use, 0);
 }
 
 static inline void
@@ -273,6 +280,22 @@ sel_base_selector_changed (SelBaseSelectorPrivate *priv,
     }
 }
 
+/* Warns of a descriptor that was closed, and opened again for another file, behind the selector's back. The
+ * warning may be handled by a function that uses the selector. */
+static void
+sel_base_selector_check_identity (SelBaseSelectorPrivate *priv,
+                                  int                     fd)
+{
+  GThread *outer;
+
+  if (priv->identities == NULL || !sel_fd_identities_is_other (priv->identities, fd))
+    return;
+
+  outer = sel_base_selector_enter (priv);
+  g_warning ("Descriptor %d was closed and stands for another file now, but it was not unregistered before", fd);
+  sel_base_selector_leave (priv, outer);
+}
+
 static void
 sel_base_selector_set_always_ready (SelBaseSelectorPrivate *priv,
                                     int                     fd,
@@ -362,6 +385,8 @@ sel_base_selector_set_armed (SelBaseSelectorPrivate *priv,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed;
+  if (priv->identities != NULL)
+    sel_fd_identities_remember (priv->identities, fd);
   sel_base_selector_set_always_ready (priv, fd, slot, arming->always_ready);
 }
 
@@ -526,6 +551,7 @@ sel_base_selector_finalize (GObject *object)
 
   g_clear_pointer (&priv->observers, g_ptr_array_unref);
   g_clear_pointer (&priv->always_ready, g_array_unref);
+  g_clear_pointer (&priv->identities, sel_fd_identities_free);
   g_clear_error (&priv->open_error);
   g_free (priv->buffer);
   g_mutex_clear (&priv->lock);
@@ -630,6 +656,7 @@ sel_base_selector_init (SelBaseSelector *self)
   priv->wakeup = (SelWakeup) SEL_WAKEUP_INIT;
   priv->poll_fd = -1;
   priv->list_room = 64;
+  priv->identities = sel_fd_identities_new ();
 }
 
 /* --- What backends call --- */
@@ -1229,6 +1256,9 @@ sel_base_selector_remove_slot (SelBaseSelector *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
+  sel_base_selector_check_identity (priv, fd);
+  if (priv->identities != NULL)
+    sel_fd_identities_forget (priv->identities, fd);
   sel_base_selector_disarm (self, fd, slot->armed);
   sel_base_selector_set_always_ready (priv, fd, slot, FALSE);
   sel_key_table_remove (&priv->table, fd, removed);
@@ -1335,6 +1365,8 @@ sel_base_selector_change_locked (SelBaseSelector  *self,
   slot = sel_base_selector_find_slot (priv, fd, error);
   if (slot == NULL)
     return FALSE;
+
+  sel_base_selector_check_identity (priv, fd);
 
   if (events != slot->events)
     {
@@ -2168,6 +2200,9 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
 
       if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
         return FALSE;
+
+      for (gsize i = 0; priv->identities != NULL && i < priv->sink->n_events; i++)
+        sel_base_selector_check_identity (priv, priv->sink->events[i].fd);
 
       sel_base_selector_drop_stale (priv);
 

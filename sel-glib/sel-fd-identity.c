@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "sel-fd-identity-private.h"
+
+typedef struct
+{
+  dev_t device;
+  ino_t inode;
+  mode_t type;
+} SelFdIdentity;
+
+struct _SelFdIdentities
+{
+  GHashTable *by_fd;
+};
+
+/* NULL unless it is asked for. */
+SelFdIdentities *
+sel_fd_identities_new (void)
+{
+  static const GDebugKey keys[] = { { "fd", 1 } };
+  SelFdIdentities *identities;
+
+  if ((g_parse_debug_string (getenv ("SEL_DEBUG"), keys, G_N_ELEMENTS (keys)) & 1) == 0)
+    return NULL;
+
+  identities = g_new0 (SelFdIdentities, 1);
+  identities->by_fd = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+
+  return identities;
+}
+
+void
+sel_fd_identities_free (SelFdIdentities *identities)
+{
+  g_hash_table_unref (identities->by_fd);
+  g_free (identities);
+}
+
+static gboolean
+sel_fd_identity_read (SelFdIdentity *identity,
+                      int            fd)
+{
+  struct stat status;
+
+  if (fstat (fd, &status) < 0)
+    return FALSE;
+
+  identity->device = status.st_dev;
+  identity->inode = status.st_ino;
+  identity->type = status.st_mode & S_IFMT;
+
+  return TRUE;
+}
+
+void
+sel_fd_identities_remember (SelFdIdentities *identities,
+                            int              fd)
+{
+  SelFdIdentity identity;
+
+  if (sel_fd_identity_read (&identity, fd))
+    g_hash_table_insert (identities->by_fd, GINT_TO_POINTER (fd), g_memdup2 (&identity, sizeof identity));
+}
+
+void
+sel_fd_identities_forget (SelFdIdentities *identities,
+                          int              fd)
+{
+  g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
+}
+
+/* Whether @fd stands for another file than when it was remembered. Tells so only once. */
+gboolean
+sel_fd_identities_is_other (SelFdIdentities *identities,
+                            int              fd)
+{
+  const SelFdIdentity *known = g_hash_table_lookup (identities->by_fd, GINT_TO_POINTER (fd));
+  SelFdIdentity now;
+
+  if (known == NULL || !sel_fd_identity_read (&now, fd) ||
+      (known->device == now.device && known->inode == now.inode && known->type == now.type))
+    return FALSE;
+
+  sel_fd_identities_forget (identities, fd);
+
+  return TRUE;
+}
