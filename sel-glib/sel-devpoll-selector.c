@@ -86,7 +86,9 @@ sel_devpoll_selector_write (int                  devpoll_fd,
     {
       gssize n = pwrite (devpoll_fd, records + n_written, (n_records - n_written) * sizeof *records, 0);
 
-      if (n < 0 && errno != EINTR)
+      if (n == 0)
+        errno = EIO;
+      if (n == 0 || (n < 0 && errno != EINTR))
         return FALSE;
       if (n > 0)
         n_written += (gsize) n / sizeof *records;

@@ -169,7 +169,8 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
 
       if (!sel_kqueue_change (priv->kqueue_fd, fd, i, EV_ADD, tag))
         {
-          sel_os_error_set (error, fd, errno);
+          /* The descriptor is open, as was just checked: NetBSD says so of a pipe whose other end is closed. */
+          sel_os_error_set (error, fd, errno == EBADF ? EPIPE : errno);
           sel_kqueue_selector_delete (priv, fd, added & ~old_events);
           return FALSE;
         }
