@@ -70,6 +70,9 @@ sel_devpoll_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
+/* How often a write may bring nothing before that is an error. */
+#define MAX_STALLS 100
+
 /*
  * Writes all records, though the driver may stop after any byte: a record that was not written to its
  * end has had no effect, and is written again. The offset stays 0, as old drivers fail when it
@@ -81,17 +84,21 @@ sel_devpoll_selector_write (int                  devpoll_fd,
                             gsize                n_records)
 {
   gsize n_written = 0;
+  guint n_stalls = 0;
 
   while (n_written < n_records)
     {
       gssize n = pwrite (devpoll_fd, records + n_written, (n_records - n_written) * sizeof *records, 0);
 
-      if (n == 0)
-        errno = EIO;
-      if (n == 0 || (n < 0 && errno != EINTR))
+      if (n < 0 && errno != EINTR)
         return FALSE;
-      if (n > 0)
+      if (n >= (gssize) sizeof *records)
         n_written += (gsize) n / sizeof *records;
+      else if (++n_stalls == MAX_STALLS)
+        {
+          errno = EIO;
+          return FALSE;
+        }
     }
 
   return TRUE;
