@@ -51,7 +51,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelDevpollSelector, sel_devpoll_selector, SEL_TYPE_B
 #ifdef HAVE_DEVPOLL
 
 #define PRIV(self) \
-  ((SelDevpollSelectorPrivate *) sel_devpoll_selector_get_instance_private (SEL_DEVPOLL_SELECTOR (self)))
+  ((SelDevpollSelectorPrivate *) sel_devpoll_selector_get_instance_private ((SelDevpollSelector *) (self)))
 
 static gboolean
 sel_devpoll_selector_open (SelBaseSelector  *self,

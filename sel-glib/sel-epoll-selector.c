@@ -51,7 +51,7 @@ static GParamSpec *properties[N_PROPERTIES];
 G_DEFINE_TYPE_WITH_PRIVATE (SelEpollSelector, sel_epoll_selector, SEL_TYPE_BASE_SELECTOR)
 
 #define PRIV(self) \
-  ((SelEpollSelectorPrivate *) sel_epoll_selector_get_instance_private (SEL_EPOLL_SELECTOR (self)))
+  ((SelEpollSelectorPrivate *) sel_epoll_selector_get_instance_private ((SelEpollSelector *) (self)))
 
 #ifdef HAVE_EPOLL
 

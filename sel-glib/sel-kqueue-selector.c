@@ -50,7 +50,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelKqueueSelector, sel_kqueue_selector, SEL_TYPE_BAS
 #ifdef HAVE_KQUEUE
 
 #define PRIV(self) \
-  ((SelKqueueSelectorPrivate *) sel_kqueue_selector_get_instance_private (SEL_KQUEUE_SELECTOR (self)))
+  ((SelKqueueSelectorPrivate *) sel_kqueue_selector_get_instance_private ((SelKqueueSelector *) (self)))
 
 static const struct
 {

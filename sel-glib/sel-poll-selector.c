@@ -47,7 +47,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelPollSelector, sel_poll_selector, SEL_TYPE_BASE_SE
 #ifdef HAVE_POLL
 
 #define PRIV(self) \
-  ((SelPollSelectorPrivate *) sel_poll_selector_get_instance_private (SEL_POLL_SELECTOR (self)))
+  ((SelPollSelectorPrivate *) sel_poll_selector_get_instance_private ((SelPollSelector *) (self)))
 
 static gboolean
 sel_poll_selector_open (SelBaseSelector  *self,

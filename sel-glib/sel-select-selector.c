@@ -58,7 +58,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelSelectSelector, sel_select_selector, SEL_TYPE_BAS
 #ifdef HAVE_SELECT
 
 #define PRIV(self) \
-  ((SelSelectSelectorPrivate *) sel_select_selector_get_instance_private (SEL_SELECT_SELECTOR (self)))
+  ((SelSelectSelectorPrivate *) sel_select_selector_get_instance_private ((SelSelectSelector *) (self)))
 
 /* The kernel's sets of descriptors are arrays of long, however large; only the type fd_set is not. */
 #define WORD_BITS ((guint) (8 * sizeof (gulong)))
