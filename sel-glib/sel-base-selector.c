@@ -2063,10 +2063,31 @@ sel_base_selector_report_always_ready (SelBaseSelectorPrivate *priv)
     {
       int fd = g_array_index (priv->always_ready, int, (priv->turn + i) % n);
 
-      if (fcntl (fd, F_GETFD) >= 0)
-        sel_base_selector_add_report (priv, fd, sel_key_table_lookup (&priv->table, fd),
-                                      SEL_EVENT_READ | SEL_EVENT_WRITE);
+      sel_base_selector_add_report (priv, fd, sel_key_table_lookup (&priv->table, fd),
+                                    SEL_EVENT_READ | SEL_EVENT_WRITE);
     }
+}
+
+/* Nobody else would notice that one of these was closed. Returns whether any is left. */
+static gboolean
+sel_base_selector_check_always_ready (SelBaseSelectorPrivate *priv)
+{
+  guint i = 0;
+
+  if (priv->always_ready == NULL)
+    return FALSE;
+
+  while (i < priv->always_ready->len)
+    {
+      int fd = g_array_index (priv->always_ready, int, i);
+
+      if (fcntl (fd, F_GETFD) >= 0)
+        i++;
+      else
+        sel_base_selector_set_always_ready (priv, fd, sel_key_table_lookup (&priv->table, fd), FALSE);
+    }
+
+  return priv->always_ready->len > 0;
 }
 
 /* Only the process can know why so many descriptors are too many. */
@@ -2171,6 +2192,7 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   g_autoptr(GError) local_error = NULL;
+  gboolean again = FALSE;
   gdouble deadline = 0;
 
   /* Also a zero with a sign. */
@@ -2179,12 +2201,12 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
   else if (!isinf (timeout))
     deadline = sel_get_time () + timeout;
 
-  if (++priv->turn % 2 == 0)
+  if (++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
     sel_base_selector_report_always_ready (priv);
 
   for (;;)
     {
-      gboolean at_once = (priv->always_ready != NULL && priv->always_ready->len > 0) ||
+      gboolean at_once = again || sel_base_selector_check_always_ready (priv) ||
                          g_atomic_int_get (&priv->wakeup_requested);
       gboolean interrupted;
 
@@ -2207,11 +2229,12 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
       sel_base_selector_drop_stale (priv);
 
       /* More may be ready than was asked for. From now on ask for more. */
+      again = FALSE;
       if (priv->sink->growable && priv->sink->n_reports >= priv->sink->room &&
           priv->sink->room == priv->list_room)
         {
           priv->list_room = MAX (2 * priv->list_room, priv->table.n_keys + 1);
-          timeout = 0;
+          again = TRUE;
           continue;
         }
 
