@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <float.h>
 #include <math.h>
 #include <unistd.h>
@@ -562,6 +563,30 @@ test_deadline (Fixture *fixture)
 
   g_assert_cmpuint (fake_selector_get_n_waits (fixture->fake), >, 1);
   assert_timeouts_never_grow (fixture->fake, 0.002);
+}
+
+/* A file that needed no wait was closed: no wait is cut short for it, or the loop would be a busy one. */
+static void
+test_always_ready_closed (Fixture *fixture)
+{
+  int fd = fcntl (fixture->a, F_DUPFD_CLOEXEC, 0);
+
+  sel_base_selector_set_emulate_always_ready (fixture->selector, TRUE);
+  watch_quietly (fixture, fixture->b, SEL_EVENT_READ);
+  fake_selector_fail (fixture->fake, FAKE_UPDATE, SEL_OS_ERROR, EPERM);
+  watch_quietly (fixture, fd, SEL_EVENT_READ);
+
+  assert_ready (fixture->selector, 86400, fd, SEL_EVENT_READ, -1);
+  g_assert_cmpfloat (fake_selector_get_timeout (fixture->fake, 0), <=, 0);
+  fake_selector_clear_log (fixture->fake);
+
+  close (fd);
+  fake_selector_push (fixture->fake, FAKE_END);
+  fake_selector_push (fixture->fake, fixture->b, SEL_EVENT_READ, FAKE_END);
+  assert_ready (fixture->selector, 86400, fixture->b, SEL_EVENT_READ, -1);
+  g_assert_cmpuint (fake_selector_get_n_waits (fixture->fake), ==, 2);
+  g_assert_cmpfloat (fake_selector_get_timeout (fixture->fake, 0), >, 0);
+  g_assert_cmpfloat (fake_selector_get_timeout (fixture->fake, 1), >, 0);
 }
 
 static void
@@ -1590,6 +1615,7 @@ static const CoreCase cases[] =
   { "timeout/polls-once", test_timeout_polls_once },
   { "timeout/nan", test_timeout_nan },
   { "wait/deadline", test_deadline },
+  { "wait/always-ready-closed", test_always_ready_closed },
   { "wait/early-return", test_early_return },
   { "wait/eintr", test_eintr },
   { "wait/interruptible", test_interruptible },
