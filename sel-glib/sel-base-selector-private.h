@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sel-base-selector.h"
+#include "sel-callback-private.h"
 #include "sel-error-private.h"
 #include "sel-key-table-private.h"
 
@@ -96,19 +97,87 @@ sel_event_mask_to_poll (SelEventMask events,
          ((events & SEL_EVENT_WRITE) != 0 ? out : 0);
 }
 
-/* For the source. */
+/* --- For the properties --- */
+
+typedef enum
+{
+  SEL_SETTING_INTERRUPTIBLE,
+  SEL_SETTING_EMULATE_ALWAYS_READY,
+  SEL_SETTING_FORCE_MIRRORED,
+  SEL_SETTING_CAN_RECURSE,
+  SEL_SETTING_MAX_DISPATCH,
+  SEL_SETTING_HANGUP_POLICY,
+  SEL_N_SETTINGS
+} SelSetting;
+
+/* The largest #SelBaseSelector:max-dispatch, which is also the default. */
+#define SEL_MAX_DISPATCH 64
+
+guint           sel_base_selector_get_setting      (SelBaseSelector     *self,
+                                                    SelSetting           setting);
+void            sel_base_selector_set_setting      (SelBaseSelector     *self,
+                                                    SelSetting           setting,
+                                                    guint                value);
+
+/* --- For the public functions that register, change and unregister --- */
+
+/* What is kept with a registration: data in the form of C or of other languages, or a callback. */
+typedef struct
+{
+  gpointer data;
+  GDestroyNotify destroy;
+  const GValue *value;
+  SelCallback *callback;     /* (transfer full), also if the registration fails */
+} SelData;
+
+/* sel_base_selector_change() keeps what there is if @data is NULL. All give the key if @key is not NULL. */
+gboolean        sel_base_selector_add              (SelBaseSelector     *self,
+                                                    int                  fd,
+                                                    GObject             *fileobj,
+                                                    SelEventMask         events,
+                                                    const SelData       *data,
+                                                    SelSelectorKey     **key,
+                                                    GError             **error);
+gboolean        sel_base_selector_change           (SelBaseSelector     *self,
+                                                    int                  fd,
+                                                    SelEventMask         events,
+                                                    const SelData       *data,
+                                                    SelSelectorKey     **key,
+                                                    GError             **error);
+gboolean        sel_base_selector_remove           (SelBaseSelector     *self,
+                                                    int                  fd,
+                                                    SelSelectorKey     **key,
+                                                    GError             **error);
+gboolean        sel_base_selector_replace_callback (SelBaseSelector     *self,
+                                                    int                  fd,
+                                                    SelCallback         *callback,
+                                                    GError             **error);
+
+/* The descriptor of @fileobj; if it has none any more, the one that was registered through it. -1 and an
+ * error if there is neither. */
+int             sel_base_selector_resolve          (SelBaseSelector     *self,
+                                                    GObject             *fileobj,
+                                                    GError             **error);
+gboolean        sel_base_selector_fail_closed      (GError             **error);
+
+/* --- For the main loop --- */
 
 typedef struct _SelObserver SelObserver;
 
 typedef struct
 {
   /* What the kernel waits for on @fd has changed, or on any descriptor if it is -1. The selector is locked. */
-  void (*changed) (SelObserver *observer,
-                   int          fd);
-  /* The selector is about to be closed. First ref() while it is locked, then closed(), which gives
-   * the reference back, when it is not. */
-  void (*ref)     (SelObserver *observer);
-  void (*closed)  (SelObserver *observer);
+  void (*changed) (SelObserver    *observer,
+                   int             fd);
+  /* While the selector is locked: keeps the observer for one of the two functions below, which give the
+   * reference back and are called when it is not. */
+  void (*ref)     (SelObserver    *observer);
+  /* Calls @func where callbacks are called, so that none runs meanwhile. */
+  void (*invoke)  (SelObserver    *observer,
+                   GDestroyNotify  func,
+                   gpointer        data);
+  /* The selector is about to be closed. */
+  void (*closed)  (SelObserver    *observer);
 } SelObserverFuncs;
 
 struct _SelObserver
@@ -121,20 +190,67 @@ gboolean        sel_base_selector_add_observer     (SelBaseSelector     *self,
 void            sel_base_selector_remove_observer  (SelBaseSelector     *self,
                                                     SelObserver         *observer);
 
-/* While updates are held: the descriptor of sel_base_selector_set_poll_fd(); -1 also in a child process. */
+/* While updates are held: the descriptor of sel_base_selector_set_poll_fd(); -1 in a child process, and if
+ * the registered descriptors are to be polled instead. */
 int             sel_base_selector_get_poll_fd      (SelBaseSelector     *self);
+
+/* While updates are held: calls @func with each descriptor that may be armed, the selector's own included. */
+void            sel_base_selector_foreach_armed    (SelBaseSelector     *self,
+                                                    GFunc                func,
+                                                    gpointer             user_data);
+
+/* While updates are held: whether something is ready that the kernel does not wait for. */
+gboolean        sel_base_selector_has_always_ready (SelBaseSelector     *self);
+
+gboolean        sel_base_selector_is_wakeup_requested (SelBaseSelector  *self);
 
 /* What the kernel waits for on @fd, which may be the selector's own. */
 SelEventMask    sel_base_selector_get_armed        (SelBaseSelector     *self,
                                                     int                  fd);
-void            sel_base_selector_foreach_armed    (SelBaseSelector     *self,
-                                                    GFunc                func,
-                                                    gpointer             user_data);
-gboolean        sel_base_selector_has_always_ready (SelBaseSelector     *self);
 
-/* (transfer full) The key of a ready event, unless it was changed or removed since. */
-SelSelectorKey *sel_base_selector_ref_event_key    (SelBaseSelector     *self,
-                                                    const SelReadyEvent *event);
+/* What is ready now, without waiting and whatever waits asynchronously. @woken tells if
+ * sel_base_selector_wakeup() was called. The list is as from sel_base_selector_select(). */
+gssize          sel_base_selector_peek_ready       (SelBaseSelector     *self,
+                                                    SelReadyEvent       *events,
+                                                    gsize                n_events,
+                                                    GError             **error);
+GPtrArray      *sel_base_selector_peek             (SelBaseSelector     *self,
+                                                    gboolean            *woken,
+                                                    GError             **error);
+
+/* A ready descriptor on its way to a callback. */
+typedef struct
+{
+  SelSelectorKey *key;
+  SelCallback *callback;     /* of the descriptor's own, or NULL */
+  gboolean suspect;          /* it is time to see whether the descriptor is of any use */
+} SelDelivery;
+
+/* FALSE if the descriptor was changed or unregistered since it was reported. */
+gboolean        sel_base_selector_begin_delivery   (SelBaseSelector     *self,
+                                                    const SelReadyEvent *event,
+                                                    SelDelivery         *delivery);
+void            sel_delivery_clear                 (SelDelivery         *delivery);
+
+/* The callback is not to be called any more: unregisters its descriptor, if that still has it. */
+void            sel_base_selector_remove_callback  (SelBaseSelector     *self,
+                                                    int                  fd,
+                                                    SelCallback         *callback);
+
+/* The kernel does not wait any more for what was reported, until it is modified or refreshed or, if it
+ * @rests, until the rest ends. Nothing happens if it was modified or refreshed already. */
+void            sel_base_selector_mute             (SelBaseSelector     *self,
+                                                    const SelReadyEvent *event,
+                                                    gboolean             rests);
+
+/* While updates are held: when rests end and something has to be dispatched, in monotonic time, or -1. */
+gint64          sel_base_selector_get_rest_end     (SelBaseSelector     *self);
+
+/* An asynchronous wait: only one at a time, and no other then. */
+gboolean        sel_base_selector_begin_async      (SelBaseSelector     *self,
+                                                    gdouble              timeout,
+                                                    GError             **error);
+void            sel_base_selector_end_async        (SelBaseSelector     *self);
 
 /* For the mapping, which works also on what is closed. */
 SelSelectorKey *sel_base_selector_lookup           (SelBaseSelector     *self,

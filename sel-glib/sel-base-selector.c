@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "sel-base-selector-private.h"
+#include "sel-enum-types.h"
 #include "sel-fd-identity-private.h"
 #include "sel-file-object.h"
 #include "sel-selector-event-private.h"
@@ -77,6 +78,13 @@ typedef struct
   gboolean all_fit;          /* whether there is a place for every key */
   gsize room;                /* how many reports one wait may bring */
   gsize n_reports;           /* how many it did bring */
+  enum
+  {
+    SELECTS,                 /* for a caller of select() */
+    DISPATCHES,              /* for the callbacks of a main loop */
+    COMPLETES                /* for the asynchronous wait */
+  } purpose;
+  gboolean woken;            /* whether sel_base_selector_wakeup() was called */
 } Sink;
 
 typedef struct
@@ -102,8 +110,10 @@ typedef struct
   gboolean waiting;
   gboolean reporting;        /* begin_reports() has locked */
   gboolean wait_sees_updates;
-  gboolean interruptible;
-  gboolean emulate_always_ready;
+  gboolean async_pending;
+  guint settings[SEL_N_SETTINGS];
+  GArray *resting;           /* descriptors that are muted for a while */
+  gint64 rest_end;           /* until then, in monotonic time, or -1 */
 
   guint turn;                /* who is first in a small array changes with each call */
 
@@ -119,14 +129,17 @@ typedef struct
   gsize list_room;           /* how many reports are asked for at once in these forms */
 } SelBaseSelectorPrivate;
 
-enum
-{
-  PROP_INTERRUPTIBLE = 1,
-  PROP_EMULATE_ALWAYS_READY,
-  N_PROPERTIES
-};
+/* The number of a setting's property; there are no others. */
+#define PROP(setting) ((setting) + 1)
+#define N_PROPERTIES PROP (SEL_N_SETTINGS)
 
 static GParamSpec *properties[N_PROPERTIES];
+
+/* Each so many calls of its callback it is looked whether a descriptor is hung up or closed. */
+#define DELIVERIES_BEFORE_SUSPICION 8
+
+/* How long a hung-up descriptor is left alone, in microseconds. */
+#define REST_TIME (100 * 1000)
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (SelBaseSelector, sel_base_selector, G_TYPE_OBJECT)
 
@@ -336,7 +349,7 @@ sel_base_selector_refusal_is_ready (SelBaseSelectorPrivate *priv,
                                     const GError           *error)
 {
   return sel_base_selector_is_os_error (error, EPIPE) ||
-         (priv->emulate_always_ready && sel_base_selector_is_os_error (error, EPERM));
+         (priv->settings[SEL_SETTING_EMULATE_ALWAYS_READY] && sel_base_selector_is_os_error (error, EPERM));
 }
 
 /* What came of telling the kernel about a descriptor. */
@@ -385,6 +398,7 @@ sel_base_selector_set_armed (SelBaseSelectorPrivate *priv,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed;
+  slot->muted = slot->resting = FALSE;
   if (priv->identities != NULL)
     sel_fd_identities_remember (priv->identities, fd);
   sel_base_selector_set_always_ready (priv, fd, slot, arming->always_ready);
@@ -422,9 +436,20 @@ sel_base_selector_rearm_slot (int         fd,
   SelBaseSelector *self = user_data;
   Arming arming = { .generation = slot->generation };
 
+  if (slot->muted)
+    return;
+
   slot->armed = 0;
   if (sel_base_selector_arm (self, fd, 0, slot->events, &arming, NULL))
     sel_base_selector_set_armed (PRIV (self), fd, slot, &arming);
+}
+
+static void
+sel_base_selector_unmute_slot (int         fd,
+                               SelKeySlot *slot,
+                               gpointer    user_data)
+{
+  slot->muted = slot->resting = FALSE;
 }
 
 /* Tells the kernel, which knows nothing, of all that it has to wait for. */
@@ -466,6 +491,7 @@ sel_base_selector_try_open (SelBaseSelector  *self,
     }
 
   priv->open = TRUE;
+  sel_key_table_foreach (&priv->table, sel_base_selector_unmute_slot, NULL);
   if (!sel_wakeup_open (&priv->wakeup, error) || !sel_base_selector_rearm_all (self, error))
     {
       sel_base_selector_release (self);
@@ -494,7 +520,7 @@ sel_base_selector_open (SelBaseSelector  *self,
   return FALSE;
 }
 
-static gboolean
+gboolean
 sel_base_selector_fail_closed (GError **error)
 {
   g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED, "The selector is closed");
@@ -551,6 +577,7 @@ sel_base_selector_finalize (GObject *object)
 
   g_clear_pointer (&priv->observers, g_ptr_array_unref);
   g_clear_pointer (&priv->always_ready, g_array_unref);
+  g_clear_pointer (&priv->resting, g_array_unref);
   g_clear_pointer (&priv->identities, sel_fd_identities_free);
   g_clear_error (&priv->open_error);
   g_free (priv->buffer);
@@ -559,27 +586,53 @@ sel_base_selector_finalize (GObject *object)
   G_OBJECT_CLASS (sel_base_selector_parent_class)->finalize (object);
 }
 
+guint
+sel_base_selector_get_setting (SelBaseSelector *self,
+                               SelSetting       setting)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  guint value;
+
+  sel_base_selector_lock (priv);
+  value = priv->settings[setting];
+  sel_base_selector_unlock (priv);
+
+  return value;
+}
+
+void
+sel_base_selector_set_setting (SelBaseSelector *self,
+                               SelSetting       setting,
+                               guint            value)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean changed;
+
+  sel_base_selector_lock (priv);
+  changed = priv->settings[setting] != value;
+  priv->settings[setting] = value;
+  if (changed && setting == SEL_SETTING_FORCE_MIRRORED)
+    sel_base_selector_changed (priv, -1);
+  sel_base_selector_unlock (priv);
+
+  if (changed)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP (setting)]);
+}
+
 static void
 sel_base_selector_get_property (GObject    *object,
                                 guint       property_id,
                                 GValue     *value,
                                 GParamSpec *pspec)
 {
-  SelBaseSelector *self = SEL_BASE_SELECTOR (object);
+  guint setting = sel_base_selector_get_setting (SEL_BASE_SELECTOR (object), property_id - PROP (0));
 
-  switch (property_id)
-    {
-    case PROP_INTERRUPTIBLE:
-      g_value_set_boolean (value, sel_base_selector_get_interruptible (self));
-      break;
-
-    case PROP_EMULATE_ALWAYS_READY:
-      g_value_set_boolean (value, sel_base_selector_get_emulate_always_ready (self));
-      break;
-
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
-    }
+  if (G_VALUE_HOLDS_BOOLEAN (value))
+    g_value_set_boolean (value, setting != 0);
+  else if (G_VALUE_HOLDS_UINT (value))
+    g_value_set_uint (value, setting);
+  else
+    g_value_set_enum (value, (int) setting);
 }
 
 static void
@@ -588,21 +641,16 @@ sel_base_selector_set_property (GObject      *object,
                                 const GValue *value,
                                 GParamSpec   *pspec)
 {
-  SelBaseSelector *self = SEL_BASE_SELECTOR (object);
+  guint setting;
 
-  switch (property_id)
-    {
-    case PROP_INTERRUPTIBLE:
-      sel_base_selector_set_interruptible (self, g_value_get_boolean (value));
-      break;
+  if (G_VALUE_HOLDS_BOOLEAN (value))
+    setting = g_value_get_boolean (value);
+  else if (G_VALUE_HOLDS_UINT (value))
+    setting = g_value_get_uint (value);
+  else
+    setting = (guint) g_value_get_enum (value);
 
-    case PROP_EMULATE_ALWAYS_READY:
-      sel_base_selector_set_emulate_always_ready (self, g_value_get_boolean (value));
-      break;
-
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
-    }
+  sel_base_selector_set_setting (SEL_BASE_SELECTOR (object), property_id - PROP (0), setting);
 }
 
 static void
@@ -625,7 +673,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    *
    * Since: 1.0
    */
-  properties[PROP_INTERRUPTIBLE] =
+  properties[PROP (SEL_SETTING_INTERRUPTIBLE)] =
     g_param_spec_boolean ("interruptible", NULL, NULL, FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
@@ -639,9 +687,58 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    *
    * Since: 1.0
    */
-  properties[PROP_EMULATE_ALWAYS_READY] =
+  properties[PROP (SEL_SETTING_EMULATE_ALWAYS_READY)] =
     g_param_spec_boolean ("emulate-always-ready", NULL, NULL, FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:force-mirrored:
+   *
+   * Whether a main loop polls each registered descriptor, also if it could poll a single one of the selector's
+   * instead. What a program sees is the same; it costs time in proportion to the number of descriptors.
+   *
+   * Since: 1.0
+   */
+  properties[PROP (SEL_SETTING_FORCE_MIRRORED)] =
+    g_param_spec_boolean ("force-mirrored", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:can-recurse:
+   *
+   * Whether callbacks are called while one of them runs a main loop of its own, for example for a modal dialog. Without
+   * it, nothing that is registered is noticed until the inner loop is left. Decides for sources that are
+   * made from now on what g_source_set_can_recurse() changes for one.
+   *
+   * Since: 1.0
+   */
+  properties[PROP (SEL_SETTING_CAN_RECURSE)] =
+    g_param_spec_boolean ("can-recurse", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:max-dispatch:
+   *
+   * For how many ready descriptors callbacks are called in one turn of a main loop, before other sources of the same
+   * priority get theirs. The rest is called in the next turns.
+   *
+   * Since: 1.0
+   */
+  properties[PROP (SEL_SETTING_MAX_DISPATCH)] =
+    g_param_spec_uint ("max-dispatch", NULL, NULL, 1, SEL_MAX_DISPATCH, SEL_MAX_DISPATCH,
+                       G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:hangup-policy:
+   *
+   * What a main loop does with a descriptor that is ready because of a hang-up or an error, and that its
+   * callback neither reads to the end, nor modifies, nor unregisters. It would be ready for ever.
+   *
+   * Since: 1.0
+   */
+  properties[PROP (SEL_SETTING_HANGUP_POLICY)] =
+    g_param_spec_enum ("hangup-policy", NULL, NULL, SEL_TYPE_HANGUP_POLICY, SEL_HANGUP_POLICY_THROTTLE,
+                       G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 }
@@ -656,6 +753,8 @@ sel_base_selector_init (SelBaseSelector *self)
   priv->wakeup = (SelWakeup) SEL_WAKEUP_INIT;
   priv->poll_fd = -1;
   priv->list_room = 64;
+  priv->rest_end = -1;
+  priv->settings[SEL_SETTING_MAX_DISPATCH] = SEL_MAX_DISPATCH;
   priv->identities = sel_fd_identities_new ();
 }
 
@@ -906,7 +1005,37 @@ sel_base_selector_can_open (GType type)
   return self != NULL;
 }
 
-/* --- What the source and the mapping call --- */
+/* Whether a wait can begin, if none that excludes it goes on. */
+static gboolean
+sel_base_selector_check_wait (SelBaseSelector  *self,
+                              gdouble           timeout,
+                              gboolean          is_busy,
+                              GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (!sel_base_selector_ready_for_use (self, error))
+    return FALSE;
+
+  if (isnan (timeout))
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_TIMEOUT,
+                           "The time-out is not a number");
+      return FALSE;
+    }
+
+  if (is_busy)
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
+                           priv->async_pending ? "An asynchronous select is pending"
+                                               : "Another thread waits on the selector");
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* --- What the main loop calls --- */
 
 gboolean
 sel_base_selector_add_observer (SelBaseSelector *self,
@@ -945,7 +1074,7 @@ sel_base_selector_get_poll_fd (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  return priv->forked ? -1 : priv->poll_fd;
+  return priv->forked || priv->settings[SEL_SETTING_FORCE_MIRRORED] ? -1 : priv->poll_fd;
 }
 
 SelEventMask
@@ -986,7 +1115,6 @@ sel_base_selector_foreach_slot (int         fd,
   data->func (GINT_TO_POINTER (fd), data->user_data);
 }
 
-/* Calls @func with each descriptor that may be armed, the selector's own included, while updates are held. */
 void
 sel_base_selector_foreach_armed (SelBaseSelector *self,
                                  GFunc            func,
@@ -1004,31 +1132,157 @@ gboolean
 sel_base_selector_has_always_ready (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  gboolean result;
 
-  sel_base_selector_lock (priv);
-  result = priv->always_ready != NULL && priv->always_ready->len > 0 && !priv->forked;
-  sel_base_selector_unlock (priv);
-
-  return result;
+  return priv->always_ready != NULL && priv->always_ready->len > 0 && !priv->forked;
 }
 
-SelSelectorKey *
-sel_base_selector_ref_event_key (SelBaseSelector     *self,
-                                 const SelReadyEvent *event)
+gboolean
+sel_base_selector_is_wakeup_requested (SelBaseSelector *self)
+{
+  return g_atomic_int_get (&PRIV (self)->wakeup_requested);
+}
+
+/* The slot that a ready event is about, or NULL if it was changed or removed since. */
+static SelKeySlot *
+sel_base_selector_find_event (SelBaseSelectorPrivate *priv,
+                              const SelReadyEvent    *event)
+{
+  SelKeySlot *slot = sel_key_table_lookup (&priv->table, event->fd);
+
+  return slot != NULL && slot->generation == event->generation ? slot : NULL;
+}
+
+gboolean
+sel_base_selector_begin_delivery (SelBaseSelector     *self,
+                                  const SelReadyEvent *event,
+                                  SelDelivery         *delivery)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelSelectorKey *key = NULL;
   SelKeySlot *slot;
 
   sel_base_selector_lock (priv);
-  slot = sel_key_table_lookup (&priv->table, event->fd);
-  if (slot != NULL && slot->generation == event->generation)
-    key = sel_key_slot_ref_key (slot, event->fd);
+  slot = sel_base_selector_find_event (priv, event);
+  if (slot != NULL)
+    {
+      delivery->key = sel_key_slot_ref_key (slot, event->fd);
+      delivery->callback = slot->callback != NULL ? sel_callback_ref (slot->callback) : NULL;
+      delivery->suspect = ++slot->n_deliveries % DELIVERIES_BEFORE_SUSPICION == 0 ||
+                          priv->settings[SEL_SETTING_HANGUP_POLICY] == SEL_HANGUP_POLICY_ONCE;
+    }
   sel_base_selector_unlock (priv);
 
-  return key;
+  return slot != NULL;
 }
+
+void
+sel_delivery_clear (SelDelivery *delivery)
+{
+  g_clear_object (&delivery->key);
+  g_clear_pointer (&delivery->callback, sel_callback_unref);
+}
+
+void
+sel_base_selector_mute (SelBaseSelector     *self,
+                        const SelReadyEvent *event,
+                        gboolean             rests)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_base_selector_find_event (priv, event);
+  if (slot != NULL && !priv->forked)
+    {
+      sel_base_selector_disarm (self, event->fd, slot->armed);
+      sel_base_selector_set_always_ready (priv, event->fd, slot, FALSE);
+      slot->armed = 0;
+      slot->generation = ++priv->last_generation;
+      slot->muted = TRUE;
+      slot->resting = rests;
+      priv->n_changes++;
+      if (rests)
+        {
+          if (priv->resting == NULL)
+            priv->resting = g_array_new (FALSE, FALSE, sizeof (int));
+          g_array_append_val (priv->resting, event->fd);
+          if (priv->rest_end < 0)
+            priv->rest_end = g_get_monotonic_time () + REST_TIME;
+        }
+      sel_base_selector_changed (priv, event->fd);
+    }
+  sel_base_selector_unlock (priv);
+}
+
+/* Lets the kernel wait for what was muted for a while, if that is over. */
+static void
+sel_base_selector_end_rest (SelBaseSelector *self,
+                            gboolean         at_once)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (priv->rest_end < 0 || (!at_once && g_get_monotonic_time () < priv->rest_end))
+    return;
+
+  for (guint i = 0; i < priv->resting->len; i++)
+    {
+      int fd = g_array_index (priv->resting, int, i);
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+      if (slot == NULL || !slot->resting)
+        continue;
+
+      slot->muted = slot->resting = FALSE;
+      slot->generation = ++priv->last_generation;
+      slot->n_deliveries = DELIVERIES_BEFORE_SUSPICION - 1;
+      sel_base_selector_rearm_slot (fd, slot, self);
+      sel_base_selector_changed (priv, fd);
+    }
+  g_array_set_size (priv->resting, 0);
+  priv->rest_end = -1;
+}
+
+gint64
+sel_base_selector_get_rest_end (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  return priv->forked ? -1 : priv->rest_end;
+}
+
+gboolean
+sel_base_selector_begin_async (SelBaseSelector  *self,
+                               gdouble           timeout,
+                               GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean is_busy;
+  gboolean success;
+
+  sel_base_selector_lock (priv);
+  /* What another thread asks for its callbacks is over at once. */
+  is_busy = priv->async_pending || (priv->waiting && priv->sink->purpose == SELECTS);
+  success = sel_base_selector_check_wait (self, timeout, is_busy, error);
+  if (success)
+    {
+      sel_base_selector_end_rest (self, TRUE);
+      priv->async_pending = TRUE;
+    }
+  sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+void
+sel_base_selector_end_async (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  priv->async_pending = FALSE;
+  sel_base_selector_unlock (priv);
+}
+
+/* --- Looking up --- */
 
 SelSelectorKey *
 sel_base_selector_lookup (SelBaseSelector *self,
@@ -1047,8 +1301,7 @@ sel_base_selector_lookup (SelBaseSelector *self,
   return key;
 }
 
-/* The descriptor of @fileobj; if it has none any more, the one that was registered through it. */
-static int
+int
 sel_base_selector_resolve (SelBaseSelector  *self,
                            GObject          *fileobj,
                            GError          **error)
@@ -1178,20 +1431,12 @@ sel_base_selector_find_slot (SelBaseSelectorPrivate  *priv,
   return slot;
 }
 
-/* What is kept with a registration, in the form of C or of other languages. */
-typedef struct
-{
-  gpointer data;
-  GDestroyNotify destroy;
-  const GValue *value;
-} Data;
-
 static gboolean
 sel_base_selector_add_locked (SelBaseSelector  *self,
                               int               fd,
                               GObject          *fileobj,
                               SelEventMask      events,
-                              const Data       *data,
+                              const SelData    *data,
                               SelSelectorKey  **key,
                               GError          **error)
 {
@@ -1219,6 +1464,7 @@ sel_base_selector_add_locked (SelBaseSelector  *self,
   slot = sel_key_table_insert (&priv->table, fd, events);
   slot->data = data->data;
   slot->attachment = sel_attachment_new (fileobj, data->data, data->destroy, data->value);
+  slot->callback = data->callback;
   sel_base_selector_set_armed (priv, fd, slot, &arming);
   sel_base_selector_changed (priv, fd);
 
@@ -1228,12 +1474,12 @@ sel_base_selector_add_locked (SelBaseSelector  *self,
   return TRUE;
 }
 
-static gboolean
+gboolean
 sel_base_selector_add (SelBaseSelector  *self,
                        int               fd,
                        GObject          *fileobj,
                        SelEventMask      events,
-                       const Data       *data,
+                       const SelData    *data,
                        SelSelectorKey  **key,
                        GError          **error)
 {
@@ -1243,6 +1489,9 @@ sel_base_selector_add (SelBaseSelector  *self,
   sel_base_selector_lock (priv);
   success = sel_base_selector_add_locked (self, fd, fileobj, events, data, key, error);
   sel_base_selector_unlock (priv);
+
+  if (!success)
+    sel_callback_unref (data->callback);
 
   return success;
 }
@@ -1266,7 +1515,46 @@ sel_base_selector_remove_slot (SelBaseSelector *self,
   sel_base_selector_changed (priv, fd);
 }
 
-static gboolean
+/* With the lock held: who knows where callbacks are called, or NULL. */
+static SelObserver *
+sel_base_selector_ref_observer (SelBaseSelectorPrivate *priv)
+{
+  SelObserver *observer;
+
+  if (priv->observers == NULL || priv->observers->len == 0)
+    return NULL;
+
+  observer = g_ptr_array_index (priv->observers, 0);
+  observer->funcs->ref (observer);
+
+  return observer;
+}
+
+/* Frees a callback where callbacks are called, so that it is over for good. Gives back the reference to @observer. */
+static void
+sel_base_selector_free_callback (SelCallback *callback,
+                                 SelObserver *observer)
+{
+  if (observer != NULL)
+    observer->funcs->invoke (observer, (GDestroyNotify) sel_callback_unref, callback);
+  else
+    sel_callback_unref (callback);
+}
+
+/* Unlocks, and then frees what a slot owned. */
+static void
+sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
+                                   SelKeySlot             *removed)
+{
+  SelObserver *observer = removed->callback != NULL ? sel_base_selector_ref_observer (priv) : NULL;
+
+  sel_base_selector_unlock (priv);
+
+  sel_base_selector_free_callback (g_steal_pointer (&removed->callback), observer);
+  sel_key_slot_clear (removed);
+}
+
+gboolean
 sel_base_selector_remove (SelBaseSelector  *self,
                           int               fd,
                           SelSelectorKey  **key,
@@ -1284,9 +1572,45 @@ sel_base_selector_remove (SelBaseSelector  *self,
         *key = sel_key_slot_ref_key (slot, fd);
       sel_base_selector_remove_slot (self, fd, slot, &removed);
     }
-  sel_base_selector_unlock (priv);
+  sel_base_selector_unlock_and_free (priv, &removed);
 
-  sel_key_slot_clear (&removed);
+  return slot != NULL;
+}
+
+void
+sel_base_selector_remove_callback (SelBaseSelector *self,
+                                   int              fd,
+                                   SelCallback     *callback)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot removed = { 0 };
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_key_table_lookup (&priv->table, fd);
+  if (slot != NULL && slot->callback == callback)
+    sel_base_selector_remove_slot (self, fd, slot, &removed);
+  sel_base_selector_unlock_and_free (priv, &removed);
+}
+
+gboolean
+sel_base_selector_replace_callback (SelBaseSelector  *self,
+                                    int               fd,
+                                    SelCallback      *callback,
+                                    GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot removed = { .callback = callback };
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_base_selector_find_slot (priv, fd, error);
+  if (slot != NULL)
+    {
+      removed.callback = slot->callback;
+      slot->callback = callback;
+    }
+  sel_base_selector_unlock_and_free (priv, &removed);
 
   return slot != NULL;
 }
@@ -1337,7 +1661,7 @@ sel_value_equal (const GValue *a,
 /* Whether @data is what the slot has, by identity. Nothing is ever compared by value. */
 static gboolean
 sel_base_selector_has_data (SelKeySlot *slot,
-                            const Data *data)
+                            const SelData *data)
 {
   return slot->data == data->data &&
          sel_attachment_get_destroy (slot->attachment) == data->destroy &&
@@ -1349,7 +1673,7 @@ static gboolean
 sel_base_selector_change_locked (SelBaseSelector  *self,
                                  int               fd,
                                  SelEventMask      events,
-                                 const Data       *data,
+                                 const SelData    *data,
                                  SelSelectorKey  **key,
                                  SelKeySlot       *removed,
                                  GError          **error)
@@ -1368,12 +1692,15 @@ sel_base_selector_change_locked (SelBaseSelector  *self,
 
   sel_base_selector_check_identity (priv, fd);
 
-  if (events != slot->events)
+  if (events != slot->events || slot->muted)
     {
+      gboolean new_key = events != slot->events;
+
       if (!sel_base_selector_rearm (self, fd, slot, slot->armed, events, removed, error))
         return FALSE;
 
-      removed->key = g_steal_pointer (&slot->key);
+      if (new_key)
+        removed->key = g_steal_pointer (&slot->key);
     }
 
   if (data != NULL && !sel_base_selector_has_data (slot, data))
@@ -1392,11 +1719,11 @@ sel_base_selector_change_locked (SelBaseSelector  *self,
   return TRUE;
 }
 
-static gboolean
+gboolean
 sel_base_selector_change (SelBaseSelector  *self,
                           int               fd,
                           SelEventMask      events,
-                          const Data       *data,
+                          const SelData    *data,
                           SelSelectorKey  **key,
                           GError          **error)
 {
@@ -1406,463 +1733,9 @@ sel_base_selector_change (SelBaseSelector  *self,
 
   sel_base_selector_lock (priv);
   success = sel_base_selector_change_locked (self, fd, events, data, key, &removed, error);
-  sel_base_selector_unlock (priv);
-
-  sel_key_slot_clear (&removed);
+  sel_base_selector_unlock_and_free (priv, &removed);
 
   return success;
-}
-
-/**
- * sel_base_selector_register: (skip)
- * @self: a selector
- * @fd: an open file descriptor
- * @events: what to wait for
- * @data: (nullable): a pointer to keep with @fd
- * @destroy: (nullable): frees @data when nothing refers to it any more
- * @error: return location for an error, or %NULL
- *
- * Registers @fd. It stays the caller's: it is not changed, and never closed.
- *
- * Fails with %SEL_SELECTOR_ERROR_ALREADY_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
- * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED,
- * %SEL_SELECTOR_ERROR_FORKED, or a %SEL_OS_ERROR: `EBADF` if @fd is closed, `EPERM` if epoll or kqueue cannot
- * wait for that kind of file (see #SelBaseSelector:emulate-always-ready). Then nothing is changed, and
- * @data remains the caller's.
- *
- * Use sel_base_selector_get_key() for the key that Python's function returns.
- *
- * Returns: %TRUE if @fd was registered
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_register (SelBaseSelector  *self,
-                            int               fd,
-                            SelEventMask      events,
-                            gpointer          data,
-                            GDestroyNotify    destroy,
-                            GError          **error)
-{
-  Data pointer = { .data = data, .destroy = destroy };
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_add (self, fd, NULL, events, &pointer, NULL, error);
-}
-
-/**
- * sel_base_selector_register_value: (rename-to sel_base_selector_register)
- * @self: a selector
- * @fd: an open file descriptor
- * @events: what to wait for
- * @data: (nullable): a value to keep with @fd, or %NULL
- * @error: return location for an error, or %NULL
- *
- * Registers @fd, as sel_base_selector_register() does, with a value that is copied.
- *
- * Fails like that function, and with %SEL_SELECTOR_ERROR_NOT_SUPPORTED for a value that
- * cannot be kept: the plain objects of JavaScript, whose memory the language would reuse.
- *
- * Returns: (transfer full): the key of @fd
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_register_value (SelBaseSelector  *self,
-                                  int               fd,
-                                  SelEventMask      events,
-                                  const GValue     *data,
-                                  GError          **error)
-{
-  Data value = { .value = data };
-  SelSelectorKey *key = NULL;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  sel_base_selector_add (self, fd, NULL, events, &value, &key, error);
-
-  return key;
-}
-
-static gboolean
-sel_base_selector_add_object (SelBaseSelector  *self,
-                              GObject          *fileobj,
-                              SelEventMask      events,
-                              const Data       *data,
-                              SelSelectorKey  **key,
-                              GError          **error)
-{
-  int fd;
-
-  if (sel_base_selector_is_closed (self))
-    return sel_base_selector_fail_closed (error);
-
-  fd = sel_fileobj_to_fd (fileobj, error);
-
-  return fd >= 0 && sel_base_selector_add (self, fd, fileobj, events, data, key, error);
-}
-
-/**
- * sel_base_selector_register_object: (skip)
- * @self: a selector
- * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
- * @events: what to wait for
- * @data: (nullable): a pointer to keep with it
- * @destroy: (nullable): frees @data when nothing refers to it any more
- * @error: return location for an error, or %NULL
- *
- * Registers the descriptor of @fileobj. The key refers to @fileobj until it is unregistered.
- *
- * Fails like sel_base_selector_register(), and with %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has
- * no descriptor or is closed.
- *
- * Returns: %TRUE if @fileobj was registered
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_register_object (SelBaseSelector  *self,
-                                   GObject          *fileobj,
-                                   SelEventMask      events,
-                                   gpointer          data,
-                                   GDestroyNotify    destroy,
-                                   GError          **error)
-{
-  Data pointer = { .data = data, .destroy = destroy };
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_add_object (self, fileobj, events, &pointer, NULL, error);
-}
-
-/**
- * sel_base_selector_register_object_value: (rename-to sel_base_selector_register_object)
- * @self: a selector
- * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
- * @events: what to wait for
- * @data: (nullable): a value to keep with it, or %NULL
- * @error: return location for an error, or %NULL
- *
- * Registers the descriptor of @fileobj, as sel_base_selector_register_object() does, with a value
- * that is copied.
- *
- * Fails like that function and sel_base_selector_register_value().
- *
- * Returns: (transfer full): the key of @fileobj
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_register_object_value (SelBaseSelector  *self,
-                                         GObject          *fileobj,
-                                         SelEventMask      events,
-                                         const GValue     *data,
-                                         GError          **error)
-{
-  Data value = { .value = data };
-  SelSelectorKey *key = NULL;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  sel_base_selector_add_object (self, fileobj, events, &value, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_unregister: (skip)
- * @self: a selector
- * @fd: a registered descriptor, which may be closed by now
- * @error: return location for an error, or %NULL
- *
- * Unregisters @fd. Once this has returned it is not reported any more, in any thread, unless
- * it was already.
- *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is
- * negative, or %SEL_SELECTOR_ERROR_CLOSED.
- *
- * Returns: %TRUE if @fd was registered
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_unregister (SelBaseSelector  *self,
-                              int               fd,
-                              GError          **error)
-{
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_remove (self, fd, NULL, error);
-}
-
-/**
- * sel_base_selector_unregister_key: (rename-to sel_base_selector_unregister)
- * @self: a selector
- * @fd: a registered descriptor, which may be closed by now
- * @error: return location for an error, or %NULL
- *
- * Unregisters @fd, as sel_base_selector_unregister() does.
- *
- * Returns: (transfer full): the key that @fd had
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_unregister_key (SelBaseSelector  *self,
-                                  int               fd,
-                                  GError          **error)
-{
-  SelSelectorKey *key = NULL;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  sel_base_selector_remove (self, fd, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_unregister_object: (skip)
- * @self: a selector
- * @fileobj: a registered object
- * @error: return location for an error, or %NULL
- *
- * Unregisters the descriptor of @fileobj, however that was registered. If @fileobj is closed, what was
- * registered through it is unregistered.
- *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has
- * no descriptor and never was registered, or %SEL_SELECTOR_ERROR_CLOSED.
- *
- * Returns: %TRUE if @fileobj was registered
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_unregister_object (SelBaseSelector  *self,
-                                     GObject          *fileobj,
-                                     GError          **error)
-{
-  int fd;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  fd = sel_base_selector_resolve (self, fileobj, error);
-
-  return fd >= 0 && sel_base_selector_remove (self, fd, NULL, error);
-}
-
-/**
- * sel_base_selector_unregister_object_key: (rename-to sel_base_selector_unregister_object)
- * @self: a selector
- * @fileobj: a registered object
- * @error: return location for an error, or %NULL
- *
- * Unregisters the descriptor of @fileobj, as sel_base_selector_unregister_object() does.
- *
- * Returns: (transfer full): the key that it had
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_unregister_object_key (SelBaseSelector  *self,
-                                         GObject          *fileobj,
-                                         GError          **error)
-{
-  SelSelectorKey *key = NULL;
-  int fd;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  fd = sel_base_selector_resolve (self, fileobj, error);
-  if (fd >= 0)
-    sel_base_selector_remove (self, fd, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_modify: (skip)
- * @self: a selector
- * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
- * @data: (nullable): the pointer to keep with @fd from now on
- * @destroy: (nullable): frees @data when nothing refers to it any more
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on @fd and what is kept with it.
- *
- * If @data and @destroy are what there is already, they stay and nothing is freed. Use
- * sel_base_selector_modify_events() to leave them alone in any case. The kernel is only asked if
- * @events differ; use sel_base_selector_refresh() if @fd was closed and opened again.
- *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
- * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED or
- * %SEL_SELECTOR_ERROR_FORKED; then nothing is changed. Fails with a %SEL_OS_ERROR if the kernel refuses; then
- * @fd is no longer registered, as in Python. In both cases @data remains the caller's.
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_modify (SelBaseSelector  *self,
-                          int               fd,
-                          SelEventMask      events,
-                          gpointer          data,
-                          GDestroyNotify    destroy,
-                          GError          **error)
-{
-  Data pointer = { .data = data, .destroy = destroy };
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_change (self, fd, events, &pointer, NULL, error);
-}
-
-/**
- * sel_base_selector_modify_value: (rename-to sel_base_selector_modify)
- * @self: a selector
- * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
- * @data: (nullable): the value to keep with @fd from now on, or %NULL
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on @fd and what is kept with it, as sel_base_selector_modify() does.
- *
- * Fails like that function and sel_base_selector_register_value().
- *
- * Returns: (transfer full): the key of @fd; a new one if anything has changed
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_modify_value (SelBaseSelector  *self,
-                                int               fd,
-                                SelEventMask      events,
-                                const GValue     *data,
-                                GError          **error)
-{
-  Data value = { .value = data };
-  SelSelectorKey *key = NULL;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  sel_base_selector_change (self, fd, events, &value, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_modify_object: (skip)
- * @self: a selector
- * @fileobj: a registered object
- * @events: what to wait for from now on
- * @data: (nullable): the pointer to keep with it from now on
- * @destroy: (nullable): frees @data when nothing refers to it any more
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
- * sel_base_selector_modify() does; @fileobj is found as in sel_base_selector_unregister_object().
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_modify_object (SelBaseSelector  *self,
-                                 GObject          *fileobj,
-                                 SelEventMask      events,
-                                 gpointer          data,
-                                 GDestroyNotify    destroy,
-                                 GError          **error)
-{
-  Data pointer = { .data = data, .destroy = destroy };
-  int fd;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  fd = sel_base_selector_resolve (self, fileobj, error);
-
-  return fd >= 0 && sel_base_selector_change (self, fd, events, &pointer, NULL, error);
-}
-
-/**
- * sel_base_selector_modify_object_value: (rename-to sel_base_selector_modify_object)
- * @self: a selector
- * @fileobj: a registered object
- * @events: what to wait for from now on
- * @data: (nullable): the value to keep with it from now on, or %NULL
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
- * sel_base_selector_modify_value() does.
- *
- * Returns: (transfer full): the key of @fileobj; a new one if anything has changed
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_modify_object_value (SelBaseSelector  *self,
-                                       GObject          *fileobj,
-                                       SelEventMask      events,
-                                       const GValue     *data,
-                                       GError          **error)
-{
-  Data value = { .value = data };
-  SelSelectorKey *key = NULL;
-  int fd;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  fd = sel_base_selector_resolve (self, fileobj, error);
-  if (fd >= 0)
-    sel_base_selector_change (self, fd, events, &value, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_modify_events:
- * @self: a selector
- * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on @fd and keeps its data. Fails like sel_base_selector_modify().
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_modify_events (SelBaseSelector  *self,
-                                 int               fd,
-                                 SelEventMask      events,
-                                 GError          **error)
-{
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_change (self, fd, events, NULL, NULL, error);
 }
 
 /**
@@ -1904,14 +1777,10 @@ sel_base_selector_refresh (SelBaseSelector  *self,
       slot->armed = 0;
       success = sel_base_selector_rearm (self, fd, slot, 0, slot->events, &removed, error);
     }
-  sel_base_selector_unlock (priv);
-
-  sel_key_slot_clear (&removed);
+  sel_base_selector_unlock_and_free (priv, &removed);
 
   return success;
 }
-
-/* --- Looking up --- */
 
 /**
  * sel_base_selector_get_key:
@@ -2182,6 +2051,20 @@ sel_get_time (void)
   return (gdouble) g_get_monotonic_time () / G_USEC_PER_SEC;
 }
 
+/* A wake-up is meant for who waits, not for the callbacks of a main loop. */
+static void
+sel_base_selector_take_wakeup (SelBaseSelectorPrivate *priv)
+{
+  if (priv->sink->purpose == DISPATCHES && priv->async_pending)
+    {
+      sel_base_selector_changed (priv, -1);
+      return;
+    }
+
+  g_atomic_int_set (&priv->wakeup_requested, FALSE);
+  priv->sink->woken = TRUE;
+}
+
 /* Waits until there is a reason to return, with the lock held before and after. */
 static gboolean
 sel_base_selector_wait_locked (SelBaseSelector  *self,
@@ -2242,7 +2125,7 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
 
       if (g_atomic_int_get (&priv->wakeup_requested))
         {
-          g_atomic_int_set (&priv->wakeup_requested, FALSE);
+          sel_base_selector_take_wakeup (priv);
           return TRUE;
         }
 
@@ -2285,25 +2168,17 @@ sel_base_selector_collect (SelBaseSelector  *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   gulong cancelled_id = 0;
   gboolean success = FALSE;
+  gboolean is_busy;
 
   sel_base_selector_lock (priv);
 
-  if (!sel_base_selector_ready_for_use (self, error))
+  is_busy = priv->waiting || (sink->purpose == SELECTS && priv->async_pending);
+  if (!sel_base_selector_check_wait (self, timeout, is_busy, error))
     goto out;
 
-  if (isnan (timeout))
-    {
-      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_TIMEOUT,
-                           "The time-out is not a number");
-      goto out;
-    }
-
-  if (priv->waiting)
-    {
-      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
-                           "Another thread waits on the selector");
-      goto out;
-    }
+  sel_base_selector_end_rest (self, sink->purpose == SELECTS);
+  if (sink->purpose == DISPATCHES)
+    sink->size = MIN (sink->size, priv->settings[SEL_SETTING_MAX_DISPATCH]);
 
   if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
     goto out;
@@ -2324,7 +2199,7 @@ sel_base_selector_collect (SelBaseSelector  *self,
       sel_base_selector_lock (priv);
     }
 
-  success = sel_base_selector_wait_locked (self, timeout, interruptible || priv->interruptible,
+  success = sel_base_selector_wait_locked (self, timeout, interruptible || priv->settings[SEL_SETTING_INTERRUPTIBLE],
                                            cancellable, error);
 
   if (cancelled_id != 0)
@@ -2350,6 +2225,58 @@ out:
     sel_base_selector_unlock (priv);
 
   return success;
+}
+
+/* The result of select(), made of what was collected. */
+static GPtrArray *
+sel_base_selector_list_and_unlock (SelBaseSelector *self,
+                                   const Sink      *sink)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  GPtrArray *events = g_ptr_array_new_full ((guint) sink->n_events, (GDestroyNotify) sel_selector_event_unref);
+
+  for (gsize i = 0; i < sink->n_events; i++)
+    {
+      const SelReadyEvent *event = &sink->events[i];
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, event->fd);
+
+      g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd),
+                                                       event->events));
+    }
+  sel_base_selector_unlock (priv);
+
+  return events;
+}
+
+gssize
+sel_base_selector_peek_ready (SelBaseSelector  *self,
+                              SelReadyEvent    *events,
+                              gsize             n_events,
+                              GError          **error)
+{
+  Sink sink = { .events = events, .size = n_events, .purpose = DISPATCHES };
+
+  if (!sel_base_selector_collect (self, 0, FALSE, &sink, NULL, error))
+    return -1;
+
+  sel_base_selector_unlock (PRIV (self));
+
+  return (gssize) sink.n_events;
+}
+
+GPtrArray *
+sel_base_selector_peek (SelBaseSelector  *self,
+                        gboolean         *woken,
+                        GError          **error)
+{
+  Sink sink = { .growable = TRUE, .purpose = COMPLETES };
+
+  if (!sel_base_selector_collect (self, 0, FALSE, &sink, NULL, error))
+    return NULL;
+
+  *woken = sink.woken;
+
+  return sel_base_selector_list_and_unlock (self, &sink);
 }
 
 /**
@@ -2382,31 +2309,16 @@ sel_base_selector_select (SelBaseSelector  *self,
                           GCancellable     *cancellable,
                           GError          **error)
 {
-  SelBaseSelectorPrivate *priv;
   Sink sink = { .growable = TRUE };
-  GPtrArray *events;
 
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  priv = PRIV (self);
-
   if (!sel_base_selector_collect (self, timeout, FALSE, &sink, cancellable, error))
     return NULL;
 
-  events = g_ptr_array_new_full ((guint) sink.n_events, (GDestroyNotify) sel_selector_event_unref);
-  for (gsize i = 0; i < sink.n_events; i++)
-    {
-      SelReadyEvent *event = &sink.events[i];
-      SelKeySlot *slot = sel_key_table_lookup (&priv->table, event->fd);
-
-      g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd),
-                                                       event->events));
-    }
-  sel_base_selector_unlock (priv);
-
-  return events;
+  return sel_base_selector_list_and_unlock (self, &sink);
 }
 
 /**
@@ -2645,6 +2557,8 @@ sel_base_selector_close (SelBaseSelector *self)
   g_autoptr(GPtrArray) observers = NULL;
   g_autoptr(SelSelectorMapping) map = NULL;
   SelBaseSelectorPrivate *priv;
+  SelObserver *observer;
+  GPtrArray *callbacks;
   SelKeyTable table;
 
   g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
@@ -2663,10 +2577,17 @@ sel_base_selector_close (SelBaseSelector *self)
   priv->table = (SelKeyTable) { 0 };
   g_clear_pointer (&priv->always_ready, g_array_unref);
   map = g_steal_pointer (&priv->map);
+  observer = sel_base_selector_ref_observer (priv);
   observers = g_steal_pointer (&priv->observers);
   if (observers != NULL)
     g_ptr_array_foreach (observers, sel_observer_ref, NULL);
   sel_base_selector_unlock (priv);
+
+  callbacks = sel_key_table_steal_callbacks (&table);
+  if (observer != NULL)
+    observer->funcs->invoke (observer, (GDestroyNotify) g_ptr_array_unref, callbacks);
+  else
+    g_ptr_array_unref (callbacks);
 
   /* A main loop must let go of a descriptor before that is closed. */
   if (observers != NULL)
@@ -2698,112 +2619,4 @@ sel_base_selector_is_closed (SelBaseSelector *self)
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), TRUE);
 
   return g_atomic_int_get (&PRIV (self)->closed);
-}
-
-/* --- Properties --- */
-
-static gboolean
-sel_base_selector_get_flag (SelBaseSelector *self,
-                            const gboolean  *flag)
-{
-  SelBaseSelectorPrivate *priv = PRIV (self);
-  gboolean value;
-
-  sel_base_selector_lock (priv);
-  value = *flag;
-  sel_base_selector_unlock (priv);
-
-  return value;
-}
-
-static void
-sel_base_selector_set_flag (SelBaseSelector *self,
-                            gboolean        *flag,
-                            gboolean         value,
-                            GParamSpec      *pspec)
-{
-  SelBaseSelectorPrivate *priv = PRIV (self);
-  gboolean changed;
-
-  sel_base_selector_lock (priv);
-  changed = *flag != !!value;
-  *flag = !!value;
-  sel_base_selector_unlock (priv);
-
-  if (changed)
-    g_object_notify_by_pspec (G_OBJECT (self), pspec);
-}
-
-/**
- * sel_base_selector_get_interruptible:
- * @self: a selector
- *
- * Gets #SelBaseSelector:interruptible.
- *
- * Returns: whether a signal ends a wait early
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_get_interruptible (SelBaseSelector *self)
-{
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-
-  return sel_base_selector_get_flag (self, &PRIV (self)->interruptible);
-}
-
-/**
- * sel_base_selector_set_interruptible:
- * @self: a selector
- * @interruptible: whether a signal ends a wait early
- *
- * Sets #SelBaseSelector:interruptible. A wait that goes on is not affected.
- *
- * Since: 1.0
- */
-void
-sel_base_selector_set_interruptible (SelBaseSelector *self,
-                                     gboolean         interruptible)
-{
-  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
-
-  sel_base_selector_set_flag (self, &PRIV (self)->interruptible, interruptible,
-                              properties[PROP_INTERRUPTIBLE]);
-}
-
-/**
- * sel_base_selector_get_emulate_always_ready:
- * @self: a selector
- *
- * Gets #SelBaseSelector:emulate-always-ready.
- *
- * Returns: whether files that are always ready can be registered
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_get_emulate_always_ready (SelBaseSelector *self)
-{
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
-
-  return sel_base_selector_get_flag (self, &PRIV (self)->emulate_always_ready);
-}
-
-/**
- * sel_base_selector_set_emulate_always_ready:
- * @self: a selector
- * @emulate_always_ready: whether files that are always ready can be registered
- *
- * Sets #SelBaseSelector:emulate-always-ready. What is registered already is not affected.
- *
- * Since: 1.0
- */
-void
-sel_base_selector_set_emulate_always_ready (SelBaseSelector *self,
-                                            gboolean         emulate_always_ready)
-{
-  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
-
-  sel_base_selector_set_flag (self, &PRIV (self)->emulate_always_ready, emulate_always_ready,
-                              properties[PROP_EMULATE_ALWAYS_READY]);
 }

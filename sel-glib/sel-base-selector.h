@@ -136,6 +136,26 @@ typedef struct
   guint        generation;
 } SelReadyEvent;
 
+/**
+ * SelSelectorFunc:
+ * @selector: the selector
+ * @key: the key of a ready descriptor
+ * @events: what it is ready for
+ * @user_data: (closure): what was given together with the function
+ *
+ * Called from a main loop for each ready descriptor of a selector.
+ *
+ * It may do anything with the selector and with the source it is called from.
+ *
+ * Returns: %G_SOURCE_CONTINUE, or %G_SOURCE_REMOVE to be called no more
+ *
+ * Since: 1.0
+ */
+typedef gboolean (*SelSelectorFunc) (SelBaseSelector *selector,
+                                     SelSelectorKey  *key,
+                                     SelEventMask     events,
+                                     gpointer         user_data);
+
 SEL_AVAILABLE_IN_1_0
 gboolean            sel_base_selector_register              (SelBaseSelector  *self,
                                                              int               fd,
@@ -214,6 +234,29 @@ gboolean            sel_base_selector_refresh               (SelBaseSelector  *s
                                                              int               fd,
                                                              GError          **error);
 SEL_AVAILABLE_IN_1_0
+gboolean            sel_base_selector_register_callback     (SelBaseSelector  *self,
+                                                             int               fd,
+                                                             SelEventMask      events,
+                                                             SelSelectorFunc   func,
+                                                             gpointer          user_data,
+                                                             GDestroyNotify    notify,
+                                                             GError          **error);
+SEL_AVAILABLE_IN_1_0
+gboolean            sel_base_selector_register_object_callback (SelBaseSelector  *self,
+                                                             GObject          *fileobj,
+                                                             SelEventMask      events,
+                                                             SelSelectorFunc   func,
+                                                             gpointer          user_data,
+                                                             GDestroyNotify    notify,
+                                                             GError          **error);
+SEL_AVAILABLE_IN_1_0
+gboolean            sel_base_selector_set_callback          (SelBaseSelector  *self,
+                                                             int               fd,
+                                                             SelSelectorFunc   func,
+                                                             gpointer          user_data,
+                                                             GDestroyNotify    notify,
+                                                             GError          **error);
+SEL_AVAILABLE_IN_1_0
 SelSelectorKey     *sel_base_selector_get_key               (SelBaseSelector  *self,
                                                              int               fd,
                                                              GError          **error);
@@ -266,6 +309,27 @@ gboolean            sel_base_selector_get_emulate_always_ready (SelBaseSelector 
 SEL_AVAILABLE_IN_1_0
 void                sel_base_selector_set_emulate_always_ready (SelBaseSelector *self,
                                                                 gboolean         emulate_always_ready);
+
+SEL_AVAILABLE_IN_1_0
+gboolean            sel_base_selector_get_force_mirrored    (SelBaseSelector  *self);
+SEL_AVAILABLE_IN_1_0
+void                sel_base_selector_set_force_mirrored    (SelBaseSelector  *self,
+                                                             gboolean          force_mirrored);
+SEL_AVAILABLE_IN_1_0
+gboolean            sel_base_selector_get_can_recurse       (SelBaseSelector  *self);
+SEL_AVAILABLE_IN_1_0
+void                sel_base_selector_set_can_recurse       (SelBaseSelector  *self,
+                                                             gboolean          can_recurse);
+SEL_AVAILABLE_IN_1_0
+guint               sel_base_selector_get_max_dispatch      (SelBaseSelector  *self);
+SEL_AVAILABLE_IN_1_0
+void                sel_base_selector_set_max_dispatch      (SelBaseSelector  *self,
+                                                             guint             max_dispatch);
+SEL_AVAILABLE_IN_1_0
+SelHangupPolicy     sel_base_selector_get_hangup_policy     (SelBaseSelector  *self);
+SEL_AVAILABLE_IN_1_0
+void                sel_base_selector_set_hangup_policy     (SelBaseSelector  *self,
+                                                             SelHangupPolicy   hangup_policy);
 
 SEL_AVAILABLE_IN_1_0
 void                sel_base_selector_report                (SelBaseSelector  *self,

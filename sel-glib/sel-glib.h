@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <sel-glib/sel-async.h>
 #include <sel-glib/sel-base-selector.h>
 #include <sel-glib/sel-default-selector.h>
 #include <sel-glib/sel-devpoll-selector.h>
@@ -10,6 +11,7 @@
 #include <sel-glib/sel-error.h>
 #include <sel-glib/sel-file-object.h>
 #include <sel-glib/sel-kqueue-selector.h>
+#include <sel-glib/sel-main-context.h>
 #include <sel-glib/sel-poll-selector.h>
 #include <sel-glib/sel-select-selector.h>
 #include <sel-glib/sel-selector-event.h>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sel-attachment-private.h"
+#include "sel-callback-private.h"
 #include "sel-selector-key.h"
 
 G_BEGIN_DECLS
@@ -15,9 +16,13 @@ typedef struct
   guint32 report;              /* where its record stands in the ready list, if it does */
   guint8 events;               /* what was asked for; 0: the slot is free */
   guint8 armed;                /* what the kernel waits for */
-  gboolean always_ready;
+  guint8 n_deliveries;         /* how often it was given to a callback, modulo 256 */
+  guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
+  guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
+  guint8 resting : 1;          /* muted only for a while */
   gpointer data;
   SelAttachment *attachment;
+  SelCallback *callback;
   SelSelectorKey *key;         /* made when it is first asked for */
 } SelKeySlot;
 
@@ -50,6 +55,7 @@ void            sel_key_table_foreach  (SelKeyTable     *table,
 int             sel_key_table_find     (SelKeyTable     *table,
                                         GObject         *fileobj);
 GPtrArray      *sel_key_table_get_keys (SelKeyTable     *table);
+GPtrArray      *sel_key_table_steal_callbacks (SelKeyTable *table);
 void            sel_key_table_clear    (SelKeyTable     *table);
 
 SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,

@@ -142,6 +142,26 @@ sel_key_table_get_keys (SelKeyTable *table)
 }
 
 static void
+sel_key_table_steal_callback (int         fd,
+                              SelKeySlot *slot,
+                              gpointer    user_data)
+{
+  if (slot->callback != NULL)
+    g_ptr_array_add (user_data, g_steal_pointer (&slot->callback));
+}
+
+/* The callbacks of all keys, in an array that owns them. */
+GPtrArray *
+sel_key_table_steal_callbacks (SelKeyTable *table)
+{
+  GPtrArray *callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_unref);
+
+  sel_key_table_foreach (table, sel_key_table_steal_callback, callbacks);
+
+  return callbacks;
+}
+
+static void
 sel_key_table_clear_slot (int         fd,
                           SelKeySlot *slot,
                           gpointer    user_data)
@@ -176,4 +196,5 @@ sel_key_slot_clear (SelKeySlot *slot)
 {
   g_clear_object (&slot->key);
   g_clear_pointer (&slot->attachment, sel_attachment_unref);
+  g_clear_pointer (&slot->callback, sel_callback_unref);
 }

@@ -6,7 +6,8 @@
 
 #include "sel-base-selector-private.h"
 #include "sel-enum-types.h"
-#include "sel-source.h"
+#include "sel-fd-state-private.h"
+#include "sel-source-private.h"
 
 /**
  * SECTION:sel-source
@@ -17,13 +18,24 @@
  * kqueue the context polls a single descriptor, however many are registered; with the
  * others it polls each. What a program sees is the same.
  *
- * sel_base_selector_attach() is all that most programs need. A source keeps its selector alive, and is
- * destroyed when the selector is closed.
+ * sel_base_selector_attach() is all that most programs need: it calls one function for whatever is ready, or
+ * the function that sel_base_selector_register_callback() was given for a descriptor. Where there is no selector
+ * yet, sel_main_context_get_selector() has one for each context. A source keeps its selector alive, and is destroyed when the
+ * selector is closed.
+ *
+ * # Hang-ups # {#hang-ups}
+ *
+ * A descriptor whose other end is gone is ready for ever. If its callback does not unregister it, #GMainContext would
+ * call it in every turn, and the program would take all the time of a processor; #SelBaseSelector:hangup-policy
+ * says what to do instead. A registered descriptor that was closed is not called for any more. To find out, it
+ * takes one call of `poll()` for each eighth call of a callback.
+ *
+ * # Threads # {#source-threads}
+ *
+ * Callbacks are called by the thread that runs the context. Another thread may register, change and unregister
+ * meanwhile; a callback that is about to be called when its descriptor is unregistered may still be called, but
+ * not after its #GDestroyNotify was.
  */
-
-/* How many ready descriptors are taken from the selector at once. What is left is taken in the
- * next turn of the main loop, so that other sources get theirs. */
-#define BATCH_SIZE 64
 
 typedef struct
 {
@@ -34,6 +46,9 @@ typedef struct
   /* What the context polls: the selector's own descriptor ... */
   int poll_fd;
   gpointer poll_tag;
+
+  gboolean awaits;           /* it is of an asynchronous wait, which sel_base_selector_wakeup() ends */
+  gint64 rest_end;           /* when descriptors that rest are to be tried again, or -1 */
 
   /* ... or, where it has none, what is registered. */
   GHashTable *tags;
@@ -71,10 +86,44 @@ sel_source_changed (SelObserver *observer,
     g_main_context_wakeup (context);
 }
 
+static gboolean
+sel_source_end_idle (gpointer user_data)
+{
+  return G_SOURCE_REMOVE;
+}
+
 static void
 sel_source_ref (SelObserver *observer)
 {
   g_source_ref (&sel_source_from_observer (observer)->source);
+}
+
+/* Lets the thread that runs the context do it, if there is one. */
+static void
+sel_source_invoke (SelObserver    *observer,
+                   GDestroyNotify  func,
+                   gpointer        data)
+{
+  g_autoptr(GSource) source = &sel_source_from_observer (observer)->source;
+  GMainContext *context = g_source_is_destroyed (source) ? NULL : g_source_get_context (source);
+
+  if (context == NULL || g_main_context_is_owner (context))
+    {
+      func (data);
+    }
+  else if (g_main_context_acquire (context))
+    {
+      func (data);
+      g_main_context_release (context);
+    }
+  else
+    {
+      g_autoptr(GSource) idle = g_idle_source_new ();
+
+      g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+      g_source_set_callback (idle, sel_source_end_idle, data, func);
+      g_source_attach (idle, context);
+    }
 }
 
 static void
@@ -89,8 +138,21 @@ sel_source_closed (SelObserver *observer)
 static const SelObserverFuncs sel_source_observer_funcs = {
   .changed = sel_source_changed,
   .ref = sel_source_ref,
+  .invoke = sel_source_invoke,
   .closed = sel_source_closed,
 };
+
+static gboolean
+sel_source_remove_tag (gpointer key,
+                       gpointer value,
+                       gpointer user_data)
+{
+  SelSource *self = user_data;
+
+  g_source_remove_unix_fd (&self->source, value);
+
+  return TRUE;
+}
 
 /* Makes the context poll @fd for what the selector waits for. */
 static void
@@ -154,11 +216,14 @@ sel_source_steal_changed_fds (SelSource *self)
   return fds;
 }
 
-/* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. */
-static void
+/* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. Returns whether
+ * something is ready that cannot be polled. */
+static gboolean
 sel_source_synchronize (SelSource *self)
 {
   g_autoptr(GArray) fds = NULL;
+  gboolean ready;
+  gint64 rest_end;
   int poll_fd;
 
   sel_base_selector_hold_updates (self->selector);
@@ -166,6 +231,9 @@ sel_source_synchronize (SelSource *self)
   self->mirrored = poll_fd < 0;
   if (self->mirrored)
     fds = sel_source_steal_changed_fds (self);
+  ready = sel_base_selector_has_always_ready (self->selector) ||
+          (self->awaits && sel_base_selector_is_wakeup_requested (self->selector));
+  rest_end = sel_base_selector_get_rest_end (self->selector);
   sel_base_selector_let_updates (self->selector);
 
   if (poll_fd != self->poll_fd)
@@ -174,10 +242,20 @@ sel_source_synchronize (SelSource *self)
         g_source_remove_unix_fd (&self->source, self->poll_tag);
       self->poll_tag = poll_fd >= 0 ? g_source_add_unix_fd (&self->source, poll_fd, G_IO_IN) : NULL;
       self->poll_fd = poll_fd;
+      if (poll_fd >= 0)
+        g_hash_table_foreach_remove (self->tags, sel_source_remove_tag, self);
+    }
+
+  if (rest_end != self->rest_end && !self->awaits)
+    {
+      g_source_set_ready_time (&self->source, rest_end);
+      self->rest_end = rest_end;
     }
 
   for (guint i = 0; fds != NULL && i < fds->len; i++)
     sel_source_mirror (self, g_array_index (fds, int, i));
+
+  return ready;
 }
 
 static gboolean
@@ -186,10 +264,9 @@ sel_source_prepare (GSource *source,
 {
   SelSource *self = (SelSource *) source;
 
-  sel_source_synchronize (self);
   *timeout = -1;
 
-  return sel_base_selector_has_always_ready (self->selector);
+  return sel_source_synchronize (self);
 }
 
 /*
@@ -198,12 +275,10 @@ sel_source_prepare (GSource *source,
  */
 static gssize
 sel_source_select (SelSource     *self,
-                   SelReadyEvent *events,
-                   gsize          n_events)
+                   SelReadyEvent *events)
 {
   g_autoptr(GError) error = NULL;
-  gssize n = sel_base_selector_select_ready (self->selector, 0, events, n_events, NULL, &error);
-
+  gssize n = sel_base_selector_peek_ready (self->selector, events, SEL_MAX_DISPATCH, &error);
   if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
     return n;
 
@@ -225,32 +300,68 @@ sel_source_select (SelSource     *self,
   return -1;
 }
 
-/* For a GSourceFunc, which asks the selector itself what is ready. */
-static gboolean
-sel_source_dispatch (GSource     *source,
-                     GSourceFunc  callback,
-                     gpointer     user_data)
+/* After its callback was called: a descriptor that nobody takes care of must not keep the loop busy. */
+static void
+sel_source_examine (SelSource           *self,
+                    const SelReadyEvent *event,
+                    SelEventMask         events)
 {
-  SelSource *self = (SelSource *) source;
-  SelReadyEvent event;
-  gssize n = sel_source_select (self, &event, 1);
+  SelHangupPolicy policy = sel_base_selector_get_hangup_policy (self->selector);
 
-  if (n <= 0)
-    return n == 0;
+  switch (sel_fd_get_state (event->fd, events))
+    {
+    case SEL_FD_IN_USE:
+      break;
 
-  return callback != NULL ? callback (user_data) : G_SOURCE_REMOVE;
+    case SEL_FD_CLOSED:
+      sel_base_selector_mute (self->selector, event, FALSE);
+      break;
+
+    case SEL_FD_HUNG_UP:
+      if (policy != SEL_HANGUP_POLICY_REPORT)
+        sel_base_selector_mute (self->selector, event, policy == SEL_HANGUP_POLICY_THROTTLE);
+      break;
+    }
 }
 
+/* Calls what is to be called for one ready descriptor. Returns whether the source goes on. */
 static gboolean
-sel_source_dispatch_event (SelSource           *self,
-                           const SelReadyEvent *event,
-                           SelSelectorFunc      func,
-                           gpointer             user_data)
+sel_source_deliver (SelSource           *self,
+                    const SelReadyEvent *event,
+                    SelSelectorFunc      func,
+                    gpointer             user_data)
 {
-  /* What an earlier callback has changed or unregistered is not called any more. */
-  g_autoptr(SelSelectorKey) key = sel_base_selector_ref_event_key (self->selector, event);
+  SelDelivery delivery;
+  gboolean goes_on = TRUE;
 
-  return key == NULL || func (self->selector, key, event->events, user_data);
+  /* What an earlier callback has changed or unregistered is not called any more. */
+  if (!sel_base_selector_begin_delivery (self->selector, event, &delivery))
+    return TRUE;
+
+  if (delivery.callback != NULL)
+    {
+      SelSelectorFunc own_func = (SelSelectorFunc) sel_callback_get_func (delivery.callback);
+
+      if (!own_func (self->selector, delivery.key, event->events, sel_callback_get_user_data (delivery.callback)))
+        sel_base_selector_remove_callback (self->selector, event->fd, delivery.callback);
+    }
+  else if (func != NULL)
+    {
+      goes_on = func (self->selector, delivery.key, event->events, user_data);
+    }
+  else
+    {
+      g_warning ("Descriptor %d is ready, but neither it nor its source has a callback; it is not "
+                 "waited for until it is modified", event->fd);
+      sel_base_selector_mute (self->selector, event, FALSE);
+    }
+
+  if (delivery.suspect)
+    sel_source_examine (self, event, sel_selector_key_get_events (delivery.key));
+
+  sel_delivery_clear (&delivery);
+
+  return goes_on;
 }
 
 /* For a SelSelectorFunc, which is called for each that is ready. */
@@ -262,21 +373,56 @@ sel_source_dispatch_events (GSource     *source,
   SelSource *self = (SelSource *) source;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   g_autoptr(SelBaseSelector) selector = g_object_ref (self->selector);
-  SelReadyEvent events[BATCH_SIZE];
-  gssize n = sel_source_select (self, events, BATCH_SIZE);
-
-  if (n > 0 && func == NULL)
-    return G_SOURCE_REMOVE;
+  SelReadyEvent events[SEL_MAX_DISPATCH];
+  gssize n = sel_source_select (self, events);
 
   for (gssize i = 0; i < n; i++)
     {
-      if (!sel_source_dispatch_event (self, &events[i], func, user_data))
-        return G_SOURCE_REMOVE;
-      if (g_source_is_destroyed (source))
+      if (!sel_source_deliver (self, &events[i], func, user_data) || g_source_is_destroyed (source))
         return G_SOURCE_REMOVE;
     }
 
   return n >= 0;
+}
+
+/* For a GSourceFunc, which asks the selector itself what is ready. */
+static gboolean
+sel_source_dispatch (GSource     *source,
+                     GSourceFunc  callback,
+                     gpointer     user_data)
+{
+  SelSource *self = (SelSource *) source;
+  SelReadyEvent events[SEL_MAX_DISPATCH];
+  gssize n = sel_source_select (self, events);
+
+  if (n <= 0)
+    return n == 0;
+
+  if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
+    return G_SOURCE_REMOVE;
+
+  for (gssize i = 0; i < n; i++)
+    {
+      SelDelivery delivery;
+
+      if (!sel_base_selector_begin_delivery (self->selector, &events[i], &delivery))
+        continue;
+
+      if (delivery.suspect)
+        sel_source_examine (self, &events[i], sel_selector_key_get_events (delivery.key));
+      sel_delivery_clear (&delivery);
+    }
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* For an asynchronous wait, which is called also when nothing is ready. */
+static gboolean
+sel_source_dispatch_wait (GSource     *source,
+                          GSourceFunc  callback,
+                          gpointer     user_data)
+{
+  return callback (user_data);
 }
 
 static void
@@ -358,6 +504,12 @@ static GSourceFuncs sel_dispatch_source_funcs = {
   .closure_callback = (GSourceFunc) (void (*) (void)) sel_source_closure_selector_func,
 };
 
+static GSourceFuncs sel_wait_source_funcs = {
+  .prepare = sel_source_prepare,
+  .dispatch = sel_source_dispatch_wait,
+  .finalize = sel_source_finalize,
+};
+
 static GSource *
 sel_source_new (SelBaseSelector *selector,
                 GSourceFuncs    *funcs)
@@ -366,16 +518,28 @@ sel_source_new (SelBaseSelector *selector,
   SelSource *self = (SelSource *) source;
 
   g_source_set_static_name (source, "sel-glib selector");
+  g_source_set_can_recurse (source, sel_base_selector_get_can_recurse (selector));
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->observer.funcs = &sel_source_observer_funcs;
   self->poll_fd = -1;
+  self->rest_end = -1;
   self->tags = g_hash_table_new (NULL, NULL);
   self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
   self->changed_all = TRUE;
 
   if (!sel_base_selector_add_observer (selector, &self->observer))
     g_source_destroy (source);
+
+  return source;
+}
+
+GSource *
+sel_source_new_wait (SelBaseSelector *selector)
+{
+  GSource *source = sel_source_new (selector, &sel_wait_source_funcs);
+
+  ((SelSource *) source)->awaits = TRUE;
 
   return source;
 }
@@ -404,14 +568,18 @@ sel_base_selector_create_source (SelBaseSelector *self)
 /**
  * sel_base_selector_create_dispatch_source:
  * @self: a selector
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call for descriptors
+ *   that have no function of their own
  * @user_data: what to call it with
  * @notify: (nullable): frees @user_data when the source is destroyed
  *
- * Makes a source that calls @func for each registered descriptor that is ready. What a callback
- * changes or unregisters is not called any more in the same turn.
+ * Makes a source that calls, for each registered descriptor that is ready, the function that
+ * sel_base_selector_register_callback() was given for it, or @func. What a callback changes or unregisters is not called
+ * any more in the same turn.
  *
- * @func may be left out and set by g_source_set_callback() or g_source_set_closure() later.
+ * @func may be left out, and set by g_source_set_callback() or g_source_set_closure() later. A descriptor
+ * that is ready, and for which there is nothing to call, gives a warning and is not waited for any more until
+ * sel_base_selector_modify() or sel_base_selector_refresh().
  *
  * If @self is closed, the source is destroyed already and can do nothing.
  *
@@ -451,12 +619,18 @@ sel_base_selector_create_dispatch_source (SelBaseSelector *self,
  * @self: a selector
  * @context: (nullable): a main context, or %NULL for the thread's default one
  * @priority: the priority, for example %G_PRIORITY_DEFAULT
- * @func: (scope notified) (closure user_data) (destroy notify): what to call
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call for descriptors
+ *   that have no function of their own
  * @user_data: what to call it with
  * @notify: (nullable): frees @user_data when the source is destroyed
  *
- * Calls @func, from @context, for each registered descriptor that is ready, until it
- * returns %G_SOURCE_REMOVE, the source is destroyed, or @self is closed.
+ * Calls, from @context, the function that sel_base_selector_register_callback() was given for it, or @func, for
+ * each registered descriptor that is ready, until @func returns %G_SOURCE_REMOVE, the source is destroyed, or
+ * @self is closed. @func may be %NULL if all descriptors have a function of their own; see
+ * sel_base_selector_create_dispatch_source().
+ *
+ * A selector may be attached more than once, also to several contexts; what is ready is then given to the one
+ * that asks first.
  *
  * Returns: the source's number in @context, or 0 if @self is closed; then @notify was called
  *
@@ -474,7 +648,6 @@ sel_base_selector_attach (SelBaseSelector *self,
   g_autoptr(GSource) source = NULL;
 
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), 0);
-  g_return_val_if_fail (func != NULL, 0);
 
   source = sel_base_selector_create_dispatch_source (self, func, user_data, notify);
   if (g_source_is_destroyed (source))

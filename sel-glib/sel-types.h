@@ -27,6 +27,25 @@ typedef enum /*< flags >*/
 } SelEventMask;
 
 /**
+ * SelHangupPolicy:
+ * @SEL_HANGUP_POLICY_THROTTLE: after a few calls, call its callback only ten times a second
+ * @SEL_HANGUP_POLICY_REPORT: call its callback in every turn of the loop, as #GMainContext does; that
+ *   takes all the time of a processor
+ * @SEL_HANGUP_POLICY_ONCE: call its callback once, and then not before it was modified or refreshed
+ *
+ * What a main loop does with a descriptor that is ready for ever, as there is a hang-up or an error that
+ * its callback does nothing about. See #SelBaseSelector:hangup-policy.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  SEL_HANGUP_POLICY_THROTTLE,
+  SEL_HANGUP_POLICY_REPORT,
+  SEL_HANGUP_POLICY_ONCE
+} SelHangupPolicy;
+
+/**
  * SEL_WAIT_FOREVER:
  *
  * The time-out, in seconds, that never ends: positive infinity.

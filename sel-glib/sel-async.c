@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <math.h>
+
+#include "sel-async.h"
+#include "sel-base-selector-private.h"
+#include "sel-source-private.h"
+
+/**
+ * SECTION:sel-async
+ * @Title: Asynchronous select
+ * @Short_description: Waiting without blocking
+ *
+ * sel_base_selector_select_async() waits as sel_base_selector_select() does, but from a main loop and without a
+ * thread: a language with promises or coroutines can await it.
+ */
+
+/* One pending sel_base_selector_select_async(). Its source owns it. */
+typedef struct
+{
+  GTask *task;
+  GSource *source;
+  gint64 deadline; /* in monotonic time; G_MAXINT64 if there is none */
+} Wait;
+
+/* Ends the wait; the caller then says with what. */
+static GTask *
+sel_wait_end (Wait *wait)
+{
+  GTask *task = g_steal_pointer (&wait->task);
+
+  sel_base_selector_end_async (g_task_get_source_object (task));
+
+  return task;
+}
+
+static gboolean
+sel_wait_fail_closed (gpointer user_data)
+{
+  GError *error = NULL;
+
+  sel_base_selector_fail_closed (&error);
+  g_task_return_error (user_data, error);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* The source is destroyed. If the wait has not ended before, the selector was closed, or there is no context
+ * any more that could be told anything. */
+static void
+sel_wait_free (gpointer data)
+{
+  Wait *wait = data;
+
+  if (wait->task != NULL)
+    {
+      g_autoptr(GTask) task = sel_wait_end (wait);
+
+      if (sel_base_selector_is_closed (g_task_get_source_object (task)))
+        {
+          g_autoptr(GSource) idle = g_idle_source_new ();
+
+          g_source_set_priority (idle, g_task_get_priority (task));
+          g_source_set_callback (idle, sel_wait_fail_closed, g_object_ref (task), g_object_unref);
+          g_source_attach (idle, g_task_get_context (task));
+        }
+    }
+
+  g_source_unref (wait->source);
+  g_free (wait);
+}
+
+/* Something may be ready, the time may be over, or the wait was cancelled. */
+static gboolean
+sel_wait_look (gpointer user_data)
+{
+  Wait *wait = user_data;
+  GCancellable *cancellable = g_task_get_cancellable (wait->task);
+  gboolean expired = g_get_monotonic_time () >= wait->deadline;
+  g_autoptr(GPtrArray) events = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GTask) task = NULL;
+  gboolean woken = FALSE;
+
+  if (!g_cancellable_set_error_if_cancelled (cancellable, &error))
+    events = sel_base_selector_peek (g_task_get_source_object (wait->task), &woken, &error);
+
+  /* What is ready was taken by a main loop in another thread just now. */
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
+    return G_SOURCE_CONTINUE;
+
+  if (error == NULL && events->len == 0 && !woken && !expired)
+    return G_SOURCE_CONTINUE;
+
+  task = sel_wait_end (wait);
+  if (error != NULL)
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    g_task_return_pointer (task, g_steal_pointer (&events), (GDestroyNotify) g_ptr_array_unref);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* When a wait that begins now ends, in monotonic time. Never too early. */
+static gint64
+sel_deadline_from_timeout (gdouble timeout)
+{
+  gdouble usec = ceil (MAX (timeout, 0) * G_USEC_PER_SEC);
+
+  /* More than any clock will ever show. */
+  if (usec >= (gdouble) (G_MAXINT64 / 2))
+    return G_MAXINT64;
+
+  return g_get_monotonic_time () + (gint64) usec;
+}
+
+static void
+sel_wait_begin (GTask   *task,
+                gdouble  timeout)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  Wait *wait = g_new (Wait, 1);
+
+  wait->task = g_object_ref (task);
+  wait->source = sel_source_new_wait (g_task_get_source_object (task));
+  wait->deadline = sel_deadline_from_timeout (timeout);
+
+  g_source_set_priority (wait->source, g_task_get_priority (task));
+  g_source_set_can_recurse (wait->source, TRUE);
+  g_source_set_callback (wait->source, sel_wait_look, wait, sel_wait_free);
+  if (wait->deadline < G_MAXINT64)
+    g_source_set_ready_time (wait->source, wait->deadline);
+  if (cancellable != NULL)
+    {
+      g_autoptr(GSource) child = g_cancellable_source_new (cancellable);
+
+      g_source_set_dummy_callback (child);
+      g_source_add_child_source (wait->source, child);
+    }
+
+  g_source_attach (wait->source, g_task_get_context (task));
+}
+
+/**
+ * sel_base_selector_select_async:
+ * @self: a selector
+ * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
+ * @io_priority: the priority of the wait in the main loop, for example %G_PRIORITY_DEFAULT
+ * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
+ * @callback: (scope async) (closure user_data): what to call when the wait is over
+ * @user_data: what to call it with
+ *
+ * Waits until something that is registered is ready, or until the time is over, as sel_base_selector_select()
+ * does, in the main context that is the thread's default one now. Get the result by
+ * sel_base_selector_select_finish(). @callback is called exactly once, from that context, and never before this
+ * function has returned; not at all if the context is gone before.
+ *
+ * Only one wait can go on at a time. Until @callback is called, other functions that wait fail with
+ * %SEL_SELECTOR_ERROR_BUSY; sources of the main loop go on. What is ready for both a source and this function
+ * is given to the one that asks first.
+ *
+ * Since: 1.0
+ */
+void
+sel_base_selector_select_async (SelBaseSelector     *self,
+                                gdouble              timeout,
+                                int                  io_priority,
+                                GCancellable        *cancellable,
+                                GAsyncReadyCallback  callback,
+                                gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, sel_base_selector_select_async);
+  g_task_set_priority (task, io_priority);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, &error) ||
+      !sel_base_selector_begin_async (self, timeout, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    sel_wait_begin (task, timeout);
+}
+
+/**
+ * sel_base_selector_select_finish:
+ * @self: a selector
+ * @result: what the callback of sel_base_selector_select_async() was given
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the result of sel_base_selector_select_async().
+ *
+ * Fails like sel_base_selector_select(): with %SEL_SELECTOR_ERROR_CLOSED if @self was closed during the wait, with
+ * %G_IO_ERROR_CANCELLED if it was cancelled, and with %SEL_SELECTOR_ERROR_BUSY if there was another wait already. Nothing
+ * is lost: what was ready is reported by the next wait.
+ *
+ * Returns: (transfer container) (element-type SelSelectorEvent): what is ready; free with
+ *   g_ptr_array_unref()
+ *
+ * Since: 1.0
+ */
+GPtrArray *
+sel_base_selector_select_finish (SelBaseSelector  *self,
+                                 GAsyncResult     *result,
+                                 GError          **error)
+{
+  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, sel_base_selector_select_async), NULL);
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "sel-default-selector.h"
+#include "sel-main-context.h"
+#include "sel-source.h"
+
+/**
+ * SECTION:sel-main-context
+ * @Title: The selector of a main context
+ * @Short_description: For programs that want callbacks and nothing else
+ *
+ * A program that used g_unix_fd_add() for each descriptor can use the selector of the main context instead, and does not
+ * have to make one, attach it, or close it:
+ *
+ * |[<!-- language="C" -->
+ * sel_base_selector_register_callback (sel_main_context_get_selector (NULL, &error), fd, SEL_EVENT_READ,
+ *                                      on_ready, user_data, NULL, &error);
+ * ]|
+ */
+
+static GMutex lock;
+static GHashTable *selectors; /* by context; what is in it is kept alive by its source in that context */
+
+static void
+sel_main_context_forget (gpointer  context,
+                         GObject  *selector)
+{
+  g_mutex_lock (&lock);
+  if (g_hash_table_lookup (selectors, context) == selector)
+    g_hash_table_remove (selectors, context);
+  g_mutex_unlock (&lock);
+}
+
+static SelBaseSelector *
+sel_main_context_add_selector (GMainContext  *context,
+                               GError       **error)
+{
+  g_autoptr(SelBaseSelector) selector = sel_default_selector_new (error);
+
+  if (selector == NULL || sel_base_selector_attach (selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL) == 0)
+    return NULL;
+
+  if (selectors == NULL)
+    selectors = g_hash_table_new (NULL, NULL);
+  g_hash_table_insert (selectors, context, selector);
+  g_object_weak_ref (G_OBJECT (selector), sel_main_context_forget, context);
+
+  return selector;
+}
+
+/**
+ * sel_main_context_get_selector:
+ * @context: (nullable): a main context, or %NULL for the thread's default one
+ * @error: return location for an error, or %NULL
+ *
+ * Gets the selector of @context: the same one for all who ask. It is made by sel_default_selector_new(), and attached
+ * to @context with %G_PRIORITY_DEFAULT, when it is asked for first, and is released together with @context.
+ *
+ * Register descriptors with sel_base_selector_register_callback(). As others use the selector too, do not close it, and
+ * leave its properties as they are; if somebody closes it, the next call makes another one.
+ *
+ * This may be called from any thread. Fails like sel_default_selector_new(), for example with `EMFILE`.
+ *
+ * Returns: (transfer none): the selector; take a reference to use it longer than @context
+ *
+ * Since: 1.0
+ */
+SelBaseSelector *
+sel_main_context_get_selector (GMainContext  *context,
+                               GError       **error)
+{
+  g_autoptr(GMainContext) thread_default = NULL;
+  SelBaseSelector *selector = NULL;
+
+  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (context == NULL)
+    context = thread_default = g_main_context_ref_thread_default ();
+
+  g_mutex_lock (&lock);
+  if (selectors != NULL)
+    selector = g_hash_table_lookup (selectors, context);
+  if (selector == NULL || sel_base_selector_is_closed (selector))
+    selector = sel_main_context_add_selector (context, error);
+  g_mutex_unlock (&lock);
+
+  return selector;
+}
