@@ -47,8 +47,7 @@ sel_wait_fail_closed (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The source is destroyed. If the wait has not ended before, the selector was closed, or there is no context
- * any more that could be told anything. */
+/* The source is destroyed. If the wait has not ended before, the selector was closed, perhaps by another thread. */
 static void
 sel_wait_free (gpointer data)
 {
@@ -56,16 +55,12 @@ sel_wait_free (gpointer data)
 
   if (wait->task != NULL)
     {
-      g_autoptr(GTask) task = sel_wait_end (wait);
+      g_autoptr(GSource) idle = g_idle_source_new ();
+      GTask *task = sel_wait_end (wait);
 
-      if (sel_base_selector_is_closed (g_task_get_source_object (task)))
-        {
-          g_autoptr(GSource) idle = g_idle_source_new ();
-
-          g_source_set_priority (idle, g_task_get_priority (task));
-          g_source_set_callback (idle, sel_wait_fail_closed, g_object_ref (task), g_object_unref);
-          g_source_attach (idle, g_task_get_context (task));
-        }
+      g_source_set_priority (idle, g_task_get_priority (task));
+      g_source_set_callback (idle, sel_wait_fail_closed, task, g_object_unref);
+      g_source_attach (idle, g_task_get_context (task));
     }
 
   g_source_unref (wait->source);
@@ -155,7 +150,7 @@ sel_wait_begin (GTask   *task,
  * Waits until something that is registered is ready, or until the time is over, as sel_base_selector_select()
  * does, in the main context that is the thread's default one now. Get the result by
  * sel_base_selector_select_finish(). @callback is called exactly once, from that context, and never before this
- * function has returned; not at all if the context is gone before.
+ * function has returned. Until then the context and @self are kept.
  *
  * Only one wait can go on at a time. Until @callback is called, other functions that wait fail with
  * %SEL_SELECTOR_ERROR_BUSY; sources of the main loop go on. What is ready for both a source and this function

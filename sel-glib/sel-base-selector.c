@@ -277,6 +277,18 @@ sel_base_selector_disarm (SelBaseSelector *self,
     sel_base_selector_update (self, fd, armed, 0, 0, NULL);
 }
 
+static void
+sel_base_selector_notify_observers (SelBaseSelectorPrivate *priv,
+                                    int                     fd)
+{
+  for (guint i = 0; priv->observers != NULL && i < priv->observers->len; i++)
+    {
+      SelObserver *observer = g_ptr_array_index (priv->observers, i);
+
+      observer->funcs->changed (observer, fd);
+    }
+}
+
 /* Whoever waits elsewhere has to know that something was changed. */
 static void
 sel_base_selector_changed (SelBaseSelectorPrivate *priv,
@@ -285,12 +297,7 @@ sel_base_selector_changed (SelBaseSelectorPrivate *priv,
   if (priv->waiting && !priv->wait_sees_updates)
     sel_wakeup_signal (&priv->wakeup);
 
-  for (guint i = 0; priv->observers != NULL && i < priv->observers->len; i++)
-    {
-      SelObserver *observer = g_ptr_array_index (priv->observers, i);
-
-      observer->funcs->changed (observer, fd);
-    }
+  sel_base_selector_notify_observers (priv, fd);
 }
 
 /* Warns of a descriptor that was closed, and opened again for another file, behind the selector's back. The
@@ -2057,7 +2064,7 @@ sel_base_selector_take_wakeup (SelBaseSelectorPrivate *priv)
 {
   if (priv->sink->purpose == DISPATCHES && priv->async_pending)
     {
-      sel_base_selector_changed (priv, -1);
+      sel_base_selector_notify_observers (priv, -1);
       return;
     }
 

@@ -269,6 +269,28 @@ sel_source_prepare (GSource *source,
   return sel_source_synchronize (self);
 }
 
+/* The context found descriptors closed of which the selector does not know, as its kernel forgets them
+ * silently. Fails if one is the selector's own. */
+static gboolean
+sel_source_report_closed (SelSource  *self,
+                          GError    **error)
+{
+  gboolean success = TRUE;
+  GHashTableIter iter;
+  gpointer fd, tag;
+
+  sel_base_selector_hold_updates (self->selector);
+  g_hash_table_iter_init (&iter, self->tags);
+  while (success && g_hash_table_iter_next (&iter, &fd, &tag))
+    {
+      if ((g_source_query_unix_fd (&self->source, tag) & G_IO_NVAL) != 0)
+        success = sel_base_selector_report_closed (self->selector, GPOINTER_TO_INT (fd), error);
+    }
+  sel_base_selector_let_updates (self->selector);
+
+  return success;
+}
+
 /*
  * Asks the selector, without waiting. Returns how many are ready, or -1 if the source has nothing
  * to do any more.
@@ -279,6 +301,9 @@ sel_source_select (SelSource     *self,
 {
   g_autoptr(GError) error = NULL;
   gssize n = sel_base_selector_peek_ready (self->selector, events, SEL_MAX_DISPATCH, &error);
+
+  if (n == 0 && !sel_source_report_closed (self, &error))
+    n = -1;
   if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
     return n;
 

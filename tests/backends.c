@@ -73,14 +73,31 @@ typedef struct
 {
   const Backend *backend;
   BackendFunc    func;
+  gboolean       mirrored;
 } BackendCase;
+
+void
+fixture_renew_selector (BackendFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (fixture->selector != NULL && !sel_base_selector_is_closed (fixture->selector))
+    return;
+
+  if (fixture->selector != NULL)
+    g_assert_finalize_object (G_OBJECT (fixture->selector));
+
+  fixture->selector = fixture->backend->new_selector (&error);
+  g_assert_no_error (error);
+  g_assert_true (SEL_IS_BASE_SELECTOR (fixture->selector));
+  sel_base_selector_set_force_mirrored (fixture->selector, fixture->mirrored);
+}
 
 static void
 backend_run (gconstpointer data)
 {
   const BackendCase *test_case = data;
-  g_autoptr (GError) error = NULL;
-  BackendFixture fixture = { .backend = test_case->backend };
+  BackendFixture fixture = { .backend = test_case->backend, .mirrored = test_case->mirrored };
 
   if (!test_case->backend->is_supported ())
     {
@@ -91,9 +108,7 @@ backend_run (gconstpointer data)
     }
 
   fixture.n_open = count_open_fds ();
-  fixture.selector = test_case->backend->new_selector (&error);
-  g_assert_no_error (error);
-  g_assert_true (SEL_IS_BASE_SELECTOR (fixture.selector));
+  fixture_renew_selector (&fixture);
 
   test_case->func (&fixture);
 
@@ -106,13 +121,14 @@ backend_run (gconstpointer data)
 static void
 backend_add_one (const Backend *backend,
                  const char    *case_name,
-                 BackendFunc    func)
+                 BackendFunc    func,
+                 gboolean       mirrored)
 {
-  g_autofree char *path = g_strdup_printf ("/selector/%s/%s", backend->name, case_name);
+  g_autofree char *path = g_strdup_printf ("/selector/%s%s/%s", backend->name, mirrored ? "-mirrored" : "",
+                                           case_name);
   BackendCase *test_case = g_new (BackendCase, 1);
 
-  test_case->backend = backend;
-  test_case->func = func;
+  *test_case = (BackendCase) { backend, func, mirrored };
   g_test_add_data_func_full (path, test_case, backend_run, g_free);
 }
 
@@ -121,7 +137,17 @@ backend_add (const char  *case_name,
              BackendFunc  func)
 {
   for (guint i = 0; i < N_BACKENDS; i++)
-    backend_add_one (&backends[i], case_name, func);
+    backend_add_one (&backends[i], case_name, func, FALSE);
+}
+
+void
+backend_add_both_modes (const char  *case_name,
+                        BackendFunc  func)
+{
+  backend_add (case_name, func);
+  for (guint i = 0; i < N_BACKENDS; i++)
+    if (backends[i].get_fd != NULL && !g_str_equal (backends[i].name, "devpoll"))
+      backend_add_one (&backends[i], case_name, func, TRUE);
 }
 
 void
@@ -132,7 +158,7 @@ backend_add_for (const char  *backend_name,
   for (guint i = 0; i < N_BACKENDS; i++)
     if (g_str_equal (backends[i].name, backend_name))
       {
-        backend_add_one (&backends[i], case_name, func);
+        backend_add_one (&backends[i], case_name, func, FALSE);
         return;
       }
 

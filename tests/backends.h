@@ -23,6 +23,7 @@ extern const Backend backends[N_BACKENDS];
 typedef struct
 {
   const Backend   *backend;
+  gboolean         mirrored;  /* a main loop is to poll each descriptor */
   SelBaseSelector *selector;  /* a case may drop the last reference itself */
   guint            n_open;    /* descriptors of the process before there was the selector */
 } BackendFixture;
@@ -34,10 +35,18 @@ typedef void (*BackendFunc) (BackendFixture *fixture);
 void  backend_add       (const char  *case_name,
                          BackendFunc  func);
 
+/* The same once more, as /selector/<backend>-mirrored/<case>, for those that a main loop need not
+ * mirror. */
+void  backend_add_both_modes (const char  *case_name,
+                              BackendFunc  func);
+
 /* One case for the backend called @backend_name only. */
 void  backend_add_for   (const char  *backend_name,
                          const char  *case_name,
                          BackendFunc  func);
+
+/* Another selector, if the case has closed or dropped the one it had. */
+void  fixture_renew_selector (BackendFixture *fixture);
 
 gboolean backend_is     (BackendFixture *fixture,
                          const char     *backend_name);

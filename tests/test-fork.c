@@ -530,12 +530,31 @@ loop_assert_receives (Loop *loop)
   g_assert_cmpuint (loop->n_calls, ==, n_calls + 1);
 }
 
-/* The child leaves the parent's loop alone, but unregisters and closes: that must not
- * disarm the parent's source. */
+/* The parent's source, in the child: silent, and not busy, until the selector is the child's own. */
+static void
+child_reinits_in_loop (ForkFixture *fixture)
+{
+  Loop *loop = (Loop *) fixture;
+  guint n_calls = loop->n_calls;
+  guint n_turns = 0;
+
+  put_byte (fixture->active[1]);
+  while (g_main_context_iteration (loop->context, FALSE))
+    g_assert_cmpuint (++n_turns, <, 20);
+  g_assert_cmpuint (loop->n_calls, ==, n_calls);
+
+  reinit (fixture->selector);
+  while (loop->n_calls == n_calls)
+    g_main_context_iteration (loop->context, TRUE);
+  loop_assert_receives (loop);
+}
+
+/* What the child does with the selector, and with its copy of the parent's loop, must not disarm the
+ * parent's source. */
 static void
 test_source (BackendFixture *backend)
 {
-  static const ForkFunc children[] = { child_closes, child_unregisters };
+  static const ForkFunc children[] = { child_closes, child_unregisters, child_reinits_in_loop };
   Loop loop = { .context = g_main_context_new () };
 
   fork_fixture_open (&loop.fixture, backend);
@@ -566,7 +585,7 @@ main (int    argc,
   backend_add ("fork/both-receive", test_both_receive);
   backend_add ("fork/not-opened", test_not_opened);
   backend_add ("fork/pending-wakeup", test_pending_wakeup);
-  backend_add ("fork/source", test_source);
+  backend_add_both_modes ("fork/source", test_source);
 
   return g_test_run ();
 }

@@ -774,16 +774,8 @@ test_other_is_not_told (BackendFixture *fixture)
     {
       State state;
 
-      if (sel_base_selector_is_closed (fixture->selector))
-        {
-          g_autoptr (GError) error = NULL;
-
-          g_assert_finalize_object (G_OBJECT (g_steal_pointer (&fixture->selector)));
-          fixture->selector = fixture->backend->new_selector (&error);
-          g_assert_no_error (error);
-        }
-
       g_test_message ("%s", symmetric[i].name);
+      fixture_renew_selector (fixture);
       state_open (&state, fixture);
       state.act = symmetric[i].act;
       state.result = symmetric[i].result;
@@ -812,14 +804,10 @@ test_source_keeps_selector (BackendFixture *fixture)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (attach_funcs); i++)
     {
-      g_autoptr (GError) error = NULL;
       gpointer weak;
       State state;
 
-      if (fixture->selector == NULL)
-        fixture->selector = fixture->backend->new_selector (&error);
-      g_assert_no_error (error);
-
+      fixture_renew_selector (fixture);
       state_open (&state, fixture);
       state_watch (&state, SEL_EVENT_READ, SEL_EVENT_READ);
       attach_funcs[i] (&state);
@@ -874,14 +862,10 @@ test_drop_in_callback (BackendFixture *fixture)
 
   for (gsize i = 0; i < G_N_ELEMENTS (drops); i++)
     {
-      g_autoptr (GError) error = NULL;
       gpointer weak;
       State state;
 
-      if (fixture->selector == NULL)
-        fixture->selector = fixture->backend->new_selector (&error);
-      g_assert_no_error (error);
-
+      fixture_renew_selector (fixture);
       state_open (&state, fixture);
       state.act = drops[i].act;
       state.result = drops[i].result;
@@ -1797,44 +1781,44 @@ main (int    argc,
   /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
   g_main_context_default ();
 
-  backend_add ("source/ready", test_ready);
-  backend_add ("source/ready-before-attach", test_ready_before_attach);
-  backend_add ("source/key", test_key);
-  backend_add ("source/masks", test_masks);
-  backend_add ("source/level", test_level);
-  backend_add ("source/plain-once", test_plain_once);
-  backend_add ("source/wakeup", test_wakeup);
-  backend_add ("source/hang-up", test_hang_up);
-  backend_add ("source/hang-up-of-pipe", test_hang_up_of_pipe);
-  backend_add ("source/closed-descriptor", test_closed_descriptor);
-  backend_add ("source/refresh", test_refresh);
-  backend_add ("source/changes", test_changes);
-  backend_add ("source/modify-in-callback", test_modify_in_callback);
-  backend_add ("source/register-in-callback", test_register_in_callback);
-  backend_add ("source/unregister-in-callback", test_unregister_in_callback);
-  backend_add ("source/other-is-not-told", test_other_is_not_told);
-  backend_add ("source/keeps-selector", test_source_keeps_selector);
-  backend_add ("source/drop-in-callback", test_drop_in_callback);
-  backend_add ("source/never-attached", test_never_attached);
-  backend_add ("source/of-closed", test_source_of_closed);
-  backend_add ("source/close-destroys", test_close_destroys);
-  backend_add ("source/attach", test_attach);
-  backend_add ("source/thread-default", test_thread_default);
-  backend_add ("source/priority", test_priority);
-  backend_add ("source/fairness", test_fairness);
-  backend_add ("source/many-ready", test_many_ready);
-  backend_add ("source/recursive", test_recursive);
-  backend_add ("source/recursive-close", test_recursive_close);
-  backend_add ("source/not-recursive", test_not_recursive);
-  backend_add ("source/closure", test_closure);
-  backend_add ("source/other-thread", test_other_thread);
-  backend_add ("source/other-thread-ends", test_other_thread_ends);
-  backend_add ("source/churn", test_churn);
-  backend_add ("source/two-selectors", test_two_selectors);
-  backend_add ("source/waiter-elsewhere", test_waiter_elsewhere);
-  backend_add ("source/opened-late", test_opened_late);
-  backend_add ("source/reinit", test_reinit);
-  backend_add ("source/always-ready", test_always_ready);
+  backend_add_both_modes ("source/ready", test_ready);
+  backend_add_both_modes ("source/ready-before-attach", test_ready_before_attach);
+  backend_add_both_modes ("source/key", test_key);
+  backend_add_both_modes ("source/masks", test_masks);
+  backend_add_both_modes ("source/level", test_level);
+  backend_add_both_modes ("source/plain-once", test_plain_once);
+  backend_add_both_modes ("source/wakeup", test_wakeup);
+  backend_add_both_modes ("source/hang-up", test_hang_up);
+  backend_add_both_modes ("source/hang-up-of-pipe", test_hang_up_of_pipe);
+  backend_add_both_modes ("source/closed-descriptor", test_closed_descriptor);
+  backend_add_both_modes ("source/refresh", test_refresh);
+  backend_add_both_modes ("source/changes", test_changes);
+  backend_add_both_modes ("source/modify-in-callback", test_modify_in_callback);
+  backend_add_both_modes ("source/register-in-callback", test_register_in_callback);
+  backend_add_both_modes ("source/unregister-in-callback", test_unregister_in_callback);
+  backend_add_both_modes ("source/other-is-not-told", test_other_is_not_told);
+  backend_add_both_modes ("source/keeps-selector", test_source_keeps_selector);
+  backend_add_both_modes ("source/drop-in-callback", test_drop_in_callback);
+  backend_add_both_modes ("source/never-attached", test_never_attached);
+  backend_add_both_modes ("source/of-closed", test_source_of_closed);
+  backend_add_both_modes ("source/close-destroys", test_close_destroys);
+  backend_add_both_modes ("source/attach", test_attach);
+  backend_add_both_modes ("source/thread-default", test_thread_default);
+  backend_add_both_modes ("source/priority", test_priority);
+  backend_add_both_modes ("source/fairness", test_fairness);
+  backend_add_both_modes ("source/many-ready", test_many_ready);
+  backend_add_both_modes ("source/recursive", test_recursive);
+  backend_add_both_modes ("source/recursive-close", test_recursive_close);
+  backend_add_both_modes ("source/not-recursive", test_not_recursive);
+  backend_add_both_modes ("source/closure", test_closure);
+  backend_add_both_modes ("source/other-thread", test_other_thread);
+  backend_add_both_modes ("source/other-thread-ends", test_other_thread_ends);
+  backend_add_both_modes ("source/churn", test_churn);
+  backend_add_both_modes ("source/two-selectors", test_two_selectors);
+  backend_add_both_modes ("source/waiter-elsewhere", test_waiter_elsewhere);
+  backend_add_both_modes ("source/opened-late", test_opened_late);
+  backend_add_both_modes ("source/reinit", test_reinit);
+  backend_add_both_modes ("source/always-ready", test_always_ready);
   backend_add_for ("epoll", "source/own-descriptor-closed", test_own_descriptor_closed);
   backend_add_for ("kqueue", "source/own-descriptor-closed", test_own_descriptor_closed);
 

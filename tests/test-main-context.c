@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "backends.h"
+
+/* The selector that each main context has, of whatever kind is the default here. */
+
+static gboolean
+on_ready (SelBaseSelector *selector,
+          SelSelectorKey  *key,
+          SelEventMask     events,
+          gpointer         user_data)
+{
+  GThread **thread = user_data;
+
+  drain (sel_selector_key_get_fd (key));
+  *thread = g_thread_self ();
+
+  return G_SOURCE_REMOVE;
+}
+
+static SelBaseSelector *
+get_selector (GMainContext *context)
+{
+  g_autoptr (GError) error = NULL;
+  SelBaseSelector *selector = sel_main_context_get_selector (context, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (SEL_IS_BASE_SELECTOR (selector));
+
+  return selector;
+}
+
+/* Registers a pipe with the selector of @context, and waits for what comes through it. */
+static void
+assert_works (GMainContext *context)
+{
+  g_autoptr (GError) error = NULL;
+  GThread *thread = NULL;
+  int pair[2];
+
+  open_pipe (pair);
+  g_assert_true (sel_base_selector_register_callback (get_selector (context), pair[0], SEL_EVENT_READ, on_ready,
+                                                      &thread, NULL, &error));
+  g_assert_no_error (error);
+  put_byte (pair[1]);
+  while (thread == NULL)
+    g_main_context_iteration (context, TRUE);
+  g_assert_true (thread == g_thread_self ());
+  close_pair (pair);
+}
+
+static void
+test_same (void)
+{
+  GMainContext *context = g_main_context_new ();
+  GMainContext *other = g_main_context_new ();
+
+  g_assert_true (get_selector (context) == get_selector (context));
+  g_assert_true (get_selector (context) != get_selector (other));
+  assert_works (context);
+  assert_works (other);
+  g_assert_true (get_selector (NULL) == get_selector (g_main_context_default ()));
+  assert_works (NULL);
+
+  g_main_context_unref (context);
+  g_main_context_unref (other);
+}
+
+static void
+test_thread_default (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  g_assert_true (get_selector (NULL) == get_selector (context));
+  assert_works (context);
+  g_main_context_pop_thread_default (context);
+}
+
+/* It has no other owner than the context, and leaves nothing behind. */
+static void
+test_released (void)
+{
+  guint n_open = count_open_fds ();
+
+  for (guint i = 0; i < 20; i++)
+    {
+      GMainContext *context = g_main_context_new ();
+      gpointer weak = get_selector (context);
+
+      g_object_add_weak_pointer (weak, &weak);
+      assert_works (context);
+      g_main_context_unref (context);
+      g_assert_null (weak);
+    }
+  g_assert_cmpuint (count_open_fds (), ==, n_open);
+}
+
+/* Somebody may hold on to it, but then it does nothing any more. */
+static void
+test_outlives (void)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autoptr (SelBaseSelector) kept = g_object_ref (get_selector (context));
+
+  g_main_context_unref (context);
+  g_assert_finalize_object (g_steal_pointer (&kept));
+}
+
+static void
+test_closed (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (SelBaseSelector) closed = g_object_ref (get_selector (context));
+
+  sel_base_selector_close (closed);
+  g_assert_true (get_selector (context) != closed);
+  assert_works (context);
+
+  /* The closed one goes last, and takes nothing along. */
+  g_clear_object (&closed);
+  assert_works (context);
+}
+
+static void
+test_no_descriptors (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, none;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  none = limit;
+  none.rlim_cur = 0;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  g_assert_null (sel_main_context_get_selector (context, &error));
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+
+  assert_failed (&error, SEL_OS_ERROR, EMFILE);
+  assert_works (context);
+}
+
+static gpointer
+get_in_thread (gpointer user_data)
+{
+  return get_selector (user_data);
+}
+
+static void
+test_threads (void)
+{
+  for (guint round = 0; round < 50; round++)
+    {
+      g_autoptr (GMainContext) context = g_main_context_new ();
+      GThread *threads[4];
+
+      for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+        threads[i] = g_thread_new ("get", get_in_thread, context);
+      for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+        g_assert_true (g_thread_join (threads[i]) == get_selector (context));
+    }
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/main-context/same", test_same);
+  g_test_add_func ("/main-context/thread-default", test_thread_default);
+  g_test_add_func ("/main-context/released", test_released);
+  g_test_add_func ("/main-context/outlives", test_outlives);
+  g_test_add_func ("/main-context/closed", test_closed);
+  g_test_add_func ("/main-context/no-descriptors", test_no_descriptors);
+  g_test_add_func ("/main-context/threads", test_threads);
+
+  return g_test_run ();
+}
