@@ -23,6 +23,7 @@ typedef struct
   GTask *task;
   GSource *source;
   gint64 deadline; /* in monotonic time; G_MAXINT64 if there is none */
+  gulong cancelled_id;
 } Wait;
 
 /* Ends the wait; the caller then says with what. */
@@ -31,6 +32,7 @@ sel_wait_end (Wait *wait)
 {
   GTask *task = g_steal_pointer (&wait->task);
 
+  g_clear_signal_handler (&wait->cancelled_id, g_task_get_cancellable (task));
   sel_base_selector_end_async (g_task_get_source_object (task));
 
   return task;
@@ -111,6 +113,22 @@ sel_deadline_from_timeout (gdouble timeout)
   return g_get_monotonic_time () + (gint64) usec;
 }
 
+/* In any thread, perhaps when the wait has ended already. A GCancellableSource as a child would leak if the wait ends
+ * while another thread is still cancelling. */
+static void
+sel_wait_cancelled (GCancellable *cancellable,
+                    gpointer      user_data)
+{
+  g_source_set_ready_time (user_data, 0);
+}
+
+static void
+sel_wait_unref_source (gpointer  data,
+                       GClosure *closure)
+{
+  g_source_unref (data);
+}
+
 static void
 sel_wait_begin (GTask   *task,
                 gdouble  timeout)
@@ -129,10 +147,10 @@ sel_wait_begin (GTask   *task,
     g_source_set_ready_time (wait->source, wait->deadline);
   if (cancellable != NULL)
     {
-      g_autoptr(GSource) child = g_cancellable_source_new (cancellable);
-
-      g_source_set_dummy_callback (child);
-      g_source_add_child_source (wait->source, child);
+      wait->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (sel_wait_cancelled),
+                                                  g_source_ref (wait->source), sel_wait_unref_source, 0);
+      if (g_cancellable_is_cancelled (cancellable))
+        g_source_set_ready_time (wait->source, 0);
     }
 
   g_source_attach (wait->source, g_task_get_context (task));
