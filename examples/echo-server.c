@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An echo server: a selector in a GMainLoop's context, one callback for all connections.
+/* An echo server: a selector in a GMainLoop's context, and a callback for each connection.
  *
  * Everything is non-blocking. What was read but could not be written back yet waits in
  * the connection's buffer; when that is full, the connection is not read from until there
@@ -162,11 +162,13 @@ connection_wanted_events (Connection *connection)
   return events;
 }
 
-static void
-connection_ready (Connection   *connection,
-                  SelEventMask  ready)
+static gboolean
+connection_ready (SelBaseSelector *selector,
+                  SelSelectorKey  *key,
+                  SelEventMask     ready,
+                  gpointer         user_data)
 {
-  Server *server = connection->server;
+  Connection *connection = user_data;
   SelEventMask wanted = 0;
   g_autoptr (GError) error = NULL;
 
@@ -174,18 +176,22 @@ connection_ready (Connection   *connection,
       && connection_write (connection))
     wanted = connection_wanted_events (connection);
 
-  if (wanted == connection->events)
-    return;
-
-  connection->events = wanted;
+  /* The end of the registration is the end of the connection. */
   if (wanted == 0)
-    sel_base_selector_unregister (server->selector, connection->fd, &error);
-  else
-    sel_base_selector_modify_events (server->selector, connection->fd, wanted, &error);
+    return G_SOURCE_REMOVE;
 
-  if (error != NULL)
-    server_error (server, "selector", error->message);
+  if (wanted != connection->events
+      && !sel_base_selector_modify_events (selector, connection->fd, wanted, &error))
+    server_error (connection->server, "selector", error->message);
+  connection->events = wanted;
+
+  return G_SOURCE_CONTINUE;
 }
+
+static gboolean server_accept (SelBaseSelector *selector,
+                               SelSelectorKey  *key,
+                               SelEventMask     ready,
+                               gpointer         user_data);
 
 static gboolean
 server_listen_again (gpointer data)
@@ -194,8 +200,8 @@ server_listen_again (gpointer data)
   g_autoptr (GError) error = NULL;
 
   server->pause_id = 0;
-  if (!sel_base_selector_register (server->selector, server->listener, SEL_EVENT_READ, NULL, NULL,
-                                   &error))
+  if (!sel_base_selector_register_callback (server->selector, server->listener, SEL_EVENT_READ,
+                                            server_accept, server, NULL, &error))
     server_error (server, "selector", error->message);
 
   return G_SOURCE_REMOVE;
@@ -207,7 +213,6 @@ server_listen_again (gpointer data)
 static void
 server_pause (Server *server)
 {
-  sel_base_selector_unregister (server->selector, server->listener, NULL);
   server->pause_id = g_timeout_add (PAUSE_MS, server_listen_again, server);
   server->n_pauses++;
 }
@@ -219,18 +224,24 @@ server_add (Server *server,
   Connection *connection = connection_new (server, fd);
   g_autoptr (GError) error = NULL;
 
-  if (!g_unix_set_fd_nonblocking (fd, TRUE, &error)
-      || !sel_base_selector_register (server->selector, fd, SEL_EVENT_READ, connection,
-                                      connection_free, &error))
-    {
-      server_error (server, "new connection", error->message);
-      connection_free (connection);
-    }
+  /* Whether it succeeds or not: from here on, the selector frees the connection. */
+  if (sel_base_selector_register_callback (server->selector, fd, SEL_EVENT_READ, connection_ready,
+                                           connection, connection_free, &error)
+      && g_unix_set_fd_nonblocking (fd, TRUE, &error))
+    return;
+
+  server_error (server, "new connection", error->message);
+  sel_base_selector_unregister (server->selector, fd, NULL);
 }
 
-static void
-server_accept (Server *server)
+static gboolean
+server_accept (SelBaseSelector *selector,
+               SelSelectorKey  *key,
+               SelEventMask     ready,
+               gpointer         user_data)
 {
+  Server *server = user_data;
+
   for (int i = 0; i < ACCEPTS_PER_TURN; i++)
     {
       int fd = accept (server->listener, NULL, NULL);
@@ -240,29 +251,15 @@ server_accept (Server *server)
       else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
         {
           server_pause (server);
-          return;
+          return G_SOURCE_REMOVE;
         }
       else if (errno != ECONNABORTED && errno != EINTR)
         {
           if (!would_block (errno))
             server_error (server, "accept", g_strerror (errno));
-          return;
+          break;
         }
     }
-}
-
-static gboolean
-server_ready (SelBaseSelector *selector,
-              SelSelectorKey  *key,
-              SelEventMask     events,
-              gpointer         user_data)
-{
-  Connection *connection = sel_selector_key_get_data (key);
-
-  if (connection != NULL)
-    connection_ready (connection, events);
-  else
-    server_accept (user_data);
 
   return G_SOURCE_CONTINUE;
 }
@@ -298,8 +295,9 @@ server_listen (Server  *server,
            ntohs (address.sin_port), G_OBJECT_TYPE_NAME (server->selector));
 
   return g_unix_set_fd_nonblocking (server->listener, TRUE, error)
-         && sel_base_selector_register (server->selector, server->listener, SEL_EVENT_READ,
-                                        NULL, NULL, error);
+         && sel_base_selector_register_callback (server->selector, server->listener,
+                                                 SEL_EVENT_READ, server_accept, server, NULL,
+                                                 error);
 }
 
 static gboolean
@@ -317,7 +315,7 @@ static void
 server_run (Server *server)
 {
   guint source_id = sel_base_selector_attach (server->selector, NULL, G_PRIORITY_DEFAULT,
-                                              server_ready, server, NULL);
+                                              NULL, NULL, NULL);
   guint interrupt_id = g_unix_signal_add (SIGINT, server_stop, server);
   guint terminate_id = g_unix_signal_add (SIGTERM, server_stop, server);
 

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The small examples as a test: what they print when somebody uses them.
+# usage: programs-test.sh PRIORITIES CANCEL
+
+priorities=$1
+cancel=$2
+number=0
+
+result ()
+{
+  number=$((number + 1))
+  if [ "$1" -eq 0 ]; then
+    echo "ok $number $2"
+  else
+    echo "not ok $number $2"
+  fi
+}
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+echo "1..6"
+
+# A fifo: each line is typed only after the answer to the one before.
+mkfifo "$work/in" "$work/out" || exit 1
+"$priorities" < "$work/in" > "$work/out" &
+pid=$!
+exec 3> "$work/in" 4< "$work/out"
+IFS= read -r line <&4
+case $line in *"Type something"*) result 0 "priorities: says what to try" ;; *) result 1 "priorities: $line" ;; esac
+echo hello >&3
+IFS= read -r line <&4
+case $line in *"you said: hello") result 0 "priorities: answers" ;; *) result 1 "priorities: $line" ;; esac
+
+# It works when there is nothing else to do, which there is sooner or later.
+primes=0
+while [ "$primes" -eq 0 ]; do
+  echo more >&3
+  IFS= read -r line <&4
+  primes=${line%% *}
+done
+result 0 "priorities: works meanwhile"
+echo quit >&3
+IFS= read -r line <&4
+wait "$pid"
+result $? "priorities: ends when told to"
+exec 3>&- 4<&-
+
+"$priorities" < "$0" > "$work/log"
+result $? "priorities: takes a file"
+
+"$cancel" 1 > "$work/log"
+status=$?
+sed 's/^/# /' "$work/log"
+grep -q "ended with: Operation was cancelled" "$work/log" || status=1
+result "$status" "cancel: ends a wait"
