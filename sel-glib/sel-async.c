@@ -141,7 +141,6 @@ sel_wait_begin (GTask   *task,
   wait->deadline = sel_deadline_from_timeout (timeout);
 
   g_source_set_priority (wait->source, g_task_get_priority (task));
-  g_source_set_can_recurse (wait->source, TRUE);
   g_source_set_callback (wait->source, sel_wait_look, wait, sel_wait_free);
   if (wait->deadline < G_MAXINT64)
     g_source_set_ready_time (wait->source, wait->deadline);

@@ -242,6 +242,7 @@ void            sel_base_selector_remove_callback  (SelBaseSelector     *self,
 void            sel_base_selector_mute             (SelBaseSelector     *self,
                                                     const SelReadyEvent *event,
                                                     gboolean             rests);
+void            sel_base_selector_end_rest         (SelBaseSelector     *self);
 
 /* While updates are held: when rests end and something has to be dispatched, in monotonic time, or -1. */
 gint64          sel_base_selector_get_rest_end     (SelBaseSelector     *self);

@@ -713,9 +713,11 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   /**
    * SelBaseSelector:can-recurse:
    *
-   * Whether callbacks are called while one of them runs a main loop of its own, for example for a modal dialog. Without
-   * it, nothing that is registered is noticed until the inner loop is left. Decides for sources that are
-   * made from now on what g_source_set_can_recurse() changes for one.
+   * Whether a callback is called again, for another descriptor or the same one, while it runs a main loop of its
+   * own, for example for a modal dialog. Otherwise only other callbacks are, and what is ready for this one waits until
+   * it returns.
+   *
+   * It has no effect on sel_base_selector_create_source(), for which g_source_set_can_recurse() decides.
    *
    * Since: 1.0
    */
@@ -1222,8 +1224,8 @@ sel_base_selector_mute (SelBaseSelector     *self,
 
 /* Lets the kernel wait for what was muted for a while, if that is over. */
 static void
-sel_base_selector_end_rest (SelBaseSelector *self,
-                            gboolean         at_once)
+sel_base_selector_end_rest_locked (SelBaseSelector *self,
+                                   gboolean         at_once)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
@@ -1246,6 +1248,17 @@ sel_base_selector_end_rest (SelBaseSelector *self,
     }
   g_array_set_size (priv->resting, 0);
   priv->rest_end = -1;
+}
+
+void
+sel_base_selector_end_rest (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  if (priv->open && !priv->forked)
+    sel_base_selector_end_rest_locked (self, TRUE);
+  sel_base_selector_unlock (priv);
 }
 
 gint64
@@ -1271,7 +1284,7 @@ sel_base_selector_begin_async (SelBaseSelector  *self,
   success = sel_base_selector_check_wait (self, timeout, is_busy, error);
   if (success)
     {
-      sel_base_selector_end_rest (self, TRUE);
+      sel_base_selector_end_rest_locked (self, TRUE);
       priv->async_pending = TRUE;
     }
   sel_base_selector_unlock (priv);
@@ -2183,7 +2196,7 @@ sel_base_selector_collect (SelBaseSelector  *self,
   if (!sel_base_selector_check_wait (self, timeout, is_busy, error))
     goto out;
 
-  sel_base_selector_end_rest (self, sink->purpose == SELECTS);
+  sel_base_selector_end_rest_locked (self, sink->purpose == SELECTS);
   if (sink->purpose == DISPATCHES)
     sink->size = MIN (sink->size, priv->settings[SEL_SETTING_MAX_DISPATCH]);
 

@@ -21,6 +21,9 @@ void            sel_callback_unref         (SelCallback    *callback);
 GCallback       sel_callback_get_func      (SelCallback    *callback);
 gpointer        sel_callback_get_user_data (SelCallback    *callback);
 
+/* How often the function runs now: more than once if it runs a main loop of its own. Atomic. */
+int            *sel_callback_get_running   (SelCallback    *callback);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SelCallback, sel_callback_unref)
 
 G_END_DECLS

@@ -9,6 +9,7 @@ struct _SelCallback
   GCallback func;
   gpointer user_data;
   GDestroyNotify notify;
+  int running;
 };
 
 SelCallback *
@@ -18,7 +19,7 @@ sel_callback_new (GCallback       func,
 {
   SelCallback *callback = g_atomic_rc_box_new (SelCallback);
 
-  *callback = (SelCallback) { func, user_data, notify };
+  *callback = (SelCallback) { func, user_data, notify, 0 };
 
   return callback;
 }
@@ -55,4 +56,10 @@ gpointer
 sel_callback_get_user_data (SelCallback *callback)
 {
   return callback->user_data;
+}
+
+int *
+sel_callback_get_running (SelCallback *callback)
+{
+  return &callback->running;
 }

@@ -120,7 +120,7 @@ sel_base_selector_set_force_mirrored (SelBaseSelector *self,
  *
  * Gets #SelBaseSelector:can-recurse.
  *
- * Returns: whether callbacks are called while one of them runs a main loop of its own
+ * Returns: whether a callback is called again while it runs a main loop of its own
  *
  * Since: 1.0
  */
@@ -135,9 +135,9 @@ sel_base_selector_get_can_recurse (SelBaseSelector *self)
 /**
  * sel_base_selector_set_can_recurse:
  * @self: a selector
- * @can_recurse: whether callbacks are called while one of them runs a main loop of its own
+ * @can_recurse: whether a callback is called again while it runs a main loop of its own
  *
- * Sets #SelBaseSelector:can-recurse. Sources that exist are not affected.
+ * Sets #SelBaseSelector:can-recurse.
  *
  * Since: 1.0
  */

@@ -30,6 +30,12 @@
  * says what to do instead. A registered descriptor that was closed is not called for any more. To find out, it
  * takes one call of `poll()` for each eighth call of a callback.
  *
+ * # Loops in callbacks # {#nested-loops}
+ *
+ * A callback may run a main loop of its own, for example for a modal dialog. Other callbacks are called meanwhile, but
+ * none that runs already, as with one g_unix_fd_add() for each descriptor: what is ready for those waits until
+ * they return. Set #SelBaseSelector:can-recurse if they are to be called all the same.
+ *
  * # Threads # {#source-threads}
  *
  * Callbacks are called by the thread that runs the context. Another thread may register, change and unregister
@@ -49,6 +55,9 @@ typedef struct
 
   gboolean awaits;           /* it is of an asynchronous wait, which sel_base_selector_wakeup() ends */
   gint64 rest_end;           /* when descriptors that rest are to be tried again, or -1 */
+  guint n_dispatches;
+  int func_running;          /* how often the source's function runs now */
+  gboolean deferred;         /* something is ready for a function that runs */
 
   /* ... or, where it has none, what is registered. */
   GHashTable *tags;
@@ -349,6 +358,37 @@ sel_source_examine (SelSource           *self,
     }
 }
 
+/* Calls @func, unless it runs already and now runs a main loop of its own: then what is ready waits until it returns. */
+static gboolean
+sel_source_call (SelSource           *self,
+                 const SelReadyEvent *event,
+                 SelSelectorKey      *key,
+                 SelSelectorFunc      func,
+                 gpointer             user_data,
+                 int                 *running)
+{
+  gboolean goes_on;
+
+  if (g_atomic_int_get (running) > 0 && !sel_base_selector_get_can_recurse (self->selector))
+    {
+      sel_base_selector_mute (self->selector, event, TRUE);
+      self->deferred = TRUE;
+      return TRUE;
+    }
+
+  g_atomic_int_inc (running);
+  goes_on = func (self->selector, key, event->events, user_data);
+  g_atomic_int_add (running, -1);
+
+  if (self->deferred)
+    {
+      self->deferred = FALSE;
+      sel_base_selector_end_rest (self->selector);
+    }
+
+  return goes_on;
+}
+
 /* Calls what is to be called for one ready descriptor. Returns whether the source goes on. */
 static gboolean
 sel_source_deliver (SelSource           *self,
@@ -365,14 +405,15 @@ sel_source_deliver (SelSource           *self,
 
   if (delivery.callback != NULL)
     {
-      SelSelectorFunc own_func = (SelSelectorFunc) sel_callback_get_func (delivery.callback);
-
-      if (!own_func (self->selector, delivery.key, event->events, sel_callback_get_user_data (delivery.callback)))
+      if (!sel_source_call (self, event, delivery.key,
+                            (SelSelectorFunc) sel_callback_get_func (delivery.callback),
+                            sel_callback_get_user_data (delivery.callback),
+                            sel_callback_get_running (delivery.callback)))
         sel_base_selector_remove_callback (self->selector, event->fd, delivery.callback);
     }
   else if (func != NULL)
     {
-      goes_on = func (self->selector, delivery.key, event->events, user_data);
+      goes_on = sel_source_call (self, event, delivery.key, func, user_data, &self->func_running);
     }
   else
     {
@@ -400,8 +441,10 @@ sel_source_dispatch_events (GSource     *source,
   g_autoptr(SelBaseSelector) selector = g_object_ref (self->selector);
   SelReadyEvent events[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
+  guint n_dispatches = ++self->n_dispatches;
 
-  for (gssize i = 0; i < n; i++)
+  /* If a callback runs a main loop of its own, that delivers what is ready, and the rest is out of date. */
+  for (gssize i = 0; i < n && n_dispatches == self->n_dispatches; i++)
     {
       if (!sel_source_deliver (self, &events[i], func, user_data) || g_source_is_destroyed (source))
         return G_SOURCE_REMOVE;
@@ -537,13 +580,14 @@ static GSourceFuncs sel_wait_source_funcs = {
 
 static GSource *
 sel_source_new (SelBaseSelector *selector,
-                GSourceFuncs    *funcs)
+                GSourceFuncs    *funcs,
+                gboolean         can_recurse)
 {
   GSource *source = g_source_new (funcs, sizeof (SelSource));
   SelSource *self = (SelSource *) source;
 
   g_source_set_static_name (source, "sel-glib selector");
-  g_source_set_can_recurse (source, sel_base_selector_get_can_recurse (selector));
+  g_source_set_can_recurse (source, can_recurse);
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->observer.funcs = &sel_source_observer_funcs;
@@ -562,7 +606,7 @@ sel_source_new (SelBaseSelector *selector,
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
-  GSource *source = sel_source_new (selector, &sel_wait_source_funcs);
+  GSource *source = sel_source_new (selector, &sel_wait_source_funcs, TRUE);
 
   ((SelSource *) source)->awaits = TRUE;
 
@@ -587,7 +631,7 @@ sel_base_selector_create_source (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
 
-  return sel_source_new (self, &sel_source_funcs);
+  return sel_source_new (self, &sel_source_funcs, FALSE);
 }
 
 /**
@@ -606,6 +650,8 @@ sel_base_selector_create_source (SelBaseSelector *self)
  * that is ready, and for which there is nothing to call, gives a warning and is not waited for any more until
  * sel_base_selector_modify() or sel_base_selector_refresh().
  *
+ * GLib may dispatch the source while it is dispatched already; #SelBaseSelector:can-recurse says what that is for.
+ *
  * If @self is closed, the source is destroyed already and can do nothing.
  *
  * Returns: (transfer full): a new source; attach it with g_source_attach()
@@ -622,7 +668,7 @@ sel_base_selector_create_dispatch_source (SelBaseSelector *self,
 
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
 
-  source = sel_source_new (self, &sel_dispatch_source_funcs);
+  source = sel_source_new (self, &sel_dispatch_source_funcs, TRUE);
   if (func == NULL)
     return source;
 

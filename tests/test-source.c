@@ -1176,7 +1176,7 @@ test_recursive (BackendFixture *fixture)
   state.act = write_and_recurse;
   state_watch (&state, SEL_EVENT_READ, SEL_EVENT_READ);
   state_attach (&state);
-  g_source_set_can_recurse (state.source, TRUE);
+  sel_base_selector_set_can_recurse (state.selector, TRUE);
 
   put_byte (state.a[1]);
   expect (&state, "a:R b:R ");
@@ -1213,7 +1213,7 @@ test_recursive_close (BackendFixture *fixture)
   state.act = recurse_and_close;
   state_watch (&state, SEL_EVENT_READ, SEL_EVENT_READ);
   state_attach (&state);
-  g_source_set_can_recurse (state.source, TRUE);
+  sel_base_selector_set_can_recurse (state.selector, TRUE);
   put_byte (state.a[1]);
   put_byte (state.b[1]);
 
@@ -1248,7 +1248,7 @@ test_not_recursive (BackendFixture *fixture)
   state.act = write_and_settle;
   state_watch (&state, SEL_EVENT_READ, SEL_EVENT_READ);
   state_attach (&state);
-  g_assert_false (g_source_get_can_recurse (state.source));
+  g_assert_false (sel_base_selector_get_can_recurse (state.selector));
 
   put_byte (state.a[1]);
   expect (&state, "a:R b:R ");
