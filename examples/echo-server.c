@@ -293,6 +293,8 @@ server_listen (Server  *server,
 
   g_print ("echo-server: listening on 127.0.0.1 port %d with %s\n",
            ntohs (address.sin_port), G_OBJECT_TYPE_NAME (server->selector));
+  g_print ("echo-server: try 'nc 127.0.0.1 %d', several times at once; Ctrl-C ends it\n",
+           ntohs (address.sin_port));
 
   return g_unix_set_fd_nonblocking (server->listener, TRUE, error)
          && sel_base_selector_register_callback (server->selector, server->listener,

@@ -53,14 +53,14 @@ typedef struct
   int poll_fd;
   gpointer poll_tag;
 
+  /* ... or, where it has none, what is registered. */
+  GHashTable *tags;
+
   gboolean awaits;           /* it is of an asynchronous wait, which sel_base_selector_wakeup() ends */
   gint64 rest_end;           /* when descriptors that rest are to be tried again, or -1 */
   guint n_dispatches;
   int func_running;          /* how often the source's function runs now */
   gboolean deferred;         /* something is ready for a function that runs */
-
-  /* ... or, where it has none, what is registered. */
-  GHashTable *tags;
 
   /* Protected by the lock of the selector. */
   gboolean mirrored;
@@ -490,6 +490,11 @@ sel_source_dispatch_wait (GSource     *source,
                           GSourceFunc  callback,
                           gpointer     user_data)
 {
+  SelSource *self = (SelSource *) source;
+
+  /* Whether it succeeds, the callback finds out when it asks the selector. */
+  sel_source_report_closed (self, NULL);
+
   return callback (user_data);
 }
 

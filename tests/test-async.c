@@ -172,6 +172,29 @@ test_register_during (BackendFixture *fixture)
   wait_close (&wait);
 }
 
+/* A registered descriptor that is closed is not reported, and does not keep the loop busy. */
+static void
+test_closed_descriptor (BackendFixture *fixture)
+{
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  wait_settle (&wait);
+  close_pair (wait.pair);
+  wait_settle (&wait);
+  g_assert_cmpuint (wait.n_done, ==, 0);
+
+  unwatch (wait.selector, wait.pair[0]);
+  open_pipe (wait.pair);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  put_byte (wait.pair[1]);
+  wait_until_done (&wait);
+  assert_done_ready (&wait);
+  wait_close (&wait);
+}
+
 static void
 test_timeout (BackendFixture *fixture)
 {
@@ -634,6 +657,7 @@ main (int    argc,
 
   backend_add_both_modes ("async/ready", test_ready);
   backend_add_both_modes ("async/register-during", test_register_during);
+  backend_add_both_modes ("async/closed-descriptor", test_closed_descriptor);
   backend_add_both_modes ("async/timeout", test_timeout);
   backend_add_both_modes ("async/not-a-number", test_not_a_number);
   backend_add_both_modes ("async/cancel", test_cancel);
