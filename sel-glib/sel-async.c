@@ -134,7 +134,7 @@ sel_wait_begin (GTask   *task,
                 gdouble  timeout)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
-  Wait *wait = g_new (Wait, 1);
+  Wait *wait = g_new0 (Wait, 1);
 
   wait->task = g_object_ref (task);
   wait->source = sel_source_new_wait (g_task_get_source_object (task));

@@ -815,9 +815,9 @@ test_hang_up_throttled (BackendFixture *fixture)
       /* ... but it is not forgotten: one call for each rest. */
       n = loop.pairs[0].n_calls;
       start = g_get_monotonic_time ();
-      while (loop.pairs[0].n_calls < n + 2)
+      while (loop.pairs[0].n_calls < n + 3)
         g_main_context_iteration (loop.context, TRUE);
-      g_assert_cmpint (g_get_monotonic_time () - start, >=, 100 * 1000);
+      g_assert_cmpint (g_get_monotonic_time () - start, >=, 150 * 1000);
 
       loop_close (&loop);
     }
@@ -849,6 +849,76 @@ test_hang_up_once (BackendFixture *fixture)
 
       loop_close (&loop);
     }
+}
+
+/* A duplicate of a closed descriptor makes epoll build its set anew: what is muted remains so. */
+static void
+test_muted_during_rebuild (BackendFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  guint rebuild_count;
+  int duplicate;
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  sel_base_selector_set_hangup_policy (loop.selector, SEL_HANGUP_POLICY_ONCE);
+  loop.pairs[0].ignores = TRUE;
+  loop_hang_up (&loop, SOCKET);
+  loop_register (&loop, 1, SEL_EVENT_READ);
+  loop_attach (&loop, NULL);
+  loop_expect (&loop, 1, 0);
+
+  duplicate = dup (loop.pairs[1].fds[0]);
+  close (loop.pairs[1].fds[0]);
+  unwatch (loop.selector, loop.pairs[1].fds[0]);
+  put_byte (loop.pairs[1].fds[1]);
+  loop_expect (&loop, 0, 0);
+  assert_ready (loop.selector, 0, -1);
+  g_object_get (loop.selector, "rebuild-count", &rebuild_count, NULL);
+  g_assert_cmpuint (rebuild_count, ==, 1);
+
+  /* Not after asking for everything anew. */
+  g_assert_true (sel_base_selector_reinit (loop.selector, &error));
+  g_assert_no_error (error);
+  loop_expect (&loop, 1, 0);
+
+  close (duplicate);
+  loop.pairs[1].fds[0] = -1;
+  loop_close (&loop);
+}
+
+/* Whoever modifies a descriptor while it rests has ended the rest. */
+static void
+test_modify_during_rest (BackendFixture *fixture)
+{
+  Loop loop;
+  guint n;
+
+  loop_open (&loop, fixture);
+  loop.pairs[0].ignores = TRUE;
+  loop_hang_up (&loop, SOCKET_HALF);
+  fill (loop.pairs[0].fds[0]);
+  loop_attach (&loop, NULL);
+  loop_settle (&loop);
+
+  rewatch (loop.selector, loop.pairs[0].fds[0], SEL_EVENT_WRITE);
+  n = loop.pairs[0].n_calls;
+  for (gint64 end = g_get_monotonic_time () + 150 * 1000; g_get_monotonic_time () < end;)
+    g_main_context_iteration (loop.context, FALSE);
+  g_assert_cmpuint (loop.pairs[0].n_calls, ==, n);
+
+  drain (loop.pairs[0].fds[1]);
+  while (loop.pairs[0].n_calls == n)
+    g_main_context_iteration (loop.context, TRUE);
+  g_assert_cmpuint (loop.pairs[0].events, ==, SEL_EVENT_WRITE);
+
+  unwatch (loop.selector, loop.pairs[0].fds[0]);
+  close (loop.pairs[0].fds[0]);
+  loop_settle (&loop);
+  assert_ready (loop.selector, 0, -1);
+
+  loop.pairs[0].fds[0] = -1;
+  loop_close (&loop);
 }
 
 static void
@@ -907,6 +977,40 @@ test_select_during_rest (BackendFixture *fixture)
 
   for (guint i = 0; i < 20; i++)
     assert_ready (loop.selector, 0, loop.pairs[0].fds[0], SEL_EVENT_READ, -1);
+
+  loop_close (&loop);
+}
+
+static void
+on_async_done (GObject      *source,
+               GAsyncResult *result,
+               gpointer      user_data)
+{
+  g_autoptr (GPtrArray) ready = sel_base_selector_select_finish (SEL_BASE_SELECTOR (source), result, NULL);
+
+  *(guint *) user_data = ready->len;
+}
+
+static void
+test_select_async_during_rest (BackendFixture *fixture)
+{
+  guint n_ready = 0;
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  loop.pairs[0].ignores = TRUE;
+  loop_hang_up (&loop, SOCKET);
+  loop_attach (&loop, NULL);
+  loop_settle (&loop);
+  loop_detach (&loop);
+
+  /* No source is there that could end the rest in time. */
+  g_main_context_push_thread_default (loop.context);
+  sel_base_selector_select_async (loop.selector, SEL_WAIT_FOREVER, G_PRIORITY_DEFAULT, NULL, on_async_done, &n_ready);
+  while (n_ready == 0)
+    g_main_context_iteration (loop.context, TRUE);
+  g_main_context_pop_thread_default (loop.context);
+  g_assert_cmpuint (n_ready, ==, 1);
 
   loop_close (&loop);
 }
@@ -1146,13 +1250,20 @@ on_churn_notify (gpointer user_data)
   g_atomic_int_inc (&churn->n_notified);
 }
 
-static gpointer
-churn_run (gpointer user_data)
+typedef struct
 {
-  Churn *churn = user_data;
-  int pair[2];
+  Churn   *churn;
+  GThread *thread;
+  int      pair[2];
+} Mutator;
 
-  open_socketpair (pair);
+static gpointer
+mutator_run (gpointer user_data)
+{
+  Mutator *mutator = user_data;
+  Churn *churn = mutator->churn;
+  int *pair = mutator->pair;
+
   for (guint i = 0; i < N_ROUNDS; i++)
     {
       g_autoptr (GError) error = NULL;
@@ -1170,17 +1281,17 @@ churn_run (gpointer user_data)
       unwatch (churn->selector, pair[0]);
       drain (pair[0]);
     }
-  close_pair (pair);
   g_atomic_int_inc (&churn->n_done);
 
   return NULL;
 }
 
-/* Four threads register, modify and unregister while this one runs the loop. */
+/* Four threads register, modify and unregister while this one runs the loop. A callback may be about to be
+ * called when its descriptor is unregistered, so these stay open until the end. */
 static void
 test_mutators (BackendFixture *fixture)
 {
-  GThread *threads[N_MUTATORS];
+  Mutator mutators[N_MUTATORS];
   Churn churn = { 0 };
   Loop loop;
 
@@ -1188,15 +1299,21 @@ test_mutators (BackendFixture *fixture)
   loop_attach (&loop, NULL);
   churn.selector = loop.selector;
   for (guint i = 0; i < N_MUTATORS; i++)
-    threads[i] = g_thread_new ("mutator", churn_run, &churn);
+    {
+      mutators[i].churn = &churn;
+      open_socketpair (mutators[i].pair);
+      mutators[i].thread = g_thread_new ("mutator", mutator_run, &mutators[i]);
+    }
 
   while (g_atomic_int_get (&churn.n_done) < N_MUTATORS)
     if (!g_main_context_iteration (loop.context, FALSE))
       g_thread_yield ();
 
   for (guint i = 0; i < N_MUTATORS; i++)
-    g_thread_join (threads[i]);
+    g_thread_join (mutators[i].thread);
   loop_settle (&loop);
+  for (guint i = 0; i < N_MUTATORS; i++)
+    close_pair (mutators[i].pair);
   g_assert_cmpint (churn.n_notified, ==, 2 * N_MUTATORS * N_ROUNDS);
 
   /* And it works as before. */
@@ -1224,6 +1341,12 @@ test_switch_mode (BackendFixture *fixture)
       loop_expect (&loop, 0, 0);
     }
 
+  /* The context has forgotten what it polled before. */
+  unwatch (loop.selector, loop.pairs[0].fds[0]);
+  close (loop.pairs[0].fds[0]);
+  loop_expect (&loop, 0, 0);
+
+  loop.pairs[0].fds[0] = -1;
   loop_close (&loop);
 }
 
@@ -1235,6 +1358,7 @@ main (int    argc,
 
   /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
   g_main_context_default ();
+  g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
 
   backend_add_both_modes ("callbacks/ready", test_ready);
   backend_add_both_modes ("callbacks/beside-func", test_beside_func);
@@ -1249,9 +1373,12 @@ main (int    argc,
   backend_add_both_modes ("callbacks/max-dispatch", test_max_dispatch);
   backend_add_both_modes ("callbacks/hang-up-throttled", test_hang_up_throttled);
   backend_add_both_modes ("callbacks/hang-up-once", test_hang_up_once);
+  backend_add_both_modes ("callbacks/modify-during-rest", test_modify_during_rest);
+  backend_add_for ("epoll", "callbacks/muted-during-rebuild", test_muted_during_rebuild);
   backend_add_both_modes ("callbacks/hang-up-reported", test_hang_up_reported);
   backend_add_both_modes ("callbacks/hang-up-with-data", test_hang_up_with_data);
   backend_add_both_modes ("callbacks/select-during-rest", test_select_during_rest);
+  backend_add_both_modes ("callbacks/select-async-during-rest", test_select_async_during_rest);
   backend_add_both_modes ("callbacks/rest-outlives-source", test_rest_outlives_source);
   backend_add_both_modes ("callbacks/next-writer", test_next_writer);
   backend_add_both_modes ("callbacks/closed-with-duplicate", test_closed_with_duplicate);
