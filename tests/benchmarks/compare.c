@@ -519,7 +519,7 @@ benchmark_traced (gconstpointer data)
 }
 
 /* A contestant that looks at every eighth event more closely has to be seen as often. */
-#define N_COUNTED 16
+#define N_COUNTED 64
 
 static void
 benchmark_count_syscalls (const Work *work,
@@ -562,9 +562,9 @@ benchmark_count_instructions (const Work *work,
       CALLGRIND_START_INSTRUMENTATION;
       CALLGRIND_ZERO_STATS;
       n_units = work->run (entry, N_COUNTED);
+      CALLGRIND_STOP_INSTRUMENTATION;
       label = g_strdup_printf ("%s\t%s\t%s\t%" G_GSIZE_FORMAT, work->name, contestant->name, work->unit, n_units);
       CALLGRIND_DUMP_STATS_AT (label);
-      CALLGRIND_STOP_INSTRUMENTATION;
       entry_free (entry);
     }
 #else
