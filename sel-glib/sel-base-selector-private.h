@@ -36,14 +36,86 @@ gsize     sel_base_selector_get_filter_room       (SelBaseSelector *self);
 void      sel_base_selector_hold_updates          (SelBaseSelector *self);
 void      sel_base_selector_let_updates           (SelBaseSelector *self);
 
-/* Between the kernel's return and the return of wait(): locks the selector. The functions below need it. */
-void      sel_base_selector_begin_reports         (SelBaseSelector *self);
+/* Where a wait stores what is ready. */
+typedef struct
+{
+  SelKeyTable *table;
+  SelReadyEvent *events;
+  gsize n_events;
+  gsize size;
+  gboolean growable;
+  gboolean all_fit;          /* whether there is a place for every key */
+  gsize room;                /* how many reports one wait may bring */
+  gsize n_reports;           /* how many it did bring */
+  enum
+  {
+    SEL_SINK_SELECTS,        /* for a caller of select() */
+    SEL_SINK_DISPATCHES,     /* for the callbacks of a main loop */
+    SEL_SINK_COMPLETES       /* for the asynchronous wait */
+  } purpose;
+  gboolean woken;            /* whether sel_base_selector_wakeup() was called */
+} SelSink;
 
-/* FALSE if the registration with this tag is no more. */
-gboolean  sel_base_selector_report_tagged         (SelBaseSelector *self,
+/* Between the kernel's return and the return of wait(): locks the selector. The functions below need it. */
+SelSink  *sel_base_selector_begin_reports         (SelBaseSelector *self);
+
+/* Makes room for one more, if that can be. */
+gboolean  sel_base_selector_grow_sink             (SelBaseSelector *self);
+
+/* What is ready is not registered with this tag, or not for what it is ready for. FALSE if it should not have
+ * been reported at all. */
+gboolean  sel_base_selector_report_unknown        (SelBaseSelector *self,
                                                    int              fd,
-                                                   guint32          tag,
-                                                   SelEventMask     events);
+                                                   guint32          tag);
+
+/* The next two are called for each ready descriptor. */
+
+/* Adds a record to the ready list, or completes the one that is there. If there is no room the kernel
+ * will tell again. @events is not empty, and was asked for. */
+static inline void
+sel_base_selector_add_report (SelBaseSelector *self,
+                              SelSink         *sink,
+                              int              fd,
+                              SelKeySlot      *slot,
+                              SelEventMask     events)
+{
+  SelReadyEvent *event;
+
+  if (slot->report < sink->n_events && sink->events[slot->report].fd == fd)
+    {
+      sink->events[slot->report].events |= events;
+      return;
+    }
+
+  if (sink->n_events == sink->size && !sel_base_selector_grow_sink (self))
+    return;
+
+  slot->report = (guint32) sink->n_events;
+  event = &sink->events[sink->n_events++];
+  event->fd = fd;
+  event->events = events;
+  event->data = slot->data;
+  event->generation = slot->generation;
+}
+
+/* FALSE if the registration with this tag is no more. Counts of reports are the caller's. */
+static inline gboolean
+sel_base_selector_report_tagged (SelBaseSelector *self,
+                                 SelSink         *sink,
+                                 int              fd,
+                                 guint32          tag,
+                                 SelEventMask     events)
+{
+  SelKeySlot *slot = sel_key_table_lookup (sink->table, fd);
+
+  if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->events) == 0))
+    return sel_base_selector_report_unknown (self, fd, tag);
+
+  sel_base_selector_add_report (self, sink, fd, slot, events & slot->events);
+
+  return TRUE;
+}
+
 void      sel_base_selector_report_untagged       (SelBaseSelector *self,
                                                    int              fd,
                                                    SelEventMask     events);

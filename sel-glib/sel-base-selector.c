@@ -68,29 +68,10 @@
  * Since: 1.0
  */
 
-/* Where report() stores what is ready, for the duration of one wait. */
-typedef struct
-{
-  SelReadyEvent *events;
-  gsize n_events;
-  gsize size;
-  gboolean growable;
-  gboolean all_fit;          /* whether there is a place for every key */
-  gsize room;                /* how many reports one wait may bring */
-  gsize n_reports;           /* how many it did bring */
-  enum
-  {
-    SELECTS,                 /* for a caller of select() */
-    DISPATCHES,              /* for the callbacks of a main loop */
-    COMPLETES                /* for the asynchronous wait */
-  } purpose;
-  gboolean woken;            /* whether sel_base_selector_wakeup() was called */
-} Sink;
-
 typedef struct
 {
   GMutex lock;
-  GThread *updater;          /* atomic: who is in a virtual function with the lock held, and may come again */
+  gpointer updater;          /* atomic: who is in a virtual function with the lock held, and may come again */
   guint depth;               /* how often that thread did */
   guint fork_count;          /* of the process that opened the selector */
 
@@ -123,7 +104,7 @@ typedef struct
   guint n_changes;           /* how often a descriptor was changed or removed */
   guint wait_n_changes;      /* n_changes when the wait began */
 
-  Sink *sink;
+  SelSink *sink;
   SelReadyEvent *buffer;     /* of the forms that have no array of the caller's */
   gsize buffer_size;
   gsize list_room;           /* how many reports are asked for at once in these forms */
@@ -169,16 +150,37 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   g_atomic_int_set (&priv->wakeup.in_use, 0);
 }
 
+/* g_thread_self() takes longer than all the rest of locking. */
+static inline gpointer
+sel_thread_self (void)
+{
+  return (gpointer) (gsize) pthread_self ();
+}
+
+/* No order is needed: a thread compares with itself, and that is only ever written by itself. */
+static inline gpointer
+sel_base_selector_get_updater (SelBaseSelectorPrivate *priv)
+{
+  return __atomic_load_n (&priv->updater, __ATOMIC_RELAXED);
+}
+
+static inline void
+sel_base_selector_set_updater (SelBaseSelectorPrivate *priv,
+                               gpointer                updater)
+{
+  __atomic_store_n (&priv->updater, updater, __ATOMIC_RELAXED);
+}
+
 static inline void
 sel_base_selector_lock (SelBaseSelectorPrivate *priv)
 {
-  GThread *updater;
+  gpointer updater;
 
   if (G_UNLIKELY (priv->fork_count != fork_count))
     sel_base_selector_notice_fork (priv);
 
-  updater = g_atomic_pointer_get (&priv->updater);
-  if (G_UNLIKELY (updater != NULL) && updater == g_thread_self ())
+  updater = sel_base_selector_get_updater (priv);
+  if (G_UNLIKELY (updater != NULL) && updater == sel_thread_self ())
     priv->depth++;
   else
     g_mutex_lock (&priv->lock);
@@ -194,21 +196,21 @@ sel_base_selector_unlock (SelBaseSelectorPrivate *priv)
 }
 
 /* Around a virtual function that is called with the lock held: it may come back in. */
-static GThread *
+static inline gpointer
 sel_base_selector_enter (SelBaseSelectorPrivate *priv)
 {
-  GThread *outer = g_atomic_pointer_get (&priv->updater);
+  gpointer outer = sel_base_selector_get_updater (priv);
 
-  g_atomic_pointer_set (&priv->updater, g_thread_self ());
+  sel_base_selector_set_updater (priv, sel_thread_self ());
 
   return outer;
 }
 
-static void
+static inline void
 sel_base_selector_leave (SelBaseSelectorPrivate *priv,
-                         GThread                *outer)
+                         gpointer                outer)
 {
-  g_atomic_pointer_set (&priv->updater, outer);
+  sel_base_selector_set_updater (priv, outer);
 }
 
 /* Makes sure that a virtual function that returned FALSE has set an error. */
@@ -247,19 +249,23 @@ sel_base_selector_update (SelBaseSelector  *self,
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
   g_autoptr(GError) local_error = NULL;
   guint32 outer_tag = priv->tag;
-  gboolean success = FALSE;
-  GThread *outer;
+  gboolean success;
+  gpointer outer;
 
   outer = sel_base_selector_enter (priv);
   priv->tag = generation;
-  do
+  for (;;)
     {
-      g_clear_error (&local_error);
       success = klass->update != NULL && klass->update (self, fd, old_events, new_events, &local_error);
+      if (success || !sel_base_selector_is_os_error (local_error, EINTR))
+        break;
+      g_clear_error (&local_error);
     }
-  while (!success && sel_base_selector_is_os_error (local_error, EINTR));
   priv->tag = outer_tag;
   sel_base_selector_leave (priv, outer);
+
+  if (G_LIKELY (success && local_error == NULL))
+    return TRUE;
 
   if (!sel_base_selector_complete_error (self, "update", success, &local_error))
     g_propagate_error (error, g_steal_pointer (&local_error));
@@ -303,12 +309,12 @@ sel_base_selector_changed (SelBaseSelectorPrivate *priv,
 /* Warns of a descriptor that was closed, and opened again for another file, behind the selector's back. The
  * warning may be handled by a function that uses the selector. */
 static void
-sel_base_selector_check_identity (SelBaseSelectorPrivate *priv,
-                                  int                     fd)
+sel_base_selector_compare_identity (SelBaseSelectorPrivate *priv,
+                                    int                     fd)
 {
-  GThread *outer;
+  gpointer outer;
 
-  if (priv->identities == NULL || !sel_fd_identities_is_other (priv->identities, fd))
+  if (!sel_fd_identities_is_other (priv->identities, fd))
     return;
 
   outer = sel_base_selector_enter (priv);
@@ -316,15 +322,20 @@ sel_base_selector_check_identity (SelBaseSelectorPrivate *priv,
   sel_base_selector_leave (priv, outer);
 }
 
-static void
-sel_base_selector_set_always_ready (SelBaseSelectorPrivate *priv,
-                                    int                     fd,
-                                    SelKeySlot             *slot,
-                                    gboolean                always_ready)
+static inline void
+sel_base_selector_check_identity (SelBaseSelectorPrivate *priv,
+                                  int                     fd)
 {
-  if (slot->always_ready == always_ready)
-    return;
+  if (G_UNLIKELY (priv->identities != NULL))
+    sel_base_selector_compare_identity (priv, fd);
+}
 
+static void
+sel_base_selector_change_always_ready (SelBaseSelectorPrivate *priv,
+                                       int                     fd,
+                                       SelKeySlot             *slot,
+                                       gboolean                always_ready)
+{
   slot->always_ready = always_ready;
 
   if (priv->always_ready == NULL)
@@ -344,6 +355,16 @@ sel_base_selector_set_always_ready (SelBaseSelectorPrivate *priv,
           return;
         }
     }
+}
+
+static inline void
+sel_base_selector_set_always_ready (SelBaseSelectorPrivate *priv,
+                                    int                     fd,
+                                    SelKeySlot             *slot,
+                                    gboolean                always_ready)
+{
+  if (G_UNLIKELY (slot->always_ready != always_ready))
+    sel_base_selector_change_always_ready (priv, fd, slot, always_ready);
 }
 
 /*
@@ -423,7 +444,7 @@ sel_base_selector_release (SelBaseSelector *self)
 
   if (klass->release != NULL)
     {
-      GThread *outer = sel_base_selector_enter (priv);
+      gpointer outer = sel_base_selector_enter (priv);
 
       klass->release (self, priv->forked);
       sel_base_selector_leave (priv, outer);
@@ -485,7 +506,7 @@ sel_base_selector_try_open (SelBaseSelector  *self,
 
   if (klass->open != NULL)
     {
-      GThread *outer = sel_base_selector_enter (priv);
+      gpointer outer = sel_base_selector_enter (priv);
 
       success = klass->open (self, &local_error);
       sel_base_selector_leave (priv, outer);
@@ -798,7 +819,7 @@ sel_base_selector_get_room (SelBaseSelector *self)
 gsize
 sel_base_selector_get_filter_room (SelBaseSelector *self)
 {
-  const Sink *sink = PRIV (self)->sink;
+  const SelSink *sink = PRIV (self)->sink;
 
   /* If not all fit, a key's second report must not take the place of another key, time and again. */
   return sink->all_fit ? 2 * sink->room + 1 : sink->room;
@@ -824,75 +845,48 @@ sel_base_selector_changed_during_wait (SelBaseSelector *self)
   return priv->n_changes != priv->wait_n_changes;
 }
 
-void
+SelSink *
 sel_base_selector_begin_reports (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
   sel_base_selector_lock (priv);
   priv->reporting = TRUE;
-}
 
-/* Adds a record to the ready list, or completes the one that is there. If there is no room the kernel
- * will tell again. */
-static inline void
-sel_base_selector_add_report (SelBaseSelectorPrivate *priv,
-                              int                     fd,
-                              SelKeySlot             *slot,
-                              SelEventMask            events)
-{
-  Sink *sink = priv->sink;
-  SelReadyEvent *event;
-
-  events &= slot->events;
-  if (events == 0)
-    return;
-
-  if (slot->report < sink->n_events && sink->events[slot->report].fd == fd)
-    {
-      sink->events[slot->report].events |= events;
-      return;
-    }
-
-  if (sink->n_events == sink->size)
-    {
-      if (!sink->growable)
-        return;
-
-      priv->buffer_size = MAX (64, 2 * priv->buffer_size);
-      priv->buffer = g_renew (SelReadyEvent, priv->buffer, priv->buffer_size);
-      sink->events = priv->buffer;
-      sink->size = priv->buffer_size;
-    }
-
-  slot->report = (guint32) sink->n_events;
-  event = &sink->events[sink->n_events++];
-  event->fd = fd;
-  event->events = events;
-  event->data = slot->data;
-  event->generation = slot->generation;
+  return priv->sink;
 }
 
 gboolean
-sel_base_selector_report_tagged (SelBaseSelector *self,
-                                 int              fd,
-                                 guint32          tag,
-                                 SelEventMask     events)
+sel_base_selector_grow_sink (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (!priv->sink->growable)
+    return FALSE;
+
+  priv->buffer_size = MAX (64, 2 * priv->buffer_size);
+  priv->buffer = g_renew (SelReadyEvent, priv->buffer, priv->buffer_size);
+  priv->sink->events = priv->buffer;
+  priv->sink->size = priv->buffer_size;
+
+  return TRUE;
+}
+
+gboolean
+sel_base_selector_report_unknown (SelBaseSelector *self,
+                                  int              fd,
+                                  guint32          tag)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
-  priv->sink->n_reports++;
-  if (slot == NULL || slot->generation != tag)
-    {
-      if (fd != priv->wakeup.read_fd)
-        return FALSE;
+  if (slot != NULL && slot->generation == tag)
+    return TRUE;
 
-      sel_wakeup_drain (&priv->wakeup);
-      return TRUE;
-    }
+  if (fd != priv->wakeup.read_fd)
+    return FALSE;
 
-  sel_base_selector_add_report (priv, fd, slot, events);
+  sel_wakeup_drain (&priv->wakeup);
 
   return TRUE;
 }
@@ -924,8 +918,8 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
 
   priv->sink->n_reports++;
   slot = sel_base_selector_lookup_waited (priv, fd);
-  if (slot != NULL)
-    sel_base_selector_add_report (priv, fd, slot, events);
+  if (slot != NULL && (events & slot->events) != 0)
+    sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events);
   else if (fd == priv->wakeup.read_fd)
     sel_wakeup_drain (&priv->wakeup);
 }
@@ -1015,7 +1009,7 @@ sel_base_selector_can_open (GType type)
 }
 
 /* Whether a wait can begin, if none that excludes it goes on. */
-static gboolean
+static inline gboolean
 sel_base_selector_check_wait (SelBaseSelector  *self,
                               gdouble           timeout,
                               gboolean          is_busy,
@@ -1280,7 +1274,7 @@ sel_base_selector_begin_async (SelBaseSelector  *self,
 
   sel_base_selector_lock (priv);
   /* What another thread asks for its callbacks is over at once. */
-  is_busy = priv->async_pending || (priv->waiting && priv->sink->purpose == SELECTS);
+  is_busy = priv->async_pending || (priv->waiting && priv->sink->purpose == SEL_SINK_SELECTS);
   success = sel_base_selector_check_wait (self, timeout, is_busy, error);
   if (success)
     {
@@ -1944,16 +1938,18 @@ sel_base_selector_check (SelBaseSelector  *self,
 /* --- Waiting --- */
 
 static void
-sel_base_selector_report_always_ready (SelBaseSelectorPrivate *priv)
+sel_base_selector_report_always_ready (SelBaseSelector *self)
 {
+  SelBaseSelectorPrivate *priv = PRIV (self);
   guint n = priv->always_ready != NULL ? priv->always_ready->len : 0;
 
   for (guint i = 0; i < n; i++)
     {
       int fd = g_array_index (priv->always_ready, int, (priv->turn + i) % n);
 
-      sel_base_selector_add_report (priv, fd, sel_key_table_lookup (&priv->table, fd),
-                                    SEL_EVENT_READ | SEL_EVENT_WRITE);
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+      sel_base_selector_add_report (self, priv->sink, fd, slot, slot->events);
     }
 }
 
@@ -2046,11 +2042,8 @@ sel_base_selector_wait_once (SelBaseSelector  *self,
 static void
 sel_base_selector_drop_stale (SelBaseSelectorPrivate *priv)
 {
-  Sink *sink = priv->sink;
+  SelSink *sink = priv->sink;
   gsize n = 0;
-
-  if (priv->n_changes == priv->wait_n_changes)
-    return;
 
   for (gsize i = 0; i < sink->n_events; i++)
     {
@@ -2075,7 +2068,7 @@ sel_get_time (void)
 static void
 sel_base_selector_take_wakeup (SelBaseSelectorPrivate *priv)
 {
-  if (priv->sink->purpose == DISPATCHES && priv->async_pending)
+  if (priv->sink->purpose == SEL_SINK_DISPATCHES && priv->async_pending)
     {
       sel_base_selector_notify_observers (priv, -1);
       return;
@@ -2105,7 +2098,7 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
     deadline = sel_get_time () + timeout;
 
   if (++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
-    sel_base_selector_report_always_ready (priv);
+    sel_base_selector_report_always_ready (self);
 
   for (;;)
     {
@@ -2129,7 +2122,8 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
       for (gsize i = 0; priv->identities != NULL && i < priv->sink->n_events; i++)
         sel_base_selector_check_identity (priv, priv->sink->events[i].fd);
 
-      sel_base_selector_drop_stale (priv);
+      if (G_UNLIKELY (priv->n_changes != priv->wait_n_changes))
+        sel_base_selector_drop_stale (priv);
 
       /* More may be ready than was asked for. From now on ask for more. */
       again = FALSE;
@@ -2141,7 +2135,7 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
           continue;
         }
 
-      sel_base_selector_report_always_ready (priv);
+      sel_base_selector_report_always_ready (self);
 
       if (g_atomic_int_get (&priv->wakeup_requested))
         {
@@ -2181,7 +2175,7 @@ static gboolean
 sel_base_selector_collect (SelBaseSelector  *self,
                            gdouble           timeout,
                            gboolean          interruptible,
-                           Sink             *sink,
+                           SelSink             *sink,
                            GCancellable     *cancellable,
                            GError          **error)
 {
@@ -2192,12 +2186,13 @@ sel_base_selector_collect (SelBaseSelector  *self,
 
   sel_base_selector_lock (priv);
 
-  is_busy = priv->waiting || (sink->purpose == SELECTS && priv->async_pending);
+  is_busy = priv->waiting || (sink->purpose == SEL_SINK_SELECTS && priv->async_pending);
   if (!sel_base_selector_check_wait (self, timeout, is_busy, error))
     goto out;
 
-  sel_base_selector_end_rest_locked (self, sink->purpose == SELECTS);
-  if (sink->purpose == DISPATCHES)
+  if (G_UNLIKELY (priv->rest_end >= 0))
+    sel_base_selector_end_rest_locked (self, sink->purpose == SEL_SINK_SELECTS);
+  if (sink->purpose == SEL_SINK_DISPATCHES)
     sink->size = MIN (sink->size, priv->settings[SEL_SETTING_MAX_DISPATCH]);
 
   if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
@@ -2208,6 +2203,7 @@ sel_base_selector_collect (SelBaseSelector  *self,
       sink->events = priv->buffer;
       sink->size = priv->buffer_size;
     }
+  sink->table = &priv->table;
   priv->sink = sink;
   priv->waiting = TRUE;
 
@@ -2228,7 +2224,8 @@ sel_base_selector_collect (SelBaseSelector  *self,
       sel_base_selector_unlock (priv);
       g_cancellable_disconnect (cancellable, cancelled_id);
       sel_base_selector_lock (priv);
-      sel_base_selector_drop_stale (priv);
+      if (priv->n_changes != priv->wait_n_changes)
+        sel_base_selector_drop_stale (priv);
     }
 
   priv->sink = NULL;
@@ -2250,7 +2247,7 @@ out:
 /* The result of select(), made of what was collected. */
 static GPtrArray *
 sel_base_selector_list_and_unlock (SelBaseSelector *self,
-                                   const Sink      *sink)
+                                   const SelSink      *sink)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   GPtrArray *events = g_ptr_array_new_full ((guint) sink->n_events, (GDestroyNotify) sel_selector_event_unref);
@@ -2274,7 +2271,7 @@ sel_base_selector_peek_ready (SelBaseSelector  *self,
                               gsize             n_events,
                               GError          **error)
 {
-  Sink sink = { .events = events, .size = n_events, .purpose = DISPATCHES };
+  SelSink sink = { .events = events, .size = n_events, .purpose = SEL_SINK_DISPATCHES };
 
   if (!sel_base_selector_collect (self, 0, FALSE, &sink, NULL, error))
     return -1;
@@ -2289,7 +2286,7 @@ sel_base_selector_peek (SelBaseSelector  *self,
                         gboolean         *woken,
                         GError          **error)
 {
-  Sink sink = { .growable = TRUE, .purpose = COMPLETES };
+  SelSink sink = { .growable = TRUE, .purpose = SEL_SINK_COMPLETES };
 
   if (!sel_base_selector_collect (self, 0, FALSE, &sink, NULL, error))
     return NULL;
@@ -2329,7 +2326,7 @@ sel_base_selector_select (SelBaseSelector  *self,
                           GCancellable     *cancellable,
                           GError          **error)
 {
-  Sink sink = { .growable = TRUE };
+  SelSink sink = { .growable = TRUE };
 
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
@@ -2368,7 +2365,7 @@ sel_base_selector_select_ready (SelBaseSelector  *self,
                                 GCancellable     *cancellable,
                                 GError          **error)
 {
-  Sink sink = { .events = events, .size = n_events };
+  SelSink sink = { .events = events, .size = n_events };
 
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), -1);
   g_return_val_if_fail (events != NULL && n_events > 0, -1);
@@ -2413,7 +2410,7 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
                               gsize            *n_masks,
                               GError          **error)
 {
-  Sink sink = { .growable = TRUE };
+  SelSink sink = { .growable = TRUE };
 
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
   g_return_val_if_fail (fds != NULL && n_fds != NULL && masks != NULL && n_masks != NULL, FALSE);

@@ -185,18 +185,20 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
 
 static gboolean
 sel_epoll_selector_report (SelBaseSelector  *self,
+                           SelSink          *sink,
                            int               n_ready,
                            GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
   int stale = -1;
 
+  sink->n_reports = (gsize) n_ready;
   for (int i = 0; i < n_ready; i++)
     {
       const struct epoll_event *event = &priv->events[i];
       int fd = (int) (guint32) event->data.u64;
 
-      if (!sel_base_selector_report_tagged (self, fd, (guint32) (event->data.u64 >> 32),
+      if (!sel_base_selector_report_tagged (self, sink, fd, (guint32) (event->data.u64 >> 32),
                                             sel_event_mask_from_poll (event->events, EPOLLIN, EPOLLOUT)))
         stale = fd;
     }
@@ -213,7 +215,8 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
                          GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
-  guint room = (guint) MIN (sel_base_selector_get_room (self), G_MAXINT / sizeof (struct epoll_event));
+  gsize max_room = sel_base_selector_get_room (self);
+  guint room = (guint) MIN (max_room, G_MAXINT / sizeof (struct epoll_event));
   int n_ready;
 
   if (priv->n_events < room)
@@ -226,9 +229,7 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
 
-  sel_base_selector_begin_reports (self);
-
-  return sel_epoll_selector_report (self, n_ready, error);
+  return sel_epoll_selector_report (self, sel_base_selector_begin_reports (self), n_ready, error);
 }
 
 static void

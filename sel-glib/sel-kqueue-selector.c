@@ -190,6 +190,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   SelKqueueSelectorPrivate *priv = PRIV (self);
   guint room = (guint) MIN (sel_base_selector_get_filter_room (self), G_MAXINT);
   struct timespec timespec;
+  SelSink *sink;
   int n_ready;
 
   if (priv->n_events < room)
@@ -203,12 +204,13 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
 
-  sel_base_selector_begin_reports (self);
+  sink = sel_base_selector_begin_reports (self);
+  sink->n_reports = (gsize) n_ready;
   for (int i = 0; i < n_ready; i++)
     {
       const struct kevent *event = &priv->events[i];
 
-      sel_base_selector_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
+      sel_base_selector_report_tagged (self, sink, (int) event->ident, (guint32) (guintptr) event->udata,
                                        event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ);
     }
 
