@@ -9,6 +9,30 @@
 
 G_BEGIN_DECLS
 
+/* As SEL_IS_BASE_SELECTOR(), which takes longer than the rest of some functions. It remembers the type that
+ * it saw last. */
+static inline gboolean
+sel_is_base_selector (gconstpointer self)
+{
+  static GType known; /* atomic */
+  const GTypeInstance *instance = self;
+  GType type;
+
+  if (instance == NULL || instance->g_class == NULL)
+    return FALSE;
+
+  type = instance->g_class->g_type;
+  if (G_LIKELY (type == __atomic_load_n (&known, __ATOMIC_RELAXED)))
+    return TRUE;
+
+  if (!SEL_IS_BASE_SELECTOR ((gpointer) self))
+    return FALSE;
+
+  __atomic_store_n (&known, type, __ATOMIC_RELAXED);
+
+  return TRUE;
+}
+
 /* For the backends in this library, which can do better than sel_base_selector_report(). */
 
 /* Whether a wait that goes on sees what update() changes, so that it need not be ended for it. */

@@ -236,7 +236,7 @@ sel_base_selector_is_os_error (const GError *error,
   return g_error_matches (error, SEL_OS_ERROR, errsv);
 }
 
-/* Calls update() with the lock held. */
+/* Calls update() with the lock held. @error is not NULL. */
 static gboolean
 sel_base_selector_update (SelBaseSelector  *self,
                           int               fd,
@@ -247,7 +247,6 @@ sel_base_selector_update (SelBaseSelector  *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
-  g_autoptr(GError) local_error = NULL;
   guint32 outer_tag = priv->tag;
   gboolean success;
   gpointer outer;
@@ -256,21 +255,18 @@ sel_base_selector_update (SelBaseSelector  *self,
   priv->tag = generation;
   for (;;)
     {
-      success = klass->update != NULL && klass->update (self, fd, old_events, new_events, &local_error);
-      if (success || !sel_base_selector_is_os_error (local_error, EINTR))
+      success = klass->update != NULL && klass->update (self, fd, old_events, new_events, error);
+      if (G_LIKELY (success) || !sel_base_selector_is_os_error (*error, EINTR))
         break;
-      g_clear_error (&local_error);
+      g_clear_error (error);
     }
   priv->tag = outer_tag;
   sel_base_selector_leave (priv, outer);
 
-  if (G_LIKELY (success && local_error == NULL))
+  if (G_LIKELY (success && *error == NULL))
     return TRUE;
 
-  if (!sel_base_selector_complete_error (self, "update", success, &local_error))
-    g_propagate_error (error, g_steal_pointer (&local_error));
-
-  return success;
+  return sel_base_selector_complete_error (self, "update", success, error);
 }
 
 /* Takes @fd out of the kernel's set. It may be gone from there already. */
@@ -279,11 +275,13 @@ sel_base_selector_disarm (SelBaseSelector *self,
                           int              fd,
                           SelEventMask     armed)
 {
+  g_autoptr(GError) ignored = NULL;
+
   if (armed != 0 && !PRIV (self)->forked)
-    sel_base_selector_update (self, fd, armed, 0, 0, NULL);
+    sel_base_selector_update (self, fd, armed, 0, 0, &ignored);
 }
 
-static void
+static inline void
 sel_base_selector_notify_observers (SelBaseSelectorPrivate *priv,
                                     int                     fd)
 {
@@ -296,7 +294,7 @@ sel_base_selector_notify_observers (SelBaseSelectorPrivate *priv,
 }
 
 /* Whoever waits elsewhere has to know that something was changed. */
-static void
+static inline void
 sel_base_selector_changed (SelBaseSelectorPrivate *priv,
                            int                     fd)
 {
@@ -389,7 +387,7 @@ typedef struct
 } Arming;
 
 /* Tells the kernel about a slot that is in the table, or is about to be. */
-static gboolean
+static inline gboolean
 sel_base_selector_arm (SelBaseSelector  *self,
                        int               fd,
                        SelEventMask      old_events,
@@ -480,7 +478,7 @@ sel_base_selector_unmute_slot (int         fd,
   slot->muted = slot->resting = FALSE;
 }
 
-/* Tells the kernel, which knows nothing, of all that it has to wait for. */
+/* Tells the kernel, which knows nothing, of all that it has to wait for. @error is not NULL. */
 static gboolean
 sel_base_selector_rearm_all (SelBaseSelector  *self,
                              GError          **error)
@@ -1421,7 +1419,7 @@ sel_base_selector_check_value (const GValue  *value,
 }
 
 /* The slot of a registered descriptor, or NULL and an error. */
-static SelKeySlot *
+static inline SelKeySlot *
 sel_base_selector_find_slot (SelBaseSelectorPrivate  *priv,
                              int                      fd,
                              GError                 **error)
@@ -1556,7 +1554,7 @@ sel_base_selector_free_callback (SelCallback *callback,
 }
 
 /* Unlocks, and then frees what a slot owned. */
-static void
+static inline void
 sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
                                    SelKeySlot             *removed)
 {
@@ -1564,8 +1562,10 @@ sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
 
   sel_base_selector_unlock (priv);
 
-  sel_base_selector_free_callback (g_steal_pointer (&removed->callback), observer);
-  sel_key_slot_clear (removed);
+  if (removed->callback != NULL)
+    sel_base_selector_free_callback (g_steal_pointer (&removed->callback), observer);
+  if (removed->key != NULL || removed->attachment != NULL)
+    sel_key_slot_clear (removed);
 }
 
 gboolean
@@ -1777,7 +1777,7 @@ sel_base_selector_refresh (SelBaseSelector  *self,
   gboolean success = FALSE;
   SelKeySlot *slot = NULL;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   priv = PRIV (self);
@@ -1820,7 +1820,7 @@ sel_base_selector_get_key (SelBaseSelector  *self,
   SelSelectorKey *key = NULL;
   SelKeySlot *slot;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   priv = PRIV (self);
@@ -1854,7 +1854,7 @@ sel_base_selector_get_key_object (SelBaseSelector  *self,
 {
   int fd;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
@@ -1879,7 +1879,7 @@ sel_base_selector_get_map (SelBaseSelector *self)
   SelBaseSelectorPrivate *priv;
   SelSelectorMapping *map;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
 
   priv = PRIV (self);
 
@@ -1914,7 +1914,7 @@ sel_base_selector_check (SelBaseSelector  *self,
   GPtrArray *keys;
   guint n = 0;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   if (sel_base_selector_is_closed (self))
@@ -2328,7 +2328,7 @@ sel_base_selector_select (SelBaseSelector  *self,
 {
   SelSink sink = { .growable = TRUE };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
@@ -2367,7 +2367,7 @@ sel_base_selector_select_ready (SelBaseSelector  *self,
 {
   SelSink sink = { .events = events, .size = n_events };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), -1);
+  g_return_val_if_fail (sel_is_base_selector (self), -1);
   g_return_val_if_fail (events != NULL && n_events > 0, -1);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
@@ -2412,7 +2412,7 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
 {
   SelSink sink = { .growable = TRUE };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (fds != NULL && n_fds != NULL && masks != NULL && n_masks != NULL, FALSE);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
@@ -2455,7 +2455,7 @@ sel_base_selector_report (SelBaseSelector *self,
 {
   SelBaseSelectorPrivate *priv;
 
-  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+  g_return_if_fail (sel_is_base_selector (self));
 
   priv = PRIV (self);
 
@@ -2480,7 +2480,7 @@ sel_base_selector_wakeup (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv;
 
-  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+  g_return_if_fail (sel_is_base_selector (self));
 
   priv = PRIV (self);
 
@@ -2513,7 +2513,7 @@ sel_base_selector_reinit (SelBaseSelector  *self,
   SelBaseSelectorPrivate *priv;
   gboolean success = FALSE;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   priv = PRIV (self);
@@ -2578,7 +2578,7 @@ sel_base_selector_close (SelBaseSelector *self)
   GPtrArray *callbacks;
   SelKeyTable table;
 
-  g_return_if_fail (SEL_IS_BASE_SELECTOR (self));
+  g_return_if_fail (sel_is_base_selector (self));
 
   priv = PRIV (self);
 
@@ -2633,7 +2633,7 @@ sel_base_selector_close (SelBaseSelector *self)
 gboolean
 sel_base_selector_is_closed (SelBaseSelector *self)
 {
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), TRUE);
+  g_return_val_if_fail (sel_is_base_selector (self), TRUE);
 
   return g_atomic_int_get (&PRIV (self)->closed);
 }

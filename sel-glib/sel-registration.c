@@ -41,7 +41,7 @@ sel_base_selector_register (SelBaseSelector  *self,
 {
   SelData pointer = { .data = data, .destroy = destroy };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   return sel_base_selector_add (self, fd, NULL, events, &pointer, NULL, error);
@@ -74,7 +74,7 @@ sel_base_selector_register_value (SelBaseSelector  *self,
   SelData value = { .value = data };
   SelSelectorKey *key = NULL;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   sel_base_selector_add (self, fd, NULL, events, &value, &key, error);
@@ -133,7 +133,7 @@ sel_base_selector_register_object (SelBaseSelector  *self,
 {
   SelData pointer = { .data = data, .destroy = destroy };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
@@ -167,7 +167,7 @@ sel_base_selector_register_object_value (SelBaseSelector  *self,
   SelData value = { .value = data };
   SelSelectorKey *key = NULL;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
@@ -197,7 +197,7 @@ sel_base_selector_unregister (SelBaseSelector  *self,
                               int               fd,
                               GError          **error)
 {
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   return sel_base_selector_remove (self, fd, NULL, error);
@@ -222,7 +222,7 @@ sel_base_selector_unregister_key (SelBaseSelector  *self,
 {
   SelSelectorKey *key = NULL;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   sel_base_selector_remove (self, fd, &key, error);
@@ -253,7 +253,7 @@ sel_base_selector_unregister_object (SelBaseSelector  *self,
 {
   int fd;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
@@ -282,7 +282,7 @@ sel_base_selector_unregister_object_key (SelBaseSelector  *self,
   SelSelectorKey *key = NULL;
   int fd;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
@@ -327,7 +327,7 @@ sel_base_selector_modify (SelBaseSelector  *self,
 {
   SelData pointer = { .data = data, .destroy = destroy };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   return sel_base_selector_change (self, fd, events, &pointer, NULL, error);
@@ -359,7 +359,7 @@ sel_base_selector_modify_value (SelBaseSelector  *self,
   SelData value = { .value = data };
   SelSelectorKey *key = NULL;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   sel_base_selector_change (self, fd, events, &value, &key, error);
@@ -394,7 +394,7 @@ sel_base_selector_modify_object (SelBaseSelector  *self,
   SelData pointer = { .data = data, .destroy = destroy };
   int fd;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
@@ -429,7 +429,7 @@ sel_base_selector_modify_object_value (SelBaseSelector  *self,
   SelSelectorKey *key = NULL;
   int fd;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
+  g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
@@ -459,7 +459,7 @@ sel_base_selector_modify_events (SelBaseSelector  *self,
                                  SelEventMask      events,
                                  GError          **error)
 {
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   return sel_base_selector_change (self, fd, events, NULL, NULL, error);
@@ -503,7 +503,7 @@ sel_base_selector_register_callback (SelBaseSelector  *self,
 {
   SelData data = { 0 };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (func != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
@@ -543,7 +543,7 @@ sel_base_selector_register_object_callback (SelBaseSelector  *self,
 {
   SelData data = { 0 };
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
   g_return_val_if_fail (func != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
@@ -583,7 +583,7 @@ sel_base_selector_set_callback (SelBaseSelector  *self,
 {
   SelCallback *callback = NULL;
 
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
+  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
   if (func != NULL)
