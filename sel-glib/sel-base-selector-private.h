@@ -298,6 +298,9 @@ void            sel_base_selector_foreach_armed    (SelBaseSelector     *self,
 /* While updates are held: whether something is ready that the kernel does not wait for. */
 gboolean        sel_base_selector_has_always_ready (SelBaseSelector     *self);
 
+/* In a child process that has not used the selector yet. Needs no lock. */
+gboolean        sel_base_selector_is_after_fork    (SelBaseSelector     *self);
+
 gboolean        sel_base_selector_is_wakeup_requested (SelBaseSelector  *self);
 
 /* What the kernel waits for on @fd, which may be the selector's own. */

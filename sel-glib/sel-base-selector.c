@@ -1138,6 +1138,12 @@ sel_base_selector_has_always_ready (SelBaseSelector *self)
 }
 
 gboolean
+sel_base_selector_is_after_fork (SelBaseSelector *self)
+{
+  return PRIV (self)->fork_count != fork_count;
+}
+
+gboolean
 sel_base_selector_is_wakeup_requested (SelBaseSelector *self)
 {
   return g_atomic_int_get (&PRIV (self)->wakeup_requested);
@@ -1941,7 +1947,7 @@ static void
 sel_base_selector_report_always_ready (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  guint n = priv->always_ready != NULL ? priv->always_ready->len : 0;
+  guint n = priv->always_ready->len;
 
   for (guint i = 0; i < n; i++)
     {
@@ -2135,7 +2141,8 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
           continue;
         }
 
-      sel_base_selector_report_always_ready (self);
+      if (G_UNLIKELY (priv->always_ready != NULL))
+        sel_base_selector_report_always_ready (self);
 
       if (g_atomic_int_get (&priv->wakeup_requested))
         {

@@ -62,6 +62,9 @@ typedef struct
   int func_running;          /* how often the source's function runs now */
   gboolean deferred;         /* something is ready for a function that runs */
 
+  int is_dirty;              /* atomic: something was changed since the context was told what to poll */
+  gboolean is_ready;         /* something was ready then that cannot be polled */
+
   /* Protected by the lock of the selector. */
   gboolean mirrored;
   GArray *changed_fds;
@@ -81,6 +84,8 @@ sel_source_changed (SelObserver *observer,
 {
   SelSource *self = sel_source_from_observer (observer);
   GMainContext *context;
+
+  g_atomic_int_set (&self->is_dirty, TRUE);
 
   if (fd >= 0 && !self->mirrored)
     return;
@@ -225,23 +230,23 @@ sel_source_steal_changed_fds (SelSource *self)
   return fds;
 }
 
-/* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. Returns whether
- * something is ready that cannot be polled. */
-static gboolean
+/* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. */
+static void
 sel_source_synchronize (SelSource *self)
 {
   g_autoptr(GArray) fds = NULL;
-  gboolean ready;
   gint64 rest_end;
   int poll_fd;
+
+  g_atomic_int_set (&self->is_dirty, FALSE);
 
   sel_base_selector_hold_updates (self->selector);
   poll_fd = sel_base_selector_get_poll_fd (self->selector);
   self->mirrored = poll_fd < 0;
   if (self->mirrored)
     fds = sel_source_steal_changed_fds (self);
-  ready = sel_base_selector_has_always_ready (self->selector) ||
-          (self->awaits && sel_base_selector_is_wakeup_requested (self->selector));
+  self->is_ready = sel_base_selector_has_always_ready (self->selector) ||
+                   (self->awaits && sel_base_selector_is_wakeup_requested (self->selector));
   rest_end = sel_base_selector_get_rest_end (self->selector);
   sel_base_selector_let_updates (self->selector);
 
@@ -263,8 +268,14 @@ sel_source_synchronize (SelSource *self)
 
   for (guint i = 0; fds != NULL && i < fds->len; i++)
     sel_source_mirror (self, g_array_index (fds, int, i));
+}
 
-  return ready;
+/* Whether the context may have to poll something else than before. Some things end without being told. */
+static gboolean
+sel_source_is_outdated (SelSource *self)
+{
+  return g_atomic_int_get (&self->is_dirty) || self->is_ready || self->awaits || self->rest_end >= 0 ||
+         sel_base_selector_is_after_fork (self->selector);
 }
 
 static gboolean
@@ -275,7 +286,10 @@ sel_source_prepare (GSource *source,
 
   *timeout = -1;
 
-  return sel_source_synchronize (self);
+  if (sel_source_is_outdated (self))
+    sel_source_synchronize (self);
+
+  return self->is_ready;
 }
 
 /* The context found descriptors closed of which the selector does not know, as its kernel forgets them
@@ -322,6 +336,7 @@ sel_source_select (SelSource     *self,
       sel_base_selector_hold_updates (self->selector);
       self->changed_all = TRUE;
       sel_base_selector_let_updates (self->selector);
+      g_atomic_int_set (&self->is_dirty, TRUE);
       return 0;
     }
 
@@ -601,6 +616,7 @@ sel_source_new (SelBaseSelector *selector,
   self->tags = g_hash_table_new (NULL, NULL);
   self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
   self->changed_all = TRUE;
+  self->is_dirty = TRUE;
 
   if (!sel_base_selector_add_observer (selector, &self->observer))
     g_source_destroy (source);
