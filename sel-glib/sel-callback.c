@@ -4,12 +4,14 @@
 
 #include "sel-callback-private.h"
 
+/* There may be one for each descriptor, so it is kept smaller than g_atomic_rc_box_new() could. */
 struct _SelCallback
 {
+  gatomicrefcount ref_count;
+  int running;
   GCallback func;
   gpointer user_data;
   GDestroyNotify notify;
-  int running;
 };
 
 SelCallback *
@@ -17,9 +19,12 @@ sel_callback_new (GCallback       func,
                   gpointer        user_data,
                   GDestroyNotify  notify)
 {
-  SelCallback *callback = g_atomic_rc_box_new (SelCallback);
+  SelCallback *callback = g_new0 (SelCallback, 1);
 
-  *callback = (SelCallback) { func, user_data, notify, 0 };
+  g_atomic_ref_count_init (&callback->ref_count);
+  callback->func = func;
+  callback->user_data = user_data;
+  callback->notify = notify;
 
   return callback;
 }
@@ -27,23 +32,20 @@ sel_callback_new (GCallback       func,
 SelCallback *
 sel_callback_ref (SelCallback *callback)
 {
-  return g_atomic_rc_box_acquire (callback);
-}
+  g_atomic_ref_count_inc (&callback->ref_count);
 
-static void
-sel_callback_clear (gpointer data)
-{
-  SelCallback *callback = data;
-
-  if (callback->notify != NULL)
-    callback->notify (callback->user_data);
+  return callback;
 }
 
 void
 sel_callback_unref (SelCallback *callback)
 {
-  if (callback != NULL)
-    g_atomic_rc_box_release_full (callback, sel_callback_clear);
+  if (callback == NULL || !g_atomic_ref_count_dec (&callback->ref_count))
+    return;
+
+  if (callback->notify != NULL)
+    callback->notify (callback->user_data);
+  g_free (callback);
 }
 
 GCallback

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +47,25 @@ benchmark_event_fd (guint value)
     g_error ("Could not make a descriptor: %s", g_strerror (errno));
 
   return fd;
+}
+
+/* A descriptor that becomes ready when something is written to *@write_fd: itself, or the other end of
+ * a socket. */
+static int
+benchmark_active_fd (gboolean  is_socket,
+                     int      *write_fd)
+{
+  int fds[2];
+
+  if (!is_socket)
+    return *write_fd = benchmark_event_fd (0);
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+    g_error ("Could not make a socket: %s", g_strerror (errno));
+
+  *write_fd = fds[1];
+
+  return fds[0];
 }
 
 /* Descriptors that all contestants of a work have registered. */
@@ -114,6 +134,7 @@ typedef struct
   const Work *work;
   gpointer self;
   int *active_fds;             /* of this one alone, for works that consume */
+  int *write_fds;              /* what makes them ready */
   gdouble estimate;            /* nanoseconds of one repetition */
   GArray *ratios;
   GArray *times;
@@ -125,7 +146,12 @@ struct _Work
   const char *unit;
   guint n_idle;
   guint n_ready;
-  gboolean consume;
+  enum
+  {
+    LEAVE,                     /* what is ready remains so */
+    CONSUME,                   /* it is read, after it was written for */
+    CONSUME_SOCKET
+  } handling;
   /* Returns how many units were done. */
   gsize (*run) (Entry *entry,
                 guint  n_repetitions);
@@ -140,12 +166,12 @@ work_run_turns (Entry *entry,
   guint64 one = 1;
   gsize n = 0;
 
-  contestant_stats.consume = work->consume;
+  contestant_stats.consume = work->handling != LEAVE;
   for (guint i = 0; i < n_repetitions; i++)
     {
-      for (guint j = 0; work->consume && j < work->n_ready; j++)
+      for (guint j = 0; work->handling != LEAVE && j < work->n_ready; j++)
         {
-          if (write (entry->active_fds[j], &one, sizeof one) != sizeof one)
+          if (write (entry->write_fds[j], &one, sizeof one) != sizeof one)
             g_error ("Could not write: %s", g_strerror (errno));
         }
 
@@ -229,8 +255,8 @@ work_run_start_up (Entry *entry,
   return n_repetitions;
 }
 
-#define ONE_ACTIVE(n) { "1 active, " #n " idle", "turn", n, 1, TRUE, work_run_turns }
-#define ONE_READY(n)  { "1 ready, " #n " idle", "event", n, 1, FALSE, work_run_turns }
+#define ONE_ACTIVE(n) { "1 active, " #n " idle", "turn", n, 1, CONSUME, work_run_turns }
+#define ONE_READY(n)  { "1 ready, " #n " idle", "event", n, 1, LEAVE, work_run_turns }
 
 /* "active" is written to before and read from by the handler; what is "ready" stays so. */
 static const Work works[] = {
@@ -239,19 +265,20 @@ static const Work works[] = {
   ONE_ACTIVE (1000),
   ONE_ACTIVE (10000),
   ONE_ACTIVE (100000),
+  { "1 active socket, 10000 idle", "turn", 10000, 1, CONSUME_SOCKET, work_run_turns },
   ONE_READY (10),
   ONE_READY (100),
   ONE_READY (1000),
   ONE_READY (10000),
   ONE_READY (100000),
-  { "100 active, 900 idle", "event", 900, 100, TRUE, work_run_turns },
-  { "1000 of 1000 ready", "event", 0, 1000, FALSE, work_run_turns },
-  { "register + unregister, 100 idle", "pair", 100, 0, FALSE, work_run_register },
-  { "register + unregister, 10000 idle", "pair", 10000, 0, FALSE, work_run_register },
-  { "modify, 100 idle", "change", 100, 0, FALSE, work_run_modify },
-  { "modify, 10000 idle", "change", 10000, 0, FALSE, work_run_modify },
-  { "empty poll, 100 idle", "poll", 100, 0, FALSE, work_run_empty },
-  { "start-up", "selector", 0, 0, FALSE, work_run_start_up },
+  { "100 active, 900 idle", "event", 900, 100, CONSUME, work_run_turns },
+  { "1000 of 1000 ready", "event", 0, 1000, LEAVE, work_run_turns },
+  { "register + unregister, 100 idle", "pair", 100, 0, LEAVE, work_run_register },
+  { "register + unregister, 10000 idle", "pair", 10000, 0, LEAVE, work_run_register },
+  { "modify, 100 idle", "change", 100, 0, LEAVE, work_run_modify },
+  { "modify, 10000 idle", "change", 10000, 0, LEAVE, work_run_modify },
+  { "empty poll, 100 idle", "poll", 100, 0, LEAVE, work_run_empty },
+  { "start-up", "selector", 0, 0, LEAVE, work_run_start_up },
 };
 
 /* The limit as it was given, or the highest that this process may have. */
@@ -287,7 +314,7 @@ work_fits (const Work *work,
   guint own = work->n_idle + 40 * work->n_ready;
 
   /* What is always ready is shared. */
-  if (!work->consume)
+  if (work->handling == LEAVE)
     own = work->n_idle + work->n_ready;
 
   return own + 2 * N_PIPES + 100 <= limit;
@@ -299,8 +326,13 @@ entry_free (Entry *entry)
   if (entry->self != NULL)
     entry->contestant->close (entry->self);
   for (guint i = 0; entry->active_fds != NULL && i < entry->work->n_ready; i++)
-    close (entry->active_fds[i]);
+    {
+      close (entry->active_fds[i]);
+      if (entry->write_fds[i] != entry->active_fds[i])
+        close (entry->write_fds[i]);
+    }
   g_free (entry->active_fds);
+  g_free (entry->write_fds);
   g_array_unref (entry->ratios);
   g_array_unref (entry->times);
   g_free (entry);
@@ -340,17 +372,18 @@ entry_new (const Contestant *contestant,
   entry->ratios = g_array_new (FALSE, FALSE, sizeof (gdouble));
   entry->times = g_array_new (FALSE, FALSE, sizeof (gdouble));
 
-  if (entry->self != NULL && work->consume)
+  if (entry->self != NULL && work->handling != LEAVE)
     {
       entry->active_fds = g_new (int, work->n_ready);
+      entry->write_fds = g_new (int, work->n_ready);
       for (guint i = 0; i < work->n_ready; i++)
-        entry->active_fds[i] = benchmark_event_fd (0);
+        entry->active_fds[i] = benchmark_active_fd (work->handling == CONSUME_SOCKET, &entry->write_fds[i]);
     }
 
   if (entry->self == NULL ||
       !entry_add_all (entry, pool_get (&idle_pool, work->n_idle), work->n_idle) ||
       !entry_add_all (entry, benchmark_get_pipes (), work->run == work_run_modify ? N_PIPES : 0) ||
-      !entry_add_all (entry, work->consume ? entry->active_fds : pool_get (&ready_pool, work->n_ready),
+      !entry_add_all (entry, work->handling != LEAVE ? entry->active_fds : pool_get (&ready_pool, work->n_ready),
                       work->n_ready))
     {
       g_print ("missing\t%s\t%s\t%s\n", work->name, contestant->name, g_strerror (errno));
@@ -687,7 +720,7 @@ benchmark_run_works (guint       mode,
       const Work *work = &works[i];
 
       if ((pattern != NULL && !g_pattern_match_simple (pattern, work->name)) ||
-          (modes[mode].counted && work->consume))
+          (modes[mode].counted && work->handling != LEAVE))
         continue;
 
       if (work_fits (work, limit))
