@@ -1171,8 +1171,10 @@ sel_base_selector_begin_delivery (SelBaseSelector     *self,
   slot = sel_base_selector_find_event (priv, event);
   if (slot != NULL)
     {
+      SelCallback *callback = sel_key_slot_get_rest (slot)->callback;
+
       delivery->key = sel_key_slot_ref_key (slot, event->fd);
-      delivery->callback = slot->callback != NULL ? sel_callback_ref (slot->callback) : NULL;
+      delivery->callback = callback != NULL ? sel_callback_ref (callback) : NULL;
       delivery->suspect = ++slot->n_deliveries % DELIVERIES_BEFORE_SUSPICION == 0 ||
                           priv->settings[SEL_SETTING_HANGUP_POLICY] == SEL_HANGUP_POLICY_ONCE;
     }
@@ -1461,6 +1463,7 @@ sel_base_selector_add_locked (SelBaseSelector  *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   Arming arming;
   SelKeySlot *slot;
+  SelKeyRest *rest;
 
   if (!sel_base_selector_ready_for_use (self, error) ||
       !sel_base_selector_check_events (events, error) ||
@@ -1481,8 +1484,9 @@ sel_base_selector_add_locked (SelBaseSelector  *self,
 
   slot = sel_key_table_insert (&priv->table, fd, events);
   slot->data = data->data;
-  slot->attachment = sel_attachment_new (fileobj, data->data, data->destroy, data->value);
-  slot->callback = data->callback;
+  rest = sel_key_slot_get_rest (slot);
+  rest->attachment = sel_attachment_new (fileobj, data->data, data->destroy, data->value);
+  rest->callback = data->callback;
   sel_base_selector_set_armed (priv, fd, slot, &arming);
   sel_base_selector_changed (priv, fd);
 
@@ -1519,7 +1523,7 @@ static void
 sel_base_selector_remove_slot (SelBaseSelector *self,
                                int              fd,
                                SelKeySlot      *slot,
-                               SelKeySlot      *removed)
+                               SelKeyRest      *removed)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
@@ -1562,7 +1566,7 @@ sel_base_selector_free_callback (SelCallback *callback,
 /* Unlocks, and then frees what a slot owned. */
 static inline void
 sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
-                                   SelKeySlot             *removed)
+                                   SelKeyRest             *removed)
 {
   SelObserver *observer = removed->callback != NULL ? sel_base_selector_ref_observer (priv) : NULL;
 
@@ -1571,7 +1575,7 @@ sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
   if (removed->callback != NULL)
     sel_base_selector_free_callback (g_steal_pointer (&removed->callback), observer);
   if (removed->key != NULL || removed->attachment != NULL)
-    sel_key_slot_clear (removed);
+    sel_key_rest_clear (removed);
 }
 
 gboolean
@@ -1581,7 +1585,7 @@ sel_base_selector_remove (SelBaseSelector  *self,
                           GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot removed = { 0 };
+  SelKeyRest removed = { 0 };
   SelKeySlot *slot;
 
   sel_base_selector_lock (priv);
@@ -1603,12 +1607,12 @@ sel_base_selector_remove_callback (SelBaseSelector *self,
                                    SelCallback     *callback)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot removed = { 0 };
+  SelKeyRest removed = { 0 };
   SelKeySlot *slot;
 
   sel_base_selector_lock (priv);
   slot = sel_key_table_lookup (&priv->table, fd);
-  if (slot != NULL && slot->callback == callback)
+  if (slot != NULL && sel_key_slot_get_rest (slot)->callback == callback)
     sel_base_selector_remove_slot (self, fd, slot, &removed);
   sel_base_selector_unlock_and_free (priv, &removed);
 }
@@ -1620,15 +1624,17 @@ sel_base_selector_replace_callback (SelBaseSelector  *self,
                                     GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot removed = { .callback = callback };
+  SelKeyRest removed = { .callback = callback };
   SelKeySlot *slot;
 
   sel_base_selector_lock (priv);
   slot = sel_base_selector_find_slot (priv, fd, error);
   if (slot != NULL)
     {
-      removed.callback = slot->callback;
-      slot->callback = callback;
+      SelKeyRest *rest = sel_key_slot_get_rest (slot);
+
+      removed.callback = rest->callback;
+      rest->callback = callback;
     }
   sel_base_selector_unlock_and_free (priv, &removed);
 
@@ -1642,7 +1648,7 @@ sel_base_selector_rearm (SelBaseSelector  *self,
                          SelKeySlot       *slot,
                          SelEventMask      old_events,
                          SelEventMask      new_events,
-                         SelKeySlot       *removed,
+                         SelKeyRest       *removed,
                          GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
@@ -1680,12 +1686,14 @@ sel_value_equal (const GValue *a,
 
 /* Whether @data is what the slot has, by identity. Nothing is ever compared by value. */
 static gboolean
-sel_base_selector_has_data (SelKeySlot *slot,
+sel_base_selector_has_data (SelKeySlot    *slot,
                             const SelData *data)
 {
+  SelAttachment *attachment = sel_key_slot_get_rest (slot)->attachment;
+
   return slot->data == data->data &&
-         sel_attachment_get_destroy (slot->attachment) == data->destroy &&
-         sel_value_equal (sel_attachment_get_value (slot->attachment), data->value);
+         sel_attachment_get_destroy (attachment) == data->destroy &&
+         sel_value_equal (sel_attachment_get_value (attachment), data->value);
 }
 
 /* @data is NULL to keep what there is. */
@@ -1695,11 +1703,12 @@ sel_base_selector_change_locked (SelBaseSelector  *self,
                                  SelEventMask      events,
                                  const SelData    *data,
                                  SelSelectorKey  **key,
-                                 SelKeySlot       *removed,
+                                 SelKeyRest       *removed,
                                  GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelKeySlot *slot;
+  SelKeyRest *rest;
 
   if (!sel_base_selector_ready_for_use (self, error) ||
       !sel_base_selector_check_events (events, error) ||
@@ -1710,6 +1719,7 @@ sel_base_selector_change_locked (SelBaseSelector  *self,
   if (slot == NULL)
     return FALSE;
 
+  rest = sel_key_slot_get_rest (slot);
   sel_base_selector_check_identity (priv, fd);
 
   if (events != slot->events || slot->muted)
@@ -1720,15 +1730,15 @@ sel_base_selector_change_locked (SelBaseSelector  *self,
         return FALSE;
 
       if (new_key)
-        removed->key = g_steal_pointer (&slot->key);
+        removed->key = g_steal_pointer (&rest->key);
     }
 
   if (data != NULL && !sel_base_selector_has_data (slot, data))
     {
       if (removed->key == NULL)
-        removed->key = g_steal_pointer (&slot->key);
-      removed->attachment = slot->attachment;
-      slot->attachment = sel_attachment_new (sel_attachment_get_fileobj (slot->attachment),
+        removed->key = g_steal_pointer (&rest->key);
+      removed->attachment = rest->attachment;
+      rest->attachment = sel_attachment_new (sel_attachment_get_fileobj (rest->attachment),
                                              data->data, data->destroy, data->value);
       slot->data = data->data;
     }
@@ -1748,7 +1758,7 @@ sel_base_selector_change (SelBaseSelector  *self,
                           GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot removed = { 0 };
+  SelKeyRest removed = { 0 };
   gboolean success;
 
   sel_base_selector_lock (priv);
@@ -1779,7 +1789,7 @@ sel_base_selector_refresh (SelBaseSelector  *self,
                            GError          **error)
 {
   SelBaseSelectorPrivate *priv;
-  SelKeySlot removed = { 0 };
+  SelKeyRest removed = { 0 };
   gboolean success = FALSE;
   SelKeySlot *slot = NULL;
 

@@ -8,10 +8,13 @@
 
 G_BEGIN_DECLS
 
-/* What is known about a registered descriptor. */
+#define SEL_KEY_TABLE_PAGE_BITS 6
+#define SEL_KEY_TABLE_PAGE_SIZE (1u << SEL_KEY_TABLE_PAGE_BITS)
+
+/* What has to be known about a registered descriptor whenever it is ready: as little as possible, for the
+ * processor's cache. */
 typedef struct
 {
-  guint64 order;               /* ascends with each registration */
   guint32 generation;          /* changes whenever the kernel is told something new */
   guint32 report;              /* where its record stands in the ready list, if it does */
   guint8 events;               /* what was asked for; 0: the slot is free */
@@ -20,20 +23,30 @@ typedef struct
   guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
   guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
   guint8 resting : 1;          /* muted only for a while */
+  guint8 index;                /* of the slot in its page */
   gpointer data;
+} SelKeySlot;
+
+/* What else is known about it. */
+typedef struct
+{
+  guint64 order;               /* ascends with each registration */
   SelAttachment *attachment;
   SelCallback *callback;
   SelSelectorKey *key;         /* made when it is first asked for */
-} SelKeySlot;
+} SelKeyRest;
 
-#define SEL_KEY_TABLE_PAGE_BITS 6
-#define SEL_KEY_TABLE_PAGE_SIZE (1u << SEL_KEY_TABLE_PAGE_BITS)
+typedef struct
+{
+  SelKeySlot slots[SEL_KEY_TABLE_PAGE_SIZE];
+  SelKeyRest rests[SEL_KEY_TABLE_PAGE_SIZE];
+} SelKeyPage;
 
 /* Slots by descriptor, in pages: a slot stays where it is, and a single high number
  * does not cost what all the lower ones would. */
 typedef struct
 {
-  SelKeySlot **pages;
+  SelKeyPage **pages;
   guint n_pages;
   guint n_keys;
   guint64 last_order;
@@ -48,7 +61,7 @@ SelKeySlot     *sel_key_table_insert   (SelKeyTable     *table,
                                         SelEventMask     events);
 void            sel_key_table_remove   (SelKeyTable     *table,
                                         int              fd,
-                                        SelKeySlot      *removed);
+                                        SelKeyRest      *removed);
 void            sel_key_table_foreach  (SelKeyTable     *table,
                                         SelKeyTableFunc  func,
                                         gpointer         user_data);
@@ -60,7 +73,15 @@ void            sel_key_table_clear    (SelKeyTable     *table);
 
 SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,
                                         int              fd);
-void            sel_key_slot_clear     (SelKeySlot      *slot);
+void            sel_key_rest_clear     (SelKeyRest      *rest);
+
+static inline SelKeyRest *
+sel_key_slot_get_rest (SelKeySlot *slot)
+{
+  SelKeyPage *page = (SelKeyPage *) (void *) (slot - slot->index);
+
+  return &page->rests[slot->index];
+}
 
 /* The slot of @fd, or NULL if it is not registered. Called for every ready descriptor. */
 static inline SelKeySlot *
@@ -73,7 +94,7 @@ sel_key_table_lookup (SelKeyTable *table,
   if (page >= table->n_pages || table->pages[page] == NULL)
     return NULL;
 
-  slot = &table->pages[page][(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
+  slot = &table->pages[page]->slots[(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
 
   return slot->events != 0 ? slot : NULL;
 }

@@ -20,17 +20,18 @@ sel_key_table_insert (SelKeyTable  *table,
     {
       guint n_pages = MAX (page + 1, 2 * table->n_pages);
 
-      table->pages = g_renew (SelKeySlot *, table->pages, n_pages);
+      table->pages = g_renew (SelKeyPage *, table->pages, n_pages);
       for (guint i = table->n_pages; i < n_pages; i++)
         table->pages[i] = NULL;
       table->n_pages = n_pages;
     }
 
   if (table->pages[page] == NULL)
-    table->pages[page] = g_new0 (SelKeySlot, SEL_KEY_TABLE_PAGE_SIZE);
+    table->pages[page] = g_new0 (SelKeyPage, 1);
 
-  slot = &table->pages[page][(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
-  slot->order = ++table->last_order;
+  slot = &table->pages[page]->slots[(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
+  slot->index = (guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1);
+  sel_key_slot_get_rest (slot)->order = ++table->last_order;
   slot->events = events;
   table->n_keys++;
 
@@ -38,17 +39,19 @@ sel_key_table_insert (SelKeyTable  *table,
 }
 
 /*
- * @fd must be in the table. What the slot owned moves to @removed, for sel_key_slot_clear(): that
+ * @fd must be in the table. What the slot owned moves to @removed, for sel_key_rest_clear(): that
  * calls foreign code, and the table may be locked now.
  */
 void
 sel_key_table_remove (SelKeyTable *table,
                       int          fd,
-                      SelKeySlot  *removed)
+                      SelKeyRest  *removed)
 {
   SelKeySlot *slot = sel_key_table_lookup (table, fd);
+  SelKeyRest *rest = sel_key_slot_get_rest (slot);
 
-  *removed = *slot;
+  *removed = *rest;
+  *rest = (SelKeyRest) { 0 };
   *slot = (SelKeySlot) { 0 };
   table->n_keys--;
 }
@@ -65,8 +68,8 @@ sel_key_table_foreach (SelKeyTable     *table,
 
       for (guint i = 0; i < SEL_KEY_TABLE_PAGE_SIZE; i++)
         {
-          if (table->pages[page][i].events != 0)
-            func ((int) (page << SEL_KEY_TABLE_PAGE_BITS | i), &table->pages[page][i], user_data);
+          if (table->pages[page]->slots[i].events != 0)
+            func ((int) (page << SEL_KEY_TABLE_PAGE_BITS | i), &table->pages[page]->slots[i], user_data);
         }
     }
 }
@@ -84,7 +87,7 @@ sel_key_table_compare_fileobj (int         fd,
 {
   Search *search = user_data;
 
-  if (sel_attachment_get_fileobj (slot->attachment) == search->fileobj)
+  if (sel_attachment_get_fileobj (sel_key_slot_get_rest (slot)->attachment) == search->fileobj)
     search->fd = fd;
 }
 
@@ -121,7 +124,7 @@ sel_key_table_add_ordered_key (int         fd,
                                SelKeySlot *slot,
                                gpointer    user_data)
 {
-  OrderedKey ordered = { slot->order, sel_key_slot_ref_key (slot, fd) };
+  OrderedKey ordered = { sel_key_slot_get_rest (slot)->order, sel_key_slot_ref_key (slot, fd) };
 
   g_array_append_val (user_data, ordered);
 }
@@ -146,8 +149,10 @@ sel_key_table_steal_callback (int         fd,
                               SelKeySlot *slot,
                               gpointer    user_data)
 {
-  if (slot->callback != NULL)
-    g_ptr_array_add (user_data, g_steal_pointer (&slot->callback));
+  SelKeyRest *rest = sel_key_slot_get_rest (slot);
+
+  if (rest->callback != NULL)
+    g_ptr_array_add (user_data, g_steal_pointer (&rest->callback));
 }
 
 /* The callbacks of all keys, in an array that owns them. */
@@ -166,7 +171,7 @@ sel_key_table_clear_slot (int         fd,
                           SelKeySlot *slot,
                           gpointer    user_data)
 {
-  sel_key_slot_clear (slot);
+  sel_key_rest_clear (sel_key_slot_get_rest (slot));
 }
 
 /* Calls foreign code, so the table must not be locked. */
@@ -185,16 +190,18 @@ SelSelectorKey *
 sel_key_slot_ref_key (SelKeySlot *slot,
                       int         fd)
 {
-  if (slot->key == NULL)
-    slot->key = sel_selector_key_new (fd, slot->events, slot->data, slot->attachment);
+  SelKeyRest *rest = sel_key_slot_get_rest (slot);
 
-  return g_object_ref (slot->key);
+  if (rest->key == NULL)
+    rest->key = sel_selector_key_new (fd, slot->events, slot->data, rest->attachment);
+
+  return g_object_ref (rest->key);
 }
 
 void
-sel_key_slot_clear (SelKeySlot *slot)
+sel_key_rest_clear (SelKeyRest *rest)
 {
-  g_clear_object (&slot->key);
-  g_clear_pointer (&slot->attachment, sel_attachment_unref);
-  g_clear_pointer (&slot->callback, sel_callback_unref);
+  g_clear_object (&rest->key);
+  g_clear_pointer (&rest->attachment, sel_attachment_unref);
+  g_clear_pointer (&rest->callback, sel_callback_unref);
 }
