@@ -17,8 +17,9 @@
 #include <valgrind/callgrind.h>
 #endif
 
+#include "allocations.h"
 #include "contestant.h"
-#include "../syscalls.h"
+#include "syscalls.h"
 
 /*
  * Does the same work with each contestant, strictly in turns with a bare epoll loop, and prints one line for
@@ -605,6 +606,29 @@ benchmark_count_instructions (const Work *work,
 #endif
 }
 
+/* --- Allocations --- */
+
+static void
+benchmark_count_allocations (const Work *work,
+                             GPtrArray  *contestants,
+                             guint       n_rounds)
+{
+  for (guint i = 0; i < contestants->len; i++)
+    {
+      Entry *entry = entry_new (g_ptr_array_index (contestants, i), work);
+      gsize n_before, n_units;
+
+      if (entry == NULL)
+        continue;
+
+      n_before = allocations_count ();
+      n_units = work->run (entry, N_COUNTED);
+      g_print ("allocations\t%s\t%s\t%s\t%.3f\n", work->name, entry->contestant->name, work->unit,
+               (gdouble) (allocations_count () - n_before) / (gdouble) n_units);
+      entry_free (entry);
+    }
+}
+
 /* --- Memory --- */
 
 static gdouble
@@ -663,6 +687,7 @@ static const struct
 } modes[] = {
   { "time", benchmark_time, FALSE },
   { "syscalls", benchmark_count_syscalls, TRUE },
+  { "allocations", benchmark_count_allocations, TRUE },
   { "instructions", benchmark_count_instructions, TRUE },
 };
 
@@ -747,7 +772,7 @@ main (int   argc,
   guint limit;
   GOptionEntry options[] = {
     { "mode", 'm', 0, G_OPTION_ARG_STRING, &mode,
-      "What to measure: time (the default), syscalls, memory, or, under callgrind, instructions", "MODE" },
+      "What to measure: time (the default), syscalls, allocations, memory, or, under callgrind, instructions", "MODE" },
     { "work", 'w', 0, G_OPTION_ARG_STRING, &work_pattern, "Only the works that match", "PATTERN" },
     { "contestant", 'c', 0, G_OPTION_ARG_STRING, &contestant_pattern, "Only the contestants that match", "PATTERN" },
     { "rounds", 'r', 0, G_OPTION_ARG_INT, &n_rounds, "How often to time each", "N" },
