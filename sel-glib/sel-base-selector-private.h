@@ -71,6 +71,7 @@ typedef struct
   gboolean all_fit;          /* whether there is a place for every key */
   gsize room;                /* how many reports one wait may bring */
   gsize n_reports;           /* how many it did bring */
+  gboolean wasted;           /* whether one of them took the place of something better */
   enum
   {
     SEL_SINK_SELECTS,        /* for a caller of select() */

@@ -881,6 +881,7 @@ sel_base_selector_report_unknown (SelBaseSelector *self,
   if (slot != NULL && slot->generation == tag)
     return TRUE;
 
+  priv->sink->wasted = TRUE;
   if (fd != priv->wakeup.read_fd)
     return FALSE;
 
@@ -919,7 +920,10 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
   if (slot != NULL && (events & slot->events) != 0)
     sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events);
   else if (fd == priv->wakeup.read_fd)
-    sel_wakeup_drain (&priv->wakeup);
+    {
+      priv->sink->wasted = TRUE;
+      sel_wakeup_drain (&priv->wakeup);
+    }
 }
 
 gboolean
@@ -935,6 +939,13 @@ sel_base_selector_report_closed (SelBaseSelector  *self,
 
   if (slot == NULL)
     return TRUE;
+
+  /* Not in a wait if a main loop has found out. */
+  if (priv->sink != NULL)
+    {
+      priv->sink->n_reports++;
+      priv->sink->wasted |= slot->armed != 0;
+    }
 
   sel_base_selector_disarm (self, fd, slot->armed);
   slot->armed = 0;
@@ -2026,6 +2037,7 @@ sel_base_selector_wait_once (SelBaseSelector  *self,
   priv->sink->room = MIN (priv->sink->growable ? priv->list_room : priv->sink->size, priv->table.n_keys + 1);
   priv->sink->all_fit = priv->sink->growable || priv->sink->size >= priv->table.n_keys;
   priv->sink->n_reports = 0;
+  priv->sink->wasted = FALSE;
   sel_base_selector_unlock (priv);
 
   success = klass->wait != NULL && klass->wait (self, timeout, &local_error);
@@ -2094,6 +2106,25 @@ sel_base_selector_take_wakeup (SelBaseSelectorPrivate *priv)
   priv->sink->woken = TRUE;
 }
 
+/* Whether more may be ready than the last wait had room for, and would have to be in the list. */
+static gboolean
+sel_base_selector_has_missed (SelBaseSelectorPrivate *priv)
+{
+  const SelSink *sink = priv->sink;
+
+  if (sink->n_reports < sink->room)
+    return FALSE;
+
+  /* From now on ask for more. */
+  if (sink->growable && sink->room == priv->list_room)
+    {
+      priv->list_room = MAX (2 * priv->list_room, priv->table.n_keys + 1);
+      return TRUE;
+    }
+
+  return sink->wasted && (sink->growable || sink->n_events < sink->size);
+}
+
 /* Waits until there is a reason to return, with the lock held before and after. */
 static gboolean
 sel_base_selector_wait_locked (SelBaseSelector  *self,
@@ -2141,15 +2172,9 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
       if (G_UNLIKELY (priv->n_changes != priv->wait_n_changes))
         sel_base_selector_drop_stale (priv);
 
-      /* More may be ready than was asked for. From now on ask for more. */
-      again = FALSE;
-      if (priv->sink->growable && priv->sink->n_reports >= priv->sink->room &&
-          priv->sink->room == priv->list_room)
-        {
-          priv->list_room = MAX (2 * priv->list_room, priv->table.n_keys + 1);
-          again = TRUE;
-          continue;
-        }
+      again = sel_base_selector_has_missed (priv);
+      if (again)
+        continue;
 
       if (G_UNLIKELY (priv->always_ready != NULL))
         sel_base_selector_report_always_ready (self);

@@ -476,6 +476,27 @@ test_stale_small_buffer (BackendFixture *fixture)
   close_pair (others);
 }
 
+/* A closed descriptor does not take the place of one that is ready. */
+static void
+test_closed_small_buffer (BackendFixture *fixture)
+{
+  SelReadyEvent event;
+  int closed[2];
+  int fds[2];
+
+  open_pipe (closed);
+  open_pipe (fds);
+  watch (fixture->selector, closed[0], SEL_EVENT_READ);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  put_byte (fds[1]);
+  close_pair (closed);
+
+  g_assert_cmpint (sel_base_selector_select_ready (fixture->selector, 0, &event, 1, NULL, NULL), ==, 1);
+  g_assert_cmpint (event.fd, ==, fds[0]);
+
+  close_pair (fds);
+}
+
 /* Registered, removed, closed and opened again at once, many times. */
 static void
 test_churn (BackendFixture *fixture)
@@ -2079,6 +2100,7 @@ main (int   argc,
       { "stale", test_stale },
       { "stale-reused", test_stale_reused },
       { "stale-small-buffer", test_stale_small_buffer },
+      { "closed-small-buffer", test_closed_small_buffer },
       { "churn", test_churn },
       { "dup", test_dup },
       { "two-selectors", test_two_selectors },
