@@ -627,7 +627,8 @@ sel_source_new (SelBaseSelector *selector,
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
-  GSource *source = sel_source_new (selector, &sel_wait_source_funcs, TRUE);
+  /* The callback may call the caller's function, which may run a main loop when the wait is over already. */
+  GSource *source = sel_source_new (selector, &sel_wait_source_funcs, FALSE);
 
   ((SelSource *) source)->awaits = TRUE;
 

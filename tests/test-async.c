@@ -618,6 +618,31 @@ test_beside_source (BackendFixture *fixture)
   wait_close (&wait);
 }
 
+static void
+run_inner_loop (gpointer user_data)
+{
+  wait_settle (user_data);
+}
+
+/* The wait that is over is not looked at again, though what ended it is still ready. */
+static void
+test_inner_loop (BackendFixture *fixture)
+{
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  wait.act = run_inner_loop;
+  sel_base_selector_set_can_recurse (wait.selector, TRUE);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  wait_settle (&wait);
+  put_byte (wait.pair[1]);
+  wait_until_done (&wait);
+  g_assert_no_error (wait.error);
+  g_assert_cmpuint (wait.ready->len, ==, 1);
+  wait_close (&wait);
+}
+
 static SelBaseSelector *signalled_selector;
 
 static void
@@ -667,6 +692,7 @@ main (int    argc,
   backend_add_both_modes ("async/wakeup-from-signal", test_wakeup_from_signal);
   backend_add_both_modes ("async/races", test_races);
   backend_add_both_modes ("async/again-in-callback", test_again_in_callback);
+  backend_add_both_modes ("async/inner-loop", test_inner_loop);
   backend_add_both_modes ("async/drop", test_drop);
   backend_add_both_modes ("async/thread-default", test_thread_default);
   backend_add_both_modes ("async/beside-source", test_beside_source);
