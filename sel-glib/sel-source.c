@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <fcntl.h>
 #include <glib-unix.h>
 
 #include "sel-base-selector-private.h"
@@ -293,7 +294,7 @@ sel_source_prepare (GSource *source,
 }
 
 /* The context found descriptors closed of which the selector does not know, as its kernel forgets them
- * silently. Fails if one is the selector's own. */
+ * silently. Since then the number may have been registered for another file. Fails if one is the selector's own. */
 static gboolean
 sel_source_report_closed (SelSource  *self,
                           GError    **error)
@@ -306,7 +307,8 @@ sel_source_report_closed (SelSource  *self,
   g_hash_table_iter_init (&iter, self->tags);
   while (success && g_hash_table_iter_next (&iter, &fd, &tag))
     {
-      if ((g_source_query_unix_fd (&self->source, tag) & G_IO_NVAL) != 0)
+      if ((g_source_query_unix_fd (&self->source, tag) & G_IO_NVAL) != 0 &&
+          fcntl (GPOINTER_TO_INT (fd), F_GETFD) < 0)
         success = sel_base_selector_report_closed (self->selector, GPOINTER_TO_INT (fd), error);
     }
   sel_base_selector_let_updates (self->selector);

@@ -1072,6 +1072,44 @@ test_next_writer (BackendFixture *fixture)
   g_rmdir (directory);
 }
 
+static gboolean
+replace_closed (gpointer user_data)
+{
+  Loop *loop = user_data;
+  int fd = loop->pairs[0].fds[0];
+
+  unwatch (loop->selector, fd);
+  g_assert_cmpint (dup2 (loop->pairs[1].fds[0], fd), ==, fd);
+  loop_register (loop, 0, SEL_EVENT_READ);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* The context sees a closed descriptor; before that is told to the selector, the number stands for another file. */
+static void
+test_closed_and_replaced (BackendFixture *fixture)
+{
+  GSource *source;
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  source = g_timeout_source_new_seconds (3600);
+  g_source_set_callback (source, replace_closed, &loop, NULL);
+  g_source_attach (source, loop.context);
+  watch (loop.selector, loop.pairs[0].fds[0], SEL_EVENT_READ);
+  loop_attach (&loop, NULL);
+  loop_settle (&loop);
+
+  g_assert_no_errno (close (loop.pairs[0].fds[0]));
+  g_source_set_ready_time (source, 0);
+  loop_settle (&loop);
+  put_byte (loop.pairs[1].fds[1]);
+  loop_expect (&loop, 1, 0);
+
+  g_source_unref (source);
+  loop_close (&loop);
+}
+
 /* Closed, though registered, while a duplicate keeps the file open: nobody should be called for ever. */
 static void
 test_closed_with_duplicate (BackendFixture *fixture)
@@ -1381,6 +1419,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/select-async-during-rest", test_select_async_during_rest);
   backend_add_both_modes ("callbacks/rest-outlives-source", test_rest_outlives_source);
   backend_add_both_modes ("callbacks/next-writer", test_next_writer);
+  backend_add_both_modes ("callbacks/closed-and-replaced", test_closed_and_replaced);
   backend_add_both_modes ("callbacks/closed-with-duplicate", test_closed_with_duplicate);
   backend_add_both_modes ("callbacks/plain-source", test_plain_source);
   backend_add_both_modes ("callbacks/notify-thread", test_notify_thread);
