@@ -693,9 +693,6 @@ sel_base_selector_create_dispatch_source (SelBaseSelector *self,
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
 
   source = sel_source_new (self, &sel_dispatch_source_funcs, TRUE);
-  if (func == NULL)
-    return source;
-
   if (g_source_is_destroyed (source))
     {
       if (notify != NULL)

@@ -914,6 +914,26 @@ test_never_attached (BackendFixture *fixture)
   state_close (&state);
 }
 
+/* The user data belongs to the source, also if there is no function. */
+static void
+test_notify_without_func (BackendFixture *fixture)
+{
+  State state;
+
+  state_open (&state, fixture);
+  g_assert_cmpuint (sel_base_selector_attach (state.selector, state.context, G_PRIORITY_DEFAULT, NULL, &state,
+                                              on_notify), >, 0);
+  g_assert_cmpint (state.n_notified, ==, 0);
+  sel_base_selector_close (state.selector);
+  g_assert_cmpint (state.n_notified, ==, 1);
+
+  g_assert_cmpuint (sel_base_selector_attach (state.selector, state.context, G_PRIORITY_DEFAULT, NULL, &state,
+                                              on_notify), ==, 0);
+  g_assert_cmpint (state.n_notified, ==, 2);
+
+  state_close (&state);
+}
+
 static void
 test_source_of_closed (BackendFixture *fixture)
 {
@@ -1801,6 +1821,7 @@ main (int    argc,
   backend_add_both_modes ("source/drop-in-callback", test_drop_in_callback);
   backend_add_both_modes ("source/never-attached", test_never_attached);
   backend_add_both_modes ("source/of-closed", test_source_of_closed);
+  backend_add_both_modes ("source/notify-without-func", test_notify_without_func);
   backend_add_both_modes ("source/close-destroys", test_close_destroys);
   backend_add_both_modes ("source/attach", test_attach);
   backend_add_both_modes ("source/thread-default", test_thread_default);
