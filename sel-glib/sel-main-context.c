@@ -23,13 +23,20 @@
 static GMutex lock;
 static GHashTable *selectors; /* by context; what is in it is kept alive by its source in that context */
 
+static gboolean
+sel_main_context_is_selector (gpointer context,
+                              gpointer selector,
+                              gpointer user_data)
+{
+  return selector == user_data;
+}
+
+/* The source of @selector is destroyed, perhaps together with the context, whose address may soon be another's. */
 static void
-sel_main_context_forget (gpointer  context,
-                         GObject  *selector)
+sel_main_context_forget (gpointer selector)
 {
   g_mutex_lock (&lock);
-  if (g_hash_table_lookup (selectors, context) == selector)
-    g_hash_table_remove (selectors, context);
+  g_hash_table_foreach_remove (selectors, sel_main_context_is_selector, selector);
   g_mutex_unlock (&lock);
 }
 
@@ -39,13 +46,13 @@ sel_main_context_add_selector (GMainContext  *context,
 {
   g_autoptr(SelBaseSelector) selector = sel_default_selector_new (error);
 
-  if (selector == NULL || sel_base_selector_attach (selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL) == 0)
+  if (selector == NULL)
     return NULL;
 
   if (selectors == NULL)
     selectors = g_hash_table_new (NULL, NULL);
   g_hash_table_insert (selectors, context, selector);
-  g_object_weak_ref (G_OBJECT (selector), sel_main_context_forget, context);
+  sel_base_selector_attach (selector, context, G_PRIORITY_DEFAULT, NULL, selector, sel_main_context_forget);
 
   return selector;
 }

@@ -110,6 +110,19 @@ test_outlives (void)
   g_assert_finalize_object (g_steal_pointer (&kept));
 }
 
+/* Nor is it found again, not even if another context has the address of the first one. */
+static void
+test_source_destroyed (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (SelBaseSelector) kept = g_object_ref (get_selector (context));
+
+  /* The only source has the first number. */
+  g_source_destroy (g_main_context_find_source_by_id (context, 1));
+  g_assert_true (get_selector (context) != kept);
+  assert_works (context);
+}
+
 static void
 test_closed (void)
 {
@@ -174,6 +187,7 @@ main (int    argc,
   g_test_add_func ("/main-context/thread-default", test_thread_default);
   g_test_add_func ("/main-context/released", test_released);
   g_test_add_func ("/main-context/outlives", test_outlives);
+  g_test_add_func ("/main-context/source-destroyed", test_source_destroyed);
   g_test_add_func ("/main-context/closed", test_closed);
   g_test_add_func ("/main-context/no-descriptors", test_no_descriptors);
   g_test_add_func ("/main-context/threads", test_threads);
