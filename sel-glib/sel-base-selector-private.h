@@ -304,7 +304,7 @@ gboolean        sel_base_selector_is_after_fork    (SelBaseSelector     *self);
 
 gboolean        sel_base_selector_is_wakeup_requested (SelBaseSelector  *self);
 
-/* What the kernel waits for on @fd, which may be the selector's own. */
+/* While updates are held: what the kernel waits for on @fd, which may be the selector's own. */
 SelEventMask    sel_base_selector_get_armed        (SelBaseSelector     *self,
                                                     int                  fd);
 

@@ -1094,21 +1094,15 @@ sel_base_selector_get_armed (SelBaseSelector *self,
                              int              fd)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelEventMask armed = 0;
-  SelKeySlot *slot;
+  SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
-  sel_base_selector_lock (priv);
-  slot = sel_key_table_lookup (&priv->table, fd);
-  if (priv->open && !priv->forked)
-    {
-      if (slot != NULL)
-        armed = slot->armed;
-      else if (fd == priv->wakeup.read_fd)
-        armed = SEL_EVENT_READ;
-    }
-  sel_base_selector_unlock (priv);
+  if (!priv->open || priv->forked)
+    return 0;
 
-  return armed;
+  if (slot != NULL)
+    return slot->armed;
+
+  return fd == priv->wakeup.read_fd ? SEL_EVENT_READ : 0;
 }
 
 typedef struct

@@ -169,7 +169,7 @@ sel_source_remove_tag (gpointer key,
   return TRUE;
 }
 
-/* Makes the context poll @fd for what the selector waits for. */
+/* Makes the context poll @fd for what the selector waits for. With the selector locked. */
 static void
 sel_source_mirror (SelSource *self,
                    int        fd)
@@ -241,7 +241,14 @@ sel_source_synchronize (SelSource *self)
 
   g_atomic_int_set (&self->is_dirty, FALSE);
 
+  /* Another thread may close the selector, and then destroys the source; nothing can be added to it any more. */
   sel_base_selector_hold_updates (self->selector);
+  if (sel_base_selector_is_closed (self->selector))
+    {
+      sel_base_selector_let_updates (self->selector);
+      return;
+    }
+
   poll_fd = sel_base_selector_get_poll_fd (self->selector);
   self->mirrored = poll_fd < 0;
   if (self->mirrored)
@@ -249,7 +256,6 @@ sel_source_synchronize (SelSource *self)
   self->is_ready = sel_base_selector_has_always_ready (self->selector) ||
                    (self->awaits && sel_base_selector_is_wakeup_requested (self->selector));
   rest_end = sel_base_selector_get_rest_end (self->selector);
-  sel_base_selector_let_updates (self->selector);
 
   if (poll_fd != self->poll_fd)
     {
@@ -269,6 +275,7 @@ sel_source_synchronize (SelSource *self)
 
   for (guint i = 0; fds != NULL && i < fds->len; i++)
     sel_source_mirror (self, g_array_index (fds, int, i));
+  sel_base_selector_let_updates (self->selector);
 }
 
 /* Whether the context may have to poll something else than before. Some things end without being told. */
