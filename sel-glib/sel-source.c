@@ -72,6 +72,9 @@ typedef struct
   gboolean changed_all;
 } SelSource;
 
+/* With more changes than these in one turn, whatever is registered is looked at. */
+#define MAX_CHANGED_FDS 4096
+
 static SelSource *
 sel_source_from_observer (SelObserver *observer)
 {
@@ -91,7 +94,8 @@ sel_source_changed (SelObserver *observer,
   if (fd >= 0 && !self->mirrored)
     return;
 
-  if (fd < 0)
+  /* The context may not be run for long. */
+  if (fd < 0 || self->changed_fds->len == MAX_CHANGED_FDS)
     self->changed_all = TRUE;
   else if (!self->changed_all)
     g_array_append_val (self->changed_fds, fd);
