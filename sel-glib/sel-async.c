@@ -173,6 +173,9 @@ sel_wait_begin (GTask   *task,
  * %SEL_SELECTOR_ERROR_BUSY; sources of the main loop go on. What is ready for both a source and this function
  * is given to the one that asks first.
  *
+ * Where the main loop polls each descriptor, as with select and poll, each call costs time that grows faster than the
+ * number of registered descriptors, as the loop sorts them. Use sel_base_selector_attach() if there are many.
+ *
  * Since: 1.0
  */
 void

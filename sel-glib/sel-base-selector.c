@@ -1078,6 +1078,10 @@ sel_base_selector_remove_observer (SelBaseSelector *self,
   sel_base_selector_lock (priv);
   if (priv->observers != NULL)
     g_ptr_array_remove (priv->observers, observer);
+
+  /* The others have to end what it would have ended. */
+  if (priv->rest_end >= 0)
+    sel_base_selector_notify_observers (priv, -1);
   sel_base_selector_unlock (priv);
 }
 
@@ -1247,6 +1251,7 @@ sel_base_selector_end_rest_locked (SelBaseSelector *self,
 
       slot->muted = slot->resting = FALSE;
       slot->generation = ++priv->last_generation;
+      priv->n_changes++;
       slot->n_deliveries = DELIVERIES_BEFORE_SUSPICION - 1;
       sel_base_selector_rearm_slot (fd, slot, self);
       sel_base_selector_changed (priv, fd);
@@ -2086,18 +2091,19 @@ sel_get_time (void)
   return (gdouble) g_get_monotonic_time () / G_USEC_PER_SEC;
 }
 
-/* A wake-up is meant for who waits, not for the callbacks of a main loop. */
+/* A wake-up is meant for who waits, now or next, not for the callbacks of a main loop. */
 static void
 sel_base_selector_take_wakeup (SelBaseSelectorPrivate *priv)
 {
-  if (priv->sink->purpose == SEL_SINK_DISPATCHES && priv->async_pending)
+  if (priv->sink->purpose != SEL_SINK_DISPATCHES)
+    {
+      g_atomic_int_set (&priv->wakeup_requested, FALSE);
+      priv->sink->woken = TRUE;
+    }
+  else if (priv->async_pending)
     {
       sel_base_selector_notify_observers (priv, -1);
-      return;
     }
-
-  g_atomic_int_set (&priv->wakeup_requested, FALSE);
-  priv->sink->woken = TRUE;
 }
 
 /* Whether more may be ready than the last wait had room for, and would have to be in the list. */
@@ -2504,8 +2510,8 @@ sel_base_selector_report (SelBaseSelector *self,
  * sel_base_selector_wakeup:
  * @self: a selector
  *
- * Ends the wait that goes on in another thread, or the next one, which then does not wait. Several calls
- * before that count as one.
+ * Ends the wait that goes on, in another thread or asynchronously, or the next one, which then does not wait. Several
+ * calls before that count as one. The callbacks of a main loop are not called.
  *
  * This may be called from any thread, and from a signal handler.
  *

@@ -436,6 +436,10 @@ test_wakeup (BackendFixture *fixture)
         }
       g_assert_cmpuint (state.n_calls, ==, 0);
 
+      /* It ends the next wait, once. */
+      assert_ready (state.selector, SEL_WAIT_FOREVER, -1);
+      assert_quiet (state.selector, 0.001);
+
       put_byte (state.b[1]);
       sel_base_selector_wakeup (state.selector);
       expect (&state, "b:R ");
