@@ -91,13 +91,14 @@ sel_source_changed (SelObserver *observer,
 
   g_atomic_int_set (&self->is_dirty, TRUE);
 
-  if (fd >= 0 && !self->mirrored)
+  /* The kernel knows without the context, unless there is nothing that it could wait for. */
+  if (fd >= 0 && !self->mirrored && !sel_base_selector_has_always_ready (self->selector))
     return;
 
   /* The context may not be run for long. */
   if (fd < 0 || self->changed_fds->len == MAX_CHANGED_FDS)
     self->changed_all = TRUE;
-  else if (!self->changed_all)
+  else if (self->mirrored && !self->changed_all)
     g_array_append_val (self->changed_fds, fd);
 
   context = g_source_is_destroyed (&self->source) ? NULL : g_source_get_context (&self->source);

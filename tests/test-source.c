@@ -31,6 +31,7 @@ struct _State
 
   guint            n_calls;
   int              n_notified;  /* atomic */
+  int              file;        /* of a case that has one */
 };
 
 static void
@@ -1796,6 +1797,45 @@ test_always_ready (BackendFixture *fixture)
   state_close (&state);
 }
 
+static gpointer
+register_file_elsewhere (gpointer user_data)
+{
+  State *state = user_data;
+
+  await_polling ();
+  watch (state->selector, state->file, SEL_EVENT_READ);
+
+  return NULL;
+}
+
+/* The kernel has nothing to wait for, so that the main loop must be told. */
+static void
+test_always_ready_elsewhere (BackendFixture *fixture)
+{
+  g_autofree char *name = NULL;
+  g_autoptr (GError) error = NULL;
+  GThread *thread;
+  State state;
+
+  state_open (&state, fixture);
+  state.file = g_file_open_tmp (NULL, &name, &error);
+  g_assert_no_error (error);
+  sel_base_selector_set_emulate_always_ready (state.selector, TRUE);
+  g_main_context_set_poll_func (state.context, poll_and_tell);
+  state_attach (&state);
+
+  thread = g_thread_new ("other", register_file_elsewhere, &state);
+  while (state.n_calls == 0)
+    g_main_context_iteration (state.context, TRUE);
+  g_thread_join (thread);
+  assert_trace (&state, "other:R ");
+
+  unwatch (state.selector, state.file);
+  g_unlink (name);
+  close (state.file);
+  state_close (&state);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1844,6 +1884,7 @@ main (int    argc,
   backend_add_both_modes ("source/opened-late", test_opened_late);
   backend_add_both_modes ("source/reinit", test_reinit);
   backend_add_both_modes ("source/always-ready", test_always_ready);
+  backend_add_both_modes ("source/always-ready-elsewhere", test_always_ready_elsewhere);
   backend_add_for ("epoll", "source/own-descriptor-closed", test_own_descriptor_closed);
   backend_add_for ("kqueue", "source/own-descriptor-closed", test_own_descriptor_closed);
 
