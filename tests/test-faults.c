@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Every system call of the library fails once, at each place where it is made.
+ *
+ * The linker puts the functions below between the library and the system (--wrap). A case goes through
+ * everything that a selector does, again and again: in the n-th run the n-th call of a function fails, until there is
+ * none left. With every error that its manual page knows. Whatever happens, the selector must tell of it as
+ * documented, keep what it has, work again afterwards, and lose nothing.
+ */
+
+#include "backends.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/event.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
+
+/* What is to fail. */
+static struct
+{
+  const char *function;
+  int errnum;                /* 0: it does less than it was asked for, and says so */
+  int nth;                   /* counted down */
+  gboolean watching;         /* in a call of the library's */
+  gboolean struck;
+  guint depth;               /* in a simulator, whose calls are not the library's */
+  guint n_calls;
+} fault;
+
+static gboolean
+fault_strikes (const char *function)
+{
+  if (!fault.watching || fault.depth > 0)
+    return FALSE;
+
+  fault.n_calls++;
+  if (fault.function == NULL || strcmp (fault.function, function) != 0 || --fault.nth != 0)
+    return FALSE;
+
+  fault.struck = TRUE;
+  if (fault.errnum != 0)
+    errno = fault.errnum;
+
+  return TRUE;
+}
+
+/* The parameters, then their names. */
+#define WRAP(type, function, parameters, arguments)        \
+  type __real_##function parameters;                       \
+  type __wrap_##function parameters;                       \
+                                                           \
+  type                                                     \
+  __wrap_##function parameters                             \
+  {                                                        \
+    type result;                                           \
+                                                           \
+    if (fault_strikes (#function))                         \
+      return -1;                                           \
+                                                           \
+    fault.depth++;                                         \
+    result = __real_##function arguments;                  \
+    fault.depth--;                                         \
+                                                           \
+    return result;                                         \
+  }
+
+WRAP (int, dup3, (int fd, int to, int flags), (fd, to, flags))
+WRAP (int, epoll_create1, (int flags), (flags))
+WRAP (int, epoll_ctl, (int set, int op, int fd, struct epoll_event *event), (set, op, fd, event))
+WRAP (int, epoll_pwait2, (int set, struct epoll_event *events, int n, const struct timespec *timeout,
+                          const sigset_t *mask), (set, events, n, timeout, mask))
+WRAP (int, epoll_wait, (int set, struct epoll_event *events, int n, int timeout), (set, events, n, timeout))
+WRAP (int, eventfd, (unsigned int value, int flags), (value, flags))
+WRAP (int, fcntl64, (int fd, int command, void *argument), (fd, command, argument))
+WRAP (int, fstat64, (int fd, void *status), (fd, status))
+WRAP (int, getrlimit64, (int resource, void *limit), (resource, limit))
+WRAP (int, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))
+WRAP (int, kevent, (int queue, const struct kevent *changes, int n_changes, struct kevent *events, int n_events,
+                    const struct timespec *timeout), (queue, changes, n_changes, events, n_events, timeout))
+WRAP (int, kqueue, (void), ())
+WRAP (int, poll, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout))
+WRAP (int, ppoll, (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
+      (fds, n, timeout, mask))
+WRAP (int, pselect, (int n, fd_set *reading, fd_set *writing, fd_set *others, const struct timespec *timeout,
+                     const sigset_t *mask), (n, reading, writing, others, timeout, mask))
+WRAP (ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
+WRAP (ssize_t, write, (int fd, const void *buffer, size_t size), (fd, buffer, size))
+WRAP (int, sim_devpoll_getrlimit, (int resource, struct rlimit *limit), (resource, limit))
+WRAP (int, sim_devpoll_ioctl, (int fd, int request, void *argument), (fd, request, argument))
+WRAP (int, sim_devpoll_open, (const char *path, int flags), (path, flags))
+
+/* What is not written to its end has to be written again. */
+ssize_t __real_sim_devpoll_pwrite (int fd, const void *buffer, size_t size, off_t offset);
+ssize_t __wrap_sim_devpoll_pwrite (int fd, const void *buffer, size_t size, off_t offset);
+
+ssize_t
+__wrap_sim_devpoll_pwrite (int         fd,
+                           const void *buffer,
+                           size_t      size,
+                           off_t       offset)
+{
+  ssize_t result;
+
+  if (fault_strikes ("sim_devpoll_pwrite"))
+    {
+      if (fault.errnum != 0)
+        return -1;
+      size /= 2;
+    }
+
+  fault.depth++;
+  result = size % sizeof (struct pollfd) == 0 && size > 0 ? __real_sim_devpoll_pwrite (fd, buffer, size, offset)
+                                                          : (ssize_t) size;
+  fault.depth--;
+
+  return result;
+}
+
+/* A descriptor is closed, whatever close () says. */
+#define WRAP_CLOSE(function)                               \
+  int __real_##function (int fd);                          \
+  int __wrap_##function (int fd);                          \
+                                                           \
+  int                                                      \
+  __wrap_##function (int fd)                               \
+  {                                                        \
+    gboolean strikes = fault_strikes (#function);          \
+    int result;                                            \
+                                                           \
+    fault.depth++;                                         \
+    result = __real_##function (fd);                       \
+    fault.depth--;                                         \
+    if (strikes)                                           \
+      errno = fault.errnum;                                \
+                                                           \
+    return strikes ? -1 : result;                          \
+  }
+
+WRAP_CLOSE (close)
+WRAP_CLOSE (sim_devpoll_close)
+
+#define END 0
+
+/* What the manual pages know; EFAULT apart, which is a mistake of the caller's. */
+static const struct
+{
+  const char *function;
+  int errnums[12];
+} functions[] = {
+  { "close", { EINTR, EIO, ENOSPC, EDQUOT, EBADF, END } },
+  { "dup3", { EBADF, EBUSY, EINTR, EINVAL, EMFILE, END } },
+  { "epoll_create1", { EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, END } },
+  { "epoll_ctl", { EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM, EINTR, END } },
+  /* Last, as that is remembered. */
+  { "epoll_pwait2", { EBADF, EINTR, EINVAL, ENOSYS, END } },
+  { "epoll_wait", { EBADF, EINTR, EINVAL, END } },
+  { "eventfd", { EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS, END } },
+  { "fcntl64", { EBADF, EACCES, EAGAIN, EINVAL, EINTR, EPERM, END } },
+  { "fstat64", { EBADF, EACCES, ENOMEM, EOVERFLOW, EIO, END } },
+  { "getrlimit64", { EINVAL, EPERM, END } },
+  { "ioctl", { EBADF, EINVAL, ENOTTY, END } },
+  { "kevent", { EACCES, EBADF, EINTR, EINVAL, ENOENT, ENOMEM, ESRCH, EPERM, EPIPE, END } },
+  { "kqueue", { EMFILE, ENFILE, ENOMEM, ENOSYS, END } },
+  { "poll", { EAGAIN, EINTR, EINVAL, ENOMEM, END } },
+  { "ppoll", { EAGAIN, EINTR, EINVAL, ENOMEM, END } },
+  { "pselect", { EBADF, EINTR, EINVAL, ENOMEM, END } },
+  { "read", { EAGAIN, EINTR, EIO, EBADF, END } },
+  { "sim_devpoll_close", { EINTR, EIO, EBADF, END } },
+  { "sim_devpoll_getrlimit", { EINVAL, EPERM, END } },
+  { "sim_devpoll_ioctl", { EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOMEM, END } },
+  { "sim_devpoll_open", { EACCES, EINTR, EMFILE, ENFILE, ENODEV, ENOENT, ENOMEM, ENXIO, END } },
+  /* The empty list runs once, with short writes. */
+  { "sim_devpoll_pwrite", { EACCES, EBADF, EINTR, EINVAL, ENOMEM, ENXIO, EIO, END } },
+  { "sim_devpoll_pwrite", { END } },
+  { "write", { EAGAIN, EINTR, EIO, EBADF, END } },
+};
+
+/* Evaluates an expression in which the library's calls count. */
+#define FAULTY(expression)                                 \
+  G_STMT_START                                             \
+    {                                                      \
+      fault.watching = TRUE;                               \
+      expression;                                          \
+      fault.watching = FALSE;                              \
+    }                                                      \
+  G_STMT_END
+
+enum
+{
+  READY,                     /* a pipe with a byte in it */
+  WRITABLE,
+  IDLE,
+  N_CASES
+};
+
+typedef struct
+{
+  SelBaseSelector *selector;
+  int pipes[N_CASES][2];
+  int fds[N_CASES];
+  int n_data;                /* that the selector has and has not freed */
+} Run;
+
+static int n_data_freed;
+
+static void
+free_data (gpointer data)
+{
+  n_data_freed++;
+}
+
+/* An error is one of the system's, and the one that was made, or one that follows from it. */
+static void
+assert_documented (GError *error)
+{
+  g_assert_nonnull (error);
+  g_assert_true (fault.struck);
+  g_assert_true (error->domain == SEL_OS_ERROR ||
+                 g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED));
+  g_assert_cmpstr (error->message, !=, "");
+}
+
+static gboolean
+run_has (Run *run,
+         int  fd)
+{
+  return sel_selector_mapping_contains (sel_base_selector_get_map (run->selector), fd);
+}
+
+static void
+run_register (Run          *run,
+              int           fd,
+              SelEventMask  events)
+{
+  g_autoptr (GError) error = NULL;
+  int n_before = n_data_freed;
+  gboolean success;
+
+  if (run_has (run, fd))
+    return;
+
+  FAULTY (success = sel_base_selector_register (run->selector, fd, events, run, free_data, &error));
+  g_assert_cmpint (n_data_freed, ==, n_before);
+  g_assert_cmpint (run_has (run, fd), ==, success);
+  if (success)
+    run->n_data++;
+  else
+    assert_documented (error);
+}
+
+static void
+run_modify (Run          *run,
+            int           fd,
+            SelEventMask  events)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean success;
+
+  if (!run_has (run, fd))
+    return;
+
+  /* If the kernel refuses, the key is gone, as documented. */
+  FAULTY (success = sel_base_selector_modify_events (run->selector, fd, events, &error));
+  g_assert_cmpint (run_has (run, fd), ==, success);
+  if (!success)
+    assert_documented (error);
+}
+
+static void
+run_refresh (Run *run,
+             int  fd)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean success;
+
+  if (!run_has (run, fd))
+    return;
+
+  FAULTY (success = sel_base_selector_refresh (run->selector, fd, &error));
+  g_assert_cmpint (run_has (run, fd), ==, success);
+  if (!success)
+    assert_documented (error);
+}
+
+static void
+run_unregister (Run *run,
+                int  fd)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean had = run_has (run, fd);
+  gboolean success;
+
+  FAULTY (success = sel_base_selector_unregister (run->selector, fd, &error));
+  g_assert_cmpint (success, ==, had);
+  g_assert_false (run_has (run, fd));
+}
+
+/* Returns what is ready as text, or NULL after an error. */
+static char *
+run_select (Run     *run,
+            gdouble  timeout,
+            gsize    room)
+{
+  guint size = sel_selector_mapping_get_size (sel_base_selector_get_map (run->selector));
+  g_autoptr (GError) error = NULL;
+  SelReadyEvent events[16];
+  g_autoptr (GString) text = g_string_new (NULL);
+  gssize n;
+
+  FAULTY (n = sel_base_selector_select_ready (run->selector, timeout, events, room, NULL, &error));
+  g_assert_cmpuint (sel_selector_mapping_get_size (sel_base_selector_get_map (run->selector)), ==, size);
+  if (n < 0)
+    {
+      assert_documented (error);
+      return NULL;
+    }
+
+  for (int fd = 0; fd < 1024; fd++)
+    for (gssize i = 0; i < n; i++)
+      if (events[i].fd == fd)
+        g_string_append_printf (text, "%d:%u ", fd, events[i].events);
+
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+/* A leftover of a file that was closed too early, while a duplicate of it is open. */
+static void
+run_stale (Run *run)
+{
+  int fds[2];
+  int copy;
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  run_register (run, fds[0], SEL_EVENT_READ);
+  copy = fcntl (fds[0], F_DUPFD_CLOEXEC, 0);
+  close (fds[0]);
+  run_unregister (run, fds[0]);
+  g_free (run_select (run, 0, 16));
+  g_free (run_select (run, 1e-4, 1));
+  close (copy);
+  close (fds[1]);
+}
+
+static void
+run_closed (Run *run)
+{
+  g_autoptr (GPtrArray) closed = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  run_register (run, fds[0], SEL_EVENT_READ);
+  run_register (run, fds[1], SEL_EVENT_READ);
+  close_pair (fds);
+  g_free (run_select (run, 0, 16));
+  FAULTY (closed = sel_base_selector_check (run->selector, NULL));
+  g_assert_nonnull (closed);
+  run_unregister (run, fds[0]);
+  run_unregister (run, fds[1]);
+}
+
+static void
+run_always_ready (Run *run)
+{
+  int fd = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+  sel_base_selector_set_emulate_always_ready (run->selector, TRUE);
+  run_register (run, fd, SEL_EVENT_READ);
+  g_free (run_select (run, SEL_WAIT_FOREVER, 16));
+  close (fd);
+  g_free (run_select (run, 0, 16));
+  run_unregister (run, fd);
+  sel_base_selector_set_emulate_always_ready (run->selector, FALSE);
+}
+
+static gboolean
+ignore_ready (SelBaseSelector *selector,
+              SelSelectorKey  *key,
+              SelEventMask     events,
+              gpointer         user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+run_done (GObject      *object,
+          GAsyncResult *result,
+          gpointer      user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = NULL;
+
+  fault.watching = FALSE;
+  ready = sel_base_selector_select_finish (SEL_BASE_SELECTOR (object), result, &error);
+  if (ready == NULL)
+    assert_documented (error);
+  *(gboolean *) user_data = TRUE;
+}
+
+static void
+run_main_loop (Run      *run,
+               gboolean  mirrored)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  gboolean done = FALSE;
+  guint id;
+
+  g_main_context_push_thread_default (context);
+  g_object_set (run->selector, "force-mirrored", mirrored, NULL);
+  id = sel_base_selector_attach (run->selector, context, G_PRIORITY_DEFAULT, ignore_ready, NULL, NULL);
+  g_assert_cmpuint (id, !=, 0);
+
+  /* After so many, a callback's descriptor is looked at. */
+  for (guint i = 0; i < 10; i++)
+    FAULTY (g_main_context_iteration (context, FALSE));
+  if (g_main_context_find_source_by_id (context, id) != NULL)
+    g_source_destroy (g_main_context_find_source_by_id (context, id));
+
+  sel_base_selector_select_async (run->selector, 0.001, G_PRIORITY_DEFAULT, NULL, run_done, &done);
+  while (!done)
+    FAULTY (g_main_context_iteration (context, TRUE));
+
+  g_object_set (run->selector, "force-mirrored", FALSE, NULL);
+  g_main_context_pop_thread_default (context);
+}
+
+/* Whatever has failed, all works now. */
+static void
+run_recover (Run *run)
+{
+  g_autofree char *expected = NULL;
+  g_autofree char *got = NULL;
+  g_autofree char *idle = NULL;
+
+  fault.function = NULL;
+
+  /* If the system said that a descriptor was closed, it had to be believed. */
+  if (fault.struck && fault.errnum == EBADF)
+    for (guint i = 0; i < N_CASES; i++)
+      run_refresh (run, run->fds[i]);
+
+  for (guint i = 0; i < N_CASES; i++)
+    run_register (run, run->fds[i], i == WRITABLE ? SEL_EVENT_WRITE : SEL_EVENT_READ);
+  for (guint i = 0; i < N_CASES; i++)
+    run_modify (run, run->fds[i], i == WRITABLE ? SEL_EVENT_WRITE : SEL_EVENT_READ);
+
+  got = ready_to_string (run->selector, 1);
+  expected = expected_to_string (run->fds[READY], SEL_EVENT_READ, run->fds[WRITABLE], SEL_EVENT_WRITE, -1);
+  g_assert_cmpstr (got, ==, expected);
+
+  /* With nothing ready, a wait waits, and does not ask again and again. */
+  run_unregister (run, run->fds[READY]);
+  run_unregister (run, run->fds[WRITABLE]);
+  fault.n_calls = 0;
+  idle = run_select (run, 0.002, 16);
+  g_assert_cmpstr (idle, ==, "");
+  g_assert_cmpuint (fault.n_calls, <, 12);
+}
+
+/* Everything that makes system calls. */
+static void
+run_all (const Backend *backend)
+{
+  guint n_open = count_open_fds ();
+  g_autoptr (GError) error = NULL;
+  gboolean success;
+  Run run = { 0 };
+
+  n_data_freed = 0;
+  for (guint i = 0; i < N_CASES; i++)
+    {
+      open_pipe (run.pipes[i]);
+      run.fds[i] = run.pipes[i][i == WRITABLE];
+    }
+  put_byte (run.pipes[READY][1]);
+
+  FAULTY (run.selector = backend->new_selector (&error));
+  if (run.selector == NULL)
+    {
+      assert_documented (error);
+      goto out;
+    }
+
+  run_register (&run, run.fds[READY], SEL_EVENT_READ);
+  run_register (&run, run.fds[WRITABLE], SEL_EVENT_WRITE);
+  run_register (&run, run.fds[IDLE], SEL_EVENT_READ);
+  g_free (run_select (&run, 0, 16));
+  run_modify (&run, run.fds[READY], BOTH);
+  run_modify (&run, run.fds[WRITABLE], SEL_EVENT_READ);
+  run_modify (&run, run.fds[IDLE], SEL_EVENT_WRITE);
+  g_free (run_select (&run, 1e-4, 1));
+  run_modify (&run, run.fds[WRITABLE], SEL_EVENT_WRITE);
+  run_modify (&run, run.fds[READY], SEL_EVENT_READ);
+  run_modify (&run, run.fds[IDLE], SEL_EVENT_READ);
+  run_refresh (&run, run.fds[READY]);
+  run_unregister (&run, run.fds[READY]);
+  run_unregister (&run, run.fds[WRITABLE]);
+  g_free (run_select (&run, 1e-4, 16));
+  run_register (&run, run.fds[READY], SEL_EVENT_READ);
+  FAULTY (sel_base_selector_wakeup (run.selector));
+  g_free (run_select (&run, 1, 16));
+
+  run_stale (&run);
+  run_closed (&run);
+  run_always_ready (&run);
+  run_main_loop (&run, FALSE);
+  run_main_loop (&run, TRUE);
+
+  FAULTY (success = sel_base_selector_reinit (run.selector, &error));
+  if (!success)
+    {
+      assert_documented (error);
+      g_clear_error (&error);
+      g_assert_true (sel_base_selector_reinit (run.selector, &error));
+      g_assert_no_error (error);
+    }
+  g_free (run_select (&run, 0, 16));
+
+  run_recover (&run);
+
+  FAULTY (sel_base_selector_close (run.selector));
+  g_assert_finalize_object (G_OBJECT (run.selector));
+
+out:
+  for (guint i = 0; i < N_CASES; i++)
+    close_pair (run.pipes[i]);
+  g_assert_cmpint (n_data_freed, ==, run.n_data);
+  g_assert_cmpuint (count_open_fds (), ==, n_open);
+}
+
+static guint n_faults;
+
+/* Returns at how many places the function was called. */
+static guint
+inject (const Backend *backend,
+        const char    *function,
+        int            errnum)
+{
+  for (int n = 1;; n++)
+    {
+      memset (&fault, 0, sizeof fault);
+      fault.function = function;
+      fault.errnum = errnum;
+      fault.nth = n;
+      run_all (backend);
+      if (!fault.struck)
+        return (guint) n - 1;
+      n_faults++;
+    }
+}
+
+static void
+test_faults (gconstpointer data)
+{
+  const Backend *backend = data;
+  guint n_before = n_faults;
+
+  for (guint i = 0; i < G_N_ELEMENTS (functions); i++)
+    {
+      guint j = 0;
+
+      do
+        {
+          guint n = inject (backend, functions[i].function, functions[i].errnums[j]);
+
+          if (n > 0)
+            g_test_message ("%s: %s, %s: %u calls", backend->name, functions[i].function,
+                            g_strerror (functions[i].errnums[j]), n);
+          if (n == 0)
+            break;
+        }
+      while (functions[i].errnums[++j] != END && functions[i].errnums[j - 1] != END);
+    }
+
+  g_assert_cmpuint (n_faults - n_before, >, 100);
+  g_test_message ("%u faults in %s", n_faults - n_before, backend->name);
+}
+
+static gboolean
+is_fatal (const char     *domain,
+          GLogLevelFlags  level,
+          const char     *message,
+          gpointer        user_data)
+{
+  return (level & G_LOG_LEVEL_WARNING) == 0;
+}
+
+/* A source whose selector fails is taken out of its main loop, with a warning. */
+static void
+ignore_warning (const char     *domain,
+                GLogLevelFlags  level,
+                const char     *message,
+                gpointer        user_data)
+{
+  if (!fault.struck || strstr (message, "is taken out of the main loop") == NULL)
+    g_error ("%s", message);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+  signal (SIGPIPE, SIG_IGN);
+  g_log_set_always_fatal (G_LOG_LEVEL_CRITICAL | G_LOG_FATAL_MASK);
+  g_test_log_set_fatal_handler (is_fatal, NULL);
+  g_log_set_handler ("Sel", G_LOG_LEVEL_WARNING, ignore_warning, NULL);
+
+  for (guint i = 0; i < N_BACKENDS; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/faults/%s", backends[i].name);
+
+      if (backends[i].is_supported ())
+        g_test_add_data_func (path, &backends[i], test_faults);
+    }
+
+  return g_test_run ();
+}
