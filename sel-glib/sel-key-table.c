@@ -78,6 +78,7 @@ typedef struct
 {
   GObject *fileobj;
   int fd;
+  guint64 order;
 } Search;
 
 static void
@@ -85,18 +86,23 @@ sel_key_table_compare_fileobj (int         fd,
                                SelKeySlot *slot,
                                gpointer    user_data)
 {
+  const SelKeyRest *rest = sel_key_slot_get_rest (slot);
   Search *search = user_data;
 
-  if (sel_attachment_get_fileobj (sel_key_slot_get_rest (slot)->attachment) == search->fileobj)
-    search->fd = fd;
+  if (sel_attachment_get_fileobj (rest->attachment) == search->fileobj &&
+      (search->fd < 0 || rest->order < search->order))
+    {
+      search->fd = fd;
+      search->order = rest->order;
+    }
 }
 
-/* The descriptor that was registered through @fileobj, or -1. Looks at every key. */
+/* The descriptor that was registered through @fileobj, the first if there are more, or -1. Looks at every key. */
 int
 sel_key_table_find (SelKeyTable *table,
                     GObject     *fileobj)
 {
-  Search search = { fileobj, -1 };
+  Search search = { .fileobj = fileobj, .fd = -1 };
 
   sel_key_table_foreach (table, sel_key_table_compare_fileobj, &search);
 

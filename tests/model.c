@@ -737,17 +737,24 @@ twin_refresh (Model *model,
   return outcome;
 }
 
-/* The descriptor of an object; if it has none, that of the key which was registered through it. */
+/* The descriptor of an object; if it has none, that of the first key which was registered through it. */
 static int
 twin_resolve (Model *model,
               Twin  *twin,
               int    object)
 {
   int fd = model->objects[object]->fd;
+  guint64 order = G_MAXUINT64;
 
-  for (int i = 0; fd < 0 && i < N_FDS; i++)
-    if (twin->keys[i].registered && twin->keys[i].object == object)
-      fd = FIRST_FD + i;
+  if (fd >= 0)
+    return fd;
+
+  for (int i = 0; i < N_FDS; i++)
+    if (twin->keys[i].registered && twin->keys[i].object == object && twin->keys[i].order < order)
+      {
+        fd = FIRST_FD + i;
+        order = twin->keys[i].order;
+      }
 
   return fd;
 }
