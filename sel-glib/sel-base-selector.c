@@ -454,6 +454,22 @@ sel_base_selector_release (SelBaseSelector *self)
   g_atomic_int_set (&priv->forked, FALSE);
 }
 
+/* Leaves a slot that is not armed alone for a while. */
+static void
+sel_base_selector_rest (SelBaseSelectorPrivate *priv,
+                        int                     fd,
+                        SelKeySlot             *slot)
+{
+  slot->muted = slot->resting = TRUE;
+  if (priv->resting == NULL)
+    priv->resting = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_val (priv->resting, fd);
+  if (priv->rest_end < 0)
+    priv->rest_end = g_get_monotonic_time () + REST_TIME;
+}
+
+/* A descriptor that is closed, or cannot be waited for, keeps its key; what failed for another reason, a lack of memory
+ * for example, is tried again. */
 static void
 sel_base_selector_rearm_slot (int         fd,
                               SelKeySlot *slot,
@@ -461,13 +477,16 @@ sel_base_selector_rearm_slot (int         fd,
 {
   SelBaseSelector *self = user_data;
   Arming arming = { .generation = slot->generation };
+  g_autoptr(GError) error = NULL;
 
   if (slot->muted)
     return;
 
   slot->armed = 0;
-  if (sel_base_selector_arm (self, fd, 0, slot->events, &arming, NULL))
+  if (sel_base_selector_arm (self, fd, 0, slot->events, &arming, &error))
     sel_base_selector_set_armed (PRIV (self), fd, slot, &arming);
+  else if (!sel_base_selector_is_os_error (error, EBADF) && !sel_base_selector_is_os_error (error, EPERM))
+    sel_base_selector_rest (PRIV (self), fd, slot);
 }
 
 static void
@@ -964,6 +983,16 @@ sel_base_selector_is_registered (SelBaseSelector *self,
 }
 
 gboolean
+sel_base_selector_is_armed (SelBaseSelector *self,
+                            int              fd)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+  return fd == priv->wakeup.read_fd || (slot != NULL && slot->armed != 0);
+}
+
+gboolean
 sel_base_selector_update_all (SelBaseSelector  *self,
                               GError          **error)
 {
@@ -1216,16 +1245,10 @@ sel_base_selector_mute (SelBaseSelector     *self,
       slot->armed = 0;
       slot->generation = ++priv->last_generation;
       slot->muted = TRUE;
-      slot->resting = rests;
+      slot->resting = FALSE;
       priv->n_changes++;
       if (rests)
-        {
-          if (priv->resting == NULL)
-            priv->resting = g_array_new (FALSE, FALSE, sizeof (int));
-          g_array_append_val (priv->resting, event->fd);
-          if (priv->rest_end < 0)
-            priv->rest_end = g_get_monotonic_time () + REST_TIME;
-        }
+        sel_base_selector_rest (priv, event->fd, slot);
       sel_base_selector_changed (priv, event->fd);
     }
   sel_base_selector_unlock (priv);
@@ -1237,13 +1260,18 @@ sel_base_selector_end_rest_locked (SelBaseSelector *self,
                                    gboolean         at_once)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
+  g_autoptr(GArray) resting = NULL;
 
   if (priv->rest_end < 0 || (!at_once && g_get_monotonic_time () < priv->rest_end))
     return;
 
-  for (guint i = 0; i < priv->resting->len; i++)
+  /* Some may have to rest again. */
+  resting = g_steal_pointer (&priv->resting);
+  priv->rest_end = -1;
+
+  for (guint i = 0; i < resting->len; i++)
     {
-      int fd = g_array_index (priv->resting, int, i);
+      int fd = g_array_index (resting, int, i);
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
       if (slot == NULL || !slot->resting)
@@ -1256,8 +1284,6 @@ sel_base_selector_end_rest_locked (SelBaseSelector *self,
       sel_base_selector_rearm_slot (fd, slot, self);
       sel_base_selector_changed (priv, fd);
     }
-  g_array_set_size (priv->resting, 0);
-  priv->rest_end = -1;
 }
 
 void
@@ -2125,6 +2151,23 @@ sel_base_selector_has_missed (SelBaseSelectorPrivate *priv)
   return sink->wasted && (sink->growable || sink->n_events < sink->size);
 }
 
+/* How long a wait can be if what rests, as the kernel refused it, is to be tried again. */
+static gdouble
+sel_base_selector_limit_wait (SelBaseSelector *self,
+                              gdouble          timeout)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (G_LIKELY (priv->rest_end < 0))
+    return timeout;
+
+  sel_base_selector_end_rest_locked (self, FALSE);
+  if (priv->rest_end < 0)
+    return timeout;
+
+  return MIN (timeout, MAX (0, (gdouble) (priv->rest_end - g_get_monotonic_time ()) / G_USEC_PER_SEC));
+}
+
 /* Waits until there is a reason to return, with the lock held before and after. */
 static gboolean
 sel_base_selector_wait_locked (SelBaseSelector  *self,
@@ -2153,7 +2196,8 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
                          g_atomic_int_get (&priv->wakeup_requested);
       gboolean interrupted;
 
-      if (!sel_base_selector_wait_once (self, at_once ? 0 : timeout, &interrupted, &local_error) &&
+      if (!sel_base_selector_wait_once (self, at_once ? 0 : sel_base_selector_limit_wait (self, timeout),
+                                        &interrupted, &local_error) &&
           !priv->closed)
         {
           g_propagate_error (error, g_steal_pointer (&local_error));

@@ -128,6 +128,31 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
   return TRUE;
 }
 
+/* The driver could not be made to forget a descriptor, and would report it for ever. */
+static gboolean
+sel_devpoll_selector_forget (SelBaseSelector  *self,
+                             int               fd,
+                             GError          **error)
+{
+  const struct pollfd record = { .fd = fd, .events = POLLREMOVE };
+
+  if (!sel_devpoll_selector_write (PRIV (self)->devpoll_fd, &record, 1))
+    return sel_os_error_set (error, -1, errno);
+
+  return TRUE;
+}
+
+static gboolean
+sel_devpoll_selector_report (SelBaseSelector      *self,
+                             const struct pollfd  *entry,
+                             GError              **error)
+{
+  if (G_LIKELY (sel_base_selector_is_armed (self, entry->fd)) || sel_base_selector_changed_during_wait (self))
+    return sel_pollfd_report (entry, self, error);
+
+  return sel_devpoll_selector_forget (self, entry->fd, error);
+}
+
 /* The driver refuses as many as there can be descriptors, and that can change at any time. */
 static guint
 sel_devpoll_selector_get_room (SelBaseSelector *self)
@@ -167,7 +192,7 @@ sel_devpoll_selector_wait (SelBaseSelector  *self,
   sel_base_selector_begin_reports (self);
   for (int i = 0; i < n_ready; i++)
     {
-      if (!sel_pollfd_report (&priv->entries[i], self, error))
+      if (!sel_devpoll_selector_report (self, &priv->entries[i], error))
         return FALSE;
     }
 

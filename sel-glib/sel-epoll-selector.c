@@ -36,6 +36,7 @@ typedef struct
   int epoll_fd;
   struct epoll_event *events;
   guint n_events;
+  gboolean incomplete;  /* a new set could not be filled */
 #endif
   int rebuild_count; /* atomic */
 } SelEpollSelectorPrivate;
@@ -161,8 +162,23 @@ sel_epoll_selector_rebuild (SelBaseSelector  *self,
 
   close (fd);
   g_atomic_int_inc (&priv->rebuild_count);
+  priv->incomplete = !sel_base_selector_update_all (self, error);
 
-  return sel_base_selector_update_all (self, error);
+  return !priv->incomplete;
+}
+
+/* If that has failed, the next wait tries again. */
+static gboolean
+sel_epoll_selector_complete (SelBaseSelector  *self,
+                             GError          **error)
+{
+  gboolean success;
+
+  sel_base_selector_hold_updates (self);
+  success = sel_epoll_selector_rebuild (self, error);
+  sel_base_selector_let_updates (self);
+
+  return success;
 }
 
 /*
@@ -225,6 +241,9 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
       priv->events = g_renew (struct epoll_event, priv->events, priv->n_events);
     }
 
+  if (G_UNLIKELY (priv->incomplete) && !sel_epoll_selector_complete (self, error))
+    return FALSE;
+
   n_ready = sel_epoll_selector_epoll_wait (priv, (int) room, timeout);
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
@@ -240,6 +259,7 @@ sel_epoll_selector_release (SelBaseSelector *self,
 
   g_clear_pointer (&priv->events, g_free);
   priv->n_events = 0;
+  priv->incomplete = FALSE;
   close (priv->epoll_fd);
 }
 

@@ -182,6 +182,27 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
   return TRUE;
 }
 
+/* The kernel could not be made to forget a filter, and would report it for ever. Who has registered the descriptor again
+ * meanwhile, with this filter, has taken it over. */
+static gboolean
+sel_kqueue_selector_forget (SelBaseSelector      *self,
+                            SelSink              *sink,
+                            const struct kevent  *event,
+                            GError              **error)
+{
+  SelKeySlot *slot = sel_key_table_lookup (sink->table, (int) event->ident);
+  guint filter = event->filter == EVFILT_WRITE ? 1 : 0;
+
+  if (sel_base_selector_changed_during_wait (self) || (slot != NULL && (slot->armed & filters[filter].event) != 0))
+    return TRUE;
+
+  if (!sel_kqueue_change (PRIV (self)->kqueue_fd, (int) event->ident, filter, EV_DELETE, 0) &&
+      errno != ENOENT && errno != EBADF)
+    return sel_os_error_set (error, -1, errno);
+
+  return TRUE;
+}
+
 static gboolean
 sel_kqueue_selector_wait (SelBaseSelector  *self,
                           gdouble           timeout,
@@ -210,8 +231,10 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
     {
       const struct kevent *event = &priv->events[i];
 
-      sel_base_selector_report_tagged (self, sink, (int) event->ident, (guint32) (guintptr) event->udata,
-                                       event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ);
+      if (!sel_base_selector_report_tagged (self, sink, (int) event->ident, (guint32) (guintptr) event->udata,
+                                            event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ) &&
+          !sel_kqueue_selector_forget (self, sink, event, error))
+        return FALSE;
     }
 
   return TRUE;
