@@ -165,7 +165,7 @@ static const struct
   { "epoll_pwait2", { EBADF, EINTR, EINVAL, ENOSYS, END } },
   { "epoll_wait", { EBADF, EINTR, EINVAL, END } },
   { "eventfd", { EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS, END } },
-  { "fcntl64", { EBADF, EACCES, EAGAIN, EINVAL, EINTR, EPERM, END } },
+  { "fcntl64", { EBADF, EACCES, EAGAIN, EINVAL, EINTR, END } },
   { "fstat64", { EBADF, EACCES, ENOMEM, EOVERFLOW, EIO, END } },
   { "getrlimit64", { EINVAL, EPERM, END } },
   { "ioctl", { EBADF, EINVAL, ENOTTY, END } },
@@ -444,8 +444,8 @@ run_recover (Run *run)
 
   fault.function = NULL;
 
-  /* If the system said that a descriptor was closed, it had to be believed. */
-  if (fault.struck && fault.errnum == EBADF)
+  /* If the system said that a descriptor was closed, or cannot be waited for, it had to be believed. */
+  if (fault.struck && (fault.errnum == EBADF || fault.errnum == EPERM || fault.errnum == EPIPE))
     for (guint i = 0; i < N_CASES; i++)
       run_refresh (run, run->fds[i]);
 
