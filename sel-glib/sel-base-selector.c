@@ -996,7 +996,11 @@ gboolean
 sel_base_selector_update_all (SelBaseSelector  *self,
                               GError          **error)
 {
-  return sel_base_selector_rearm_all (self, error);
+  gboolean success = sel_base_selector_rearm_all (self, error);
+
+  sel_base_selector_changed (PRIV (self), -1);
+
+  return success;
 }
 
 gboolean
