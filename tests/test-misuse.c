@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a program must not do, and what comes of it: a message, a result that means failure, and nothing else. */
+
+#include "backends.h"
+
+/* g_return_if_fail () says that it was wrong; the result is thrown away. */
+#define REFUSED(call)                                                              \
+  G_STMT_START                                                                     \
+    {                                                                              \
+      g_test_expect_message ("Sel", G_LOG_LEVEL_CRITICAL, "*assertion*failed*");  \
+      (void) (call);                                                               \
+      g_test_assert_expected_messages ();                                          \
+    }                                                                              \
+  G_STMT_END
+
+static gboolean
+no_func (SelBaseSelector *selector,
+         SelSelectorKey  *key,
+         SelEventMask     events,
+         gpointer         user_data)
+{
+  g_assert_not_reached ();
+}
+
+/* Nothing, and an object of another type. */
+static void
+test_wrong_self (void)
+{
+  g_autoptr (GCancellable) other = g_cancellable_new ();
+  gpointer selves[] = { NULL, other };
+
+  for (guint i = 0; i < G_N_ELEMENTS (selves); i++)
+    {
+      gpointer self = selves[i];
+
+      REFUSED (sel_base_selector_select_async (self, 0, 0, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_select_finish (self, NULL, NULL));
+      REFUSED (sel_base_selector_reinit (self, NULL));
+      REFUSED (sel_base_selector_register (self, 0, SEL_EVENT_READ, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_register_value (self, 0, SEL_EVENT_READ, NULL, NULL));
+      REFUSED (sel_base_selector_register_object (self, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_register_object_value (self, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL));
+      REFUSED (sel_base_selector_unregister (self, 0, NULL));
+      REFUSED (sel_base_selector_unregister_key (self, 0, NULL));
+      REFUSED (sel_base_selector_unregister_object (self, G_OBJECT (other), NULL));
+      REFUSED (sel_base_selector_unregister_object_key (self, G_OBJECT (other), NULL));
+      REFUSED (sel_base_selector_modify (self, 0, SEL_EVENT_READ, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_modify_value (self, 0, SEL_EVENT_READ, NULL, NULL));
+      REFUSED (sel_base_selector_modify_object (self, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_modify_object_value (self, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL));
+      REFUSED (sel_base_selector_modify_events (self, 0, SEL_EVENT_READ, NULL));
+      REFUSED (sel_base_selector_refresh (self, 0, NULL));
+      REFUSED (sel_base_selector_register_callback (self, 0, SEL_EVENT_READ, no_func, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_register_object_callback (self, G_OBJECT (other), SEL_EVENT_READ, no_func, NULL,
+                                                           NULL, NULL));
+      REFUSED (sel_base_selector_set_callback (self, 0, no_func, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_get_key (self, 0, NULL));
+      REFUSED (sel_base_selector_get_key_object (self, G_OBJECT (other), NULL));
+      REFUSED (sel_base_selector_get_map (self));
+      REFUSED (sel_base_selector_check (self, NULL));
+      REFUSED (sel_base_selector_select (self, 0, NULL, NULL));
+      REFUSED (sel_base_selector_select_ready (self, 0, NULL, 1, NULL, NULL));
+      REFUSED (sel_base_selector_select_fds (self, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+      REFUSED (sel_base_selector_wakeup (self));
+      REFUSED (sel_base_selector_close (self));
+      REFUSED (sel_base_selector_is_closed (self));
+      REFUSED (sel_base_selector_get_interruptible (self));
+      REFUSED (sel_base_selector_set_interruptible (self, 1));
+      REFUSED (sel_base_selector_get_emulate_always_ready (self));
+      REFUSED (sel_base_selector_set_emulate_always_ready (self, 1));
+      REFUSED (sel_base_selector_get_force_mirrored (self));
+      REFUSED (sel_base_selector_set_force_mirrored (self, 1));
+      REFUSED (sel_base_selector_get_can_recurse (self));
+      REFUSED (sel_base_selector_set_can_recurse (self, 1));
+      REFUSED (sel_base_selector_get_max_dispatch (self));
+      REFUSED (sel_base_selector_set_max_dispatch (self, 1));
+      REFUSED (sel_base_selector_get_hangup_policy (self));
+      REFUSED (sel_base_selector_set_hangup_policy (self, SEL_HANGUP_POLICY_ONCE));
+      REFUSED (sel_base_selector_report (self, 0, SEL_EVENT_READ));
+      REFUSED (sel_devpoll_selector_get_fd (self, NULL));
+      REFUSED (sel_epoll_selector_get_fd (self, NULL));
+      REFUSED (sel_file_object_fileno (self, NULL));
+      if (self == NULL)
+        REFUSED (sel_fileobj_to_fd (self, NULL));
+      REFUSED (sel_kqueue_selector_get_fd (self, NULL));
+      REFUSED (sel_selector_key_get_fileobj (self));
+      REFUSED (sel_selector_key_get_fd (self));
+      REFUSED (sel_selector_key_get_events (self));
+      REFUSED (sel_selector_key_get_data (self));
+      REFUSED (sel_selector_key_get_data_value (self));
+      REFUSED (sel_selector_mapping_get_size (self));
+      REFUSED (sel_selector_mapping_contains (self, 0));
+      REFUSED (sel_selector_mapping_lookup (self, 0));
+      REFUSED (sel_selector_mapping_lookup_object (self, G_OBJECT (other)));
+      REFUSED (sel_selector_mapping_get_keys (self));
+      REFUSED (sel_base_selector_create_source (self));
+      REFUSED (sel_base_selector_create_dispatch_source (self, no_func, NULL, NULL));
+      REFUSED (sel_base_selector_attach (self, NULL, 0, no_func, NULL, NULL));
+    }
+}
+
+/* An error that nobody has taken. */
+static void
+test_error_set (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  g_autoptr (GCancellable) other = g_cancellable_new ();
+  g_autoptr (GError) error = g_error_new_literal (SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED, "earlier");
+  SelReadyEvent event;
+  guint *masks;
+  int *fds;
+  gsize n;
+
+  REFUSED (sel_base_selector_register (selector, 0, SEL_EVENT_READ, NULL, NULL, &error));
+  REFUSED (sel_base_selector_register_value (selector, 0, SEL_EVENT_READ, NULL, &error));
+  REFUSED (sel_base_selector_register_object (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL, &error));
+  REFUSED (sel_base_selector_register_object_value (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, &error));
+  REFUSED (sel_base_selector_unregister (selector, 0, &error));
+  REFUSED (sel_base_selector_unregister_key (selector, 0, &error));
+  REFUSED (sel_base_selector_unregister_object (selector, G_OBJECT (other), &error));
+  REFUSED (sel_base_selector_unregister_object_key (selector, G_OBJECT (other), &error));
+  REFUSED (sel_base_selector_modify (selector, 0, SEL_EVENT_READ, NULL, NULL, &error));
+  REFUSED (sel_base_selector_modify_value (selector, 0, SEL_EVENT_READ, NULL, &error));
+  REFUSED (sel_base_selector_modify_object (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL, &error));
+  REFUSED (sel_base_selector_modify_object_value (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, &error));
+  REFUSED (sel_base_selector_modify_events (selector, 0, SEL_EVENT_READ, &error));
+  REFUSED (sel_base_selector_refresh (selector, 0, &error));
+  REFUSED (sel_base_selector_register_callback (selector, 0, SEL_EVENT_READ, no_func, NULL, NULL, &error));
+  REFUSED (sel_base_selector_register_object_callback (selector, G_OBJECT (other), SEL_EVENT_READ, no_func, NULL,
+                                                       NULL, &error));
+  REFUSED (sel_base_selector_set_callback (selector, 0, no_func, NULL, NULL, &error));
+  REFUSED (sel_base_selector_get_key (selector, 0, &error));
+  REFUSED (sel_base_selector_get_key_object (selector, G_OBJECT (other), &error));
+  REFUSED (sel_base_selector_check (selector, &error));
+  REFUSED (sel_base_selector_select (selector, 0, NULL, &error));
+  REFUSED (sel_base_selector_select_ready (selector, 0, &event, 1, NULL, &error));
+  REFUSED (sel_base_selector_select_fds (selector, 0, NULL, &fds, &n, &masks, &n, &error));
+  g_assert_cmpstr (error->message, ==, "earlier");
+}
+
+static void
+test_no_object (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  SelReadyEvent event;
+
+  REFUSED (sel_base_selector_register_object (selector, NULL, SEL_EVENT_READ, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_register_object_value (selector, NULL, SEL_EVENT_READ, NULL, NULL));
+  REFUSED (sel_base_selector_unregister_object (selector, NULL, NULL));
+  REFUSED (sel_base_selector_unregister_object_key (selector, NULL, NULL));
+  REFUSED (sel_base_selector_modify_object (selector, NULL, SEL_EVENT_READ, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_modify_object_value (selector, NULL, SEL_EVENT_READ, NULL, NULL));
+  REFUSED (sel_base_selector_register_object_callback (selector, NULL, SEL_EVENT_READ, no_func, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_get_key_object (selector, NULL, NULL));
+
+  REFUSED (sel_base_selector_register_callback (selector, 0, SEL_EVENT_READ, NULL, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_select_ready (selector, 0, NULL, 1, NULL, NULL));
+  REFUSED (sel_base_selector_select_ready (selector, 0, &event, 0, NULL, NULL));
+  REFUSED (sel_base_selector_select_fds (selector, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_select (selector, 0, (GCancellable *) selector, NULL));
+  REFUSED (sel_base_selector_select_finish (selector, NULL, NULL));
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/misuse/self", test_wrong_self);
+  g_test_add_func ("/misuse/error", test_error_set);
+  g_test_add_func ("/misuse/object", test_no_object);
+
+  return g_test_run ();
+}
