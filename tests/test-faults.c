@@ -442,7 +442,7 @@ run_recover (Run *run)
   g_autofree char *got = NULL;
   g_autofree char *idle = NULL;
 
-  fault.function = NULL;
+  fault.nth = 0;
 
   /* If the system said that a descriptor was closed, or cannot be waited for, it had to be believed. */
   if (fault.struck && (fault.errnum == EBADF || fault.errnum == EPERM || fault.errnum == EPIPE))
@@ -535,7 +535,10 @@ out:
   for (guint i = 0; i < N_CASES; i++)
     close_pair (run.pipes[i]);
   g_assert_cmpint (n_data_freed, ==, run.n_data);
-  g_assert_cmpuint (count_open_fds (), ==, n_open);
+
+  /* Not in the very first run: GLib opens some things once. */
+  if (fault.function != NULL || fault.struck)
+    g_assert_cmpuint (count_open_fds (), ==, n_open);
 }
 
 static guint n_faults;
@@ -564,6 +567,9 @@ test_faults (gconstpointer data)
 {
   const Backend *backend = data;
   guint n_before = n_faults;
+
+  memset (&fault, 0, sizeof fault);
+  run_all (backend);
 
   for (guint i = 0; i < G_N_ELEMENTS (functions); i++)
     {
