@@ -10,14 +10,15 @@
 static const struct
 {
   const char *name;
+  GType (*get_type) (void);
   gboolean (*is_supported) (void);
   SelBaseSelector *(*create) (GError **error);
 } backends[] = {
-  { "select", sel_select_selector_is_supported, sel_select_selector_new },
-  { "poll", sel_poll_selector_is_supported, sel_poll_selector_new },
-  { "epoll", sel_epoll_selector_is_supported, sel_epoll_selector_new },
-  { "devpoll", sel_devpoll_selector_is_supported, sel_devpoll_selector_new },
-  { "kqueue", sel_kqueue_selector_is_supported, sel_kqueue_selector_new },
+  { "select", sel_select_selector_get_type, sel_select_selector_is_supported, sel_select_selector_new },
+  { "poll", sel_poll_selector_get_type, sel_poll_selector_is_supported, sel_poll_selector_new },
+  { "epoll", sel_epoll_selector_get_type, sel_epoll_selector_is_supported, sel_epoll_selector_new },
+  { "devpoll", sel_devpoll_selector_get_type, sel_devpoll_selector_is_supported, sel_devpoll_selector_new },
+  { "kqueue", sel_kqueue_selector_get_type, sel_kqueue_selector_is_supported, sel_kqueue_selector_new },
 };
 
 SelBaseSelector *
@@ -37,12 +38,37 @@ echo_selector_new (const char  *backend,
   return NULL;
 }
 
+/* What echo_selector_new() calls the backend of @selector, or NULL. */
+const char *
+echo_backend_name (SelBaseSelector *selector)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
+    if (g_type_is_a (G_OBJECT_TYPE (selector), backends[i].get_type ()))
+      return backends[i].name;
+
+  return NULL;
+}
+
+/* Returns the names of the backends that this system has; free with g_strfreev(). */
+char **
+echo_list_backends (void)
+{
+  g_autoptr (GStrvBuilder) names = g_strv_builder_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
+    if (backends[i].is_supported ())
+      g_strv_builder_add (names, backends[i].name);
+
+  return g_strv_builder_end (names);
+}
+
 void
 echo_print_backends (void)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
-    if (backends[i].is_supported ())
-      g_print ("%s\n", backends[i].name);
+  g_auto (GStrv) names = echo_list_backends ();
+
+  for (gsize i = 0; names[i] != NULL; i++)
+    g_print ("%s\n", names[i]);
 }
 
 /* Raises the soft limit as far as the hard one allows; returns what it is now. */

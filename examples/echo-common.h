@@ -9,6 +9,8 @@
 
 SelBaseSelector *echo_selector_new           (const char  *backend,
                                               GError     **error);
+const char      *echo_backend_name           (SelBaseSelector *selector);
+char           **echo_list_backends          (void);
 void             echo_print_backends         (void);
 guint            echo_raise_descriptor_limit (void);
 void             echo_explain_limit          (const char  *program,

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Selector Monitor: an echo server in a GTK program, and what its selector does. The parts:
+ *
+ *   echo-service       the server: how sel-glib is used in a main loop
+ *   load-generator     its clients, in a thread: how sel-glib is used without one
+ *   connection-item    a row of the list
+ *   connection-list    the rows, changed once per frame
+ *   throughput-graph   the curve
+ *   latency-meter      how long the main loop keeps events waiting
+ *   window             all of that on the screen
+ *   tour               a demonstration that runs by itself, and the test */
+
+#include <locale.h>
+
+#include "../echo-common.h"
+#include "tour.h"
+#include "window.h"
+
+typedef struct
+{
+  char *backend;
+  int n_clients;
+  double tour_seconds;
+  char *screenshot;
+  gboolean dark;
+  int status;
+} Monitor;
+
+static void
+monitor_about (GSimpleAction *action,
+               GVariant      *parameter,
+               gpointer       user_data)
+{
+  GtkApplication *application = user_data;
+
+  gtk_show_about_dialog (gtk_application_get_active_window (application),
+                         "program-name", "Selector Monitor",
+                         "comments", "An example of sel-glib: a selector at work in the main loop of a GTK program",
+                         "license-type", GTK_LICENSE_LGPL_2_1,
+                         "logo-icon-name", "network-transmit-receive",
+                         NULL);
+}
+
+static void
+monitor_quit (GSimpleAction *action,
+              GVariant      *parameter,
+              gpointer       user_data)
+{
+  GtkApplication *application = user_data;
+
+  /* Closing the window ends the application, and everything in it in good order. */
+  gtk_window_destroy (gtk_application_get_active_window (application));
+}
+
+static void
+monitor_startup (GtkApplication *application,
+                 Monitor        *self)
+{
+  static const GActionEntry actions[] = {
+    { "about", monitor_about },
+    { "quit", monitor_quit },
+  };
+  static const struct
+  {
+    const char *action;
+    const char *keys[4];
+  } accels[] = {
+    { "app.quit", { "<Control>q", "<Control>w" } },
+    { "win.add-clients", { "<Control>plus", "<Control>equal", "<Control>KP_Add" } },
+    { "win.remove-clients", { "<Control>minus", "<Control>KP_Subtract" } },
+    { "win.remove-all-clients", { "<Control>0", "<Control>KP_0" } },
+    { "win.close-connection", { "Delete" } },
+    { "win.dismiss-message", { "Escape" } },
+    { "win.show-help-overlay", { "<Control>question", "<Control>F1" } },
+  };
+  g_auto (GStrv) backends = echo_list_backends ();
+
+  g_action_map_add_action_entries (G_ACTION_MAP (application), actions, G_N_ELEMENTS (actions), application);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (accels); i++)
+    gtk_application_set_accels_for_action (application, accels[i].action, (const char **) accels[i].keys);
+  for (guint i = 0; backends[i] != NULL; i++)
+    {
+      g_autofree char *action = g_strdup_printf ("win.backend::%s", backends[i]);
+      g_autofree char *key = g_strdup_printf ("<Control>%u", i + 1);
+
+      gtk_application_set_accels_for_action (application, action, (const char *[]) { key, NULL });
+    }
+
+  if (self->dark)
+    g_object_set (gtk_settings_get_default (), "gtk-application-prefer-dark-theme", TRUE, NULL);
+}
+
+static void
+monitor_load_css (void)
+{
+  g_autoptr (GtkCssProvider) provider = gtk_css_provider_new ();
+
+  gtk_css_provider_load_from_resource (provider, "/org/example/SelectorMonitor/style.css");
+  gtk_style_context_add_provider_for_display (gdk_display_get_default (), GTK_STYLE_PROVIDER (provider),
+                                              GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
+}
+
+static void
+monitor_tour_done (gboolean success,
+                   gpointer user_data)
+{
+  Monitor *self = user_data;
+
+  self->status = success ? 0 : 1;
+  gtk_window_destroy (gtk_application_get_active_window (GTK_APPLICATION (g_application_get_default ())));
+}
+
+static void
+monitor_activate (GtkApplication *application,
+                  Monitor        *self)
+{
+  GtkWindow *window = gtk_application_get_active_window (application);
+  const TourOptions tour = { MAX (self->n_clients, 1), self->tour_seconds, self->screenshot };
+
+  if (window != NULL)
+    {
+      gtk_window_present (window);
+      return;
+    }
+
+  monitor_load_css ();
+  window = GTK_WINDOW (monitor_window_new (application, self->backend));
+  gtk_window_present (window);
+
+  if (!monitor_window_is_running (MONITOR_WINDOW (window)))
+    self->status = 1;
+  else if (self->tour_seconds >= 0)
+    tour_start (MONITOR_WINDOW (window), &tour, monitor_tour_done, self);
+  else
+    load_generator_set_n_clients (monitor_window_get_load (MONITOR_WINDOW (window)), MAX (self->n_clients, 0));
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  Monitor self = { .tour_seconds = -1 };
+  const GOptionEntry options[] = {
+    { "backend", 'b', 0, G_OPTION_ARG_STRING, &self.backend,
+      "Start with select, poll, epoll, devpoll or kqueue", "NAME" },
+    { "clients", 'n', 0, G_OPTION_ARG_INT, &self.n_clients, "Start with N clients", "N" },
+    { "tour", 't', 0, G_OPTION_ARG_DOUBLE, &self.tour_seconds,
+      "Go through all backends, each for some seconds, print what is measured and quit", "SECONDS" },
+    { "screenshot", 0, 0, G_OPTION_ARG_FILENAME, &self.screenshot,
+      "Save a picture of the window as a PNG at the end of the tour", "FILE" },
+    { "dark", 0, 0, G_OPTION_ARG_NONE, &self.dark, "Prefer the dark variant of the theme", NULL },
+    { NULL }
+  };
+  g_autoptr (GtkApplication) application = NULL;
+  int status;
+
+  setlocale (LC_ALL, "");
+
+  /* As many windows, each with its own server, as one likes: not unique. */
+  application = gtk_application_new ("org.example.SelectorMonitor", G_APPLICATION_NON_UNIQUE);
+  g_application_add_main_option_entries (G_APPLICATION (application), options);
+  g_signal_connect (application, "startup", G_CALLBACK (monitor_startup), &self);
+  g_signal_connect (application, "activate", G_CALLBACK (monitor_activate), &self);
+
+  /* Two descriptors for each connection: both ends are here. */
+  echo_raise_descriptor_limit ();
+
+  status = g_application_run (G_APPLICATION (application), argc, argv);
+  g_free (self.backend);
+  g_free (self.screenshot);
+
+  return status != 0 ? status : self.status;
+}
