@@ -368,7 +368,6 @@ echo_service_take_selector (EchoService     *self,
   g_free (self->backend);
   self->backend = g_strdup (backend);
 
-  sel_base_selector_set_can_recurse (selector, TRUE);
   sel_base_selector_attach (selector, NULL, SERVICE_PRIORITY, NULL, NULL, NULL);
 
   /* Closing destroys its source, and gives back the references that its registrations have. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Messages per second over the last minute, with a mark where the backend changed. The colours are those of the
- * theme, so that it is readable in a light, a dark and a high-contrast one. */
+/* Messages per second over the last minute, with a mark where the backend changed. The colours are made from those of
+ * the theme, so that it is readable in a light, a dark and a high-contrast one: the curve has the colour that style.css
+ * gives the widget, the rest that of other text. */
 
 #include <math.h>
 
@@ -11,6 +12,7 @@
 #define N_SAMPLES (SECONDS * 1000 / THROUGHPUT_GRAPH_INTERVAL_MS + 1)
 #define N_LINES 4
 #define PADDING 8
+#define LABEL_GAP 5
 
 struct _ThroughputGraph
 {
@@ -45,15 +47,12 @@ throughput_graph_get_top (ThroughputGraph *self)
 }
 
 static void
-throughput_graph_snapshot_text (ThroughputGraph *self,
-                                GtkSnapshot     *snapshot,
-                                const char      *text,
-                                float            x,
-                                float            y,
-                                const GdkRGBA   *color)
+throughput_graph_snapshot_layout (GtkSnapshot   *snapshot,
+                                  PangoLayout   *layout,
+                                  float          x,
+                                  float          y,
+                                  const GdkRGBA *color)
 {
-  g_autoptr (PangoLayout) layout = gtk_widget_create_pango_layout (GTK_WIDGET (self), text);
-
   gtk_snapshot_save (snapshot);
   gtk_snapshot_translate (snapshot, &GRAPHENE_POINT_INIT (x, y));
   gtk_snapshot_append_layout (snapshot, layout, color);
@@ -76,11 +75,12 @@ throughput_graph_snapshot_grid (ThroughputGraph *self,
   for (int i = 0; i <= N_LINES; i++)
     {
       g_autofree char *label = g_strdup_printf ("%'.0f", top * i / N_LINES);
+      g_autoptr (PangoLayout) layout = gtk_widget_create_pango_layout (GTK_WIDGET (self), label);
       float y = roundf (height - height * i / N_LINES);
 
       gtk_snapshot_append_color (snapshot, &line, &GRAPHENE_RECT_INIT (0, y, width, 1));
       if (i > 0)
-        throughput_graph_snapshot_text (self, snapshot, label, 0, y + 2, &text);
+        throughput_graph_snapshot_layout (snapshot, layout, 0, y + 2, &text);
     }
 }
 
@@ -92,6 +92,7 @@ throughput_graph_get_x (ThroughputGraph *self,
   return width * (i + N_SAMPLES - self->n_samples) / (N_SAMPLES - 1);
 }
 
+/* From the right, so that each label knows how much room the next mark leaves it; without enough, it is left out. */
 static void
 throughput_graph_snapshot_marks (ThroughputGraph *self,
                                  GtkSnapshot     *snapshot,
@@ -100,19 +101,26 @@ throughput_graph_snapshot_marks (ThroughputGraph *self,
                                  const GdkRGBA   *color)
 {
   GdkRGBA line = *color;
+  float end = width;
 
   line.alpha *= 0.4f;
 
-  for (guint i = 0; i < self->n_samples; i++)
+  for (guint i = self->n_samples; i-- > 0;)
     if (self->marks[i] != NULL)
       {
+        g_autoptr (PangoLayout) layout = gtk_widget_create_pango_layout (GTK_WIDGET (self), self->marks[i]);
         float x = roundf (throughput_graph_get_x (self, i, width));
+        int label_width, label_height;
 
+        pango_layout_get_pixel_size (layout, &label_width, &label_height);
         gtk_snapshot_append_color (snapshot, &line, &GRAPHENE_RECT_INIT (x, 0, 1, height));
-        throughput_graph_snapshot_text (self, snapshot, self->marks[i], x + 5, height - 22, color);
+        if (x + LABEL_GAP + label_width <= end)
+          throughput_graph_snapshot_layout (snapshot, layout, x + LABEL_GAP, height - label_height - 2, color);
+        end = x;
       }
 }
 
+/* The pen is wide: it may go a little over the top. */
 static void
 throughput_graph_snapshot_curve (ThroughputGraph *self,
                                  GtkSnapshot     *snapshot,
@@ -150,16 +158,16 @@ throughput_graph_snapshot (GtkWidget   *widget,
   float width = gtk_widget_get_width (widget);
   float height = gtk_widget_get_height (widget) - PADDING;
   double top = throughput_graph_get_top (self);
-  GdkRGBA text, accent;
+  GdkRGBA text, curve;
 
-  gtk_style_context_get_color (context, &text);
-  if (!gtk_style_context_lookup_color (context, "theme_selected_bg_color", &accent))
-    accent = text;
+  gtk_style_context_get_color (context, &curve);
+  if (!gtk_style_context_lookup_color (context, "theme_fg_color", &text))
+    text = curve;
 
   gtk_snapshot_translate (snapshot, &GRAPHENE_POINT_INIT (0, PADDING));
   throughput_graph_snapshot_grid (self, snapshot, width, height, top, &text);
   if (self->n_samples > 0)
-    throughput_graph_snapshot_curve (self, snapshot, width, height, top, &accent);
+    throughput_graph_snapshot_curve (self, snapshot, width, height, top, &curve);
   throughput_graph_snapshot_marks (self, snapshot, width, height, &text);
 }
 
