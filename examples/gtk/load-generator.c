@@ -291,6 +291,9 @@ load_drop_client (Load   *self,
     self->generator->n_wanted--;
   g_mutex_unlock (&self->generator->mutex);
 
+  /* A server that closes before it has read everything resets the connection: that is an end like another. */
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
+    g_clear_error (&error);
   if (error != NULL)
     load_failed (self, error);
 }

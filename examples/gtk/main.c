@@ -112,6 +112,18 @@ monitor_tour_done (gboolean success,
   gtk_window_destroy (gtk_application_get_active_window (GTK_APPLICATION (g_application_get_default ())));
 }
 
+/* The window says why, and offers to try again. On a tour nobody is there to read it. */
+static void
+monitor_not_started (Monitor       *self,
+                     MonitorWindow *window)
+{
+  if (self->tour_seconds < 0)
+    return;
+
+  g_printerr ("tour: %s\n", monitor_window_get_message (window));
+  monitor_tour_done (FALSE, self);
+}
+
 static void
 monitor_activate (GtkApplication *application,
                   Monitor        *self)
@@ -130,11 +142,11 @@ monitor_activate (GtkApplication *application,
   gtk_window_present (window);
 
   if (!monitor_window_is_running (MONITOR_WINDOW (window)))
-    self->status = 1;
+    monitor_not_started (self, MONITOR_WINDOW (window));
   else if (self->tour_seconds >= 0)
     tour_start (MONITOR_WINDOW (window), &tour, monitor_tour_done, self);
   else
-    load_generator_set_n_clients (monitor_window_get_load (MONITOR_WINDOW (window)), MAX (self->n_clients, 0));
+    monitor_window_set_n_clients (MONITOR_WINDOW (window), MAX (self->n_clients, 0));
 }
 
 int

@@ -268,7 +268,9 @@ test_too_many (Fixture       *fixture,
   /* Also those who come now. */
   add_clients (fixture, N_CLIENTS);
   wait_for_messages (fixture, N_CLIENTS);
-  check_totals (fixture);
+
+  /* No check_totals(): a client that was closed may have waited for an echo. */
+  g_assert_cmpuint (load_generator_get_totals (fixture->load).mismatches, ==, 0);
 }
 
 static void

@@ -251,7 +251,7 @@ tour_start (MonitorWindow     *window,
   self->user_data = user_data;
   self->backends = echo_list_backends ();
 
-  load_generator_set_n_clients (monitor_window_get_load (window), options->n_clients);
+  monitor_window_set_n_clients (window, options->n_clients);
   g_signal_connect_swapped (gtk_widget_get_frame_clock (GTK_WIDGET (window)), "after-paint",
                             G_CALLBACK (tour_count_frame), self);
   tour_begin_step (self);

@@ -17,8 +17,8 @@ static const guint rates[] = { 0, 1, 10, 100 };
 #define SAMPLES_PER_SECOND (1000 / THROUGHPUT_GRAPH_INTERVAL_MS)
 #define LATENCIES_PER_SECOND 100
 
-/* Without a descriptor left, a program cannot even load an icon. */
-#define DESCRIPTORS_TO_SPARE 32
+/* A program without a descriptor left cannot even load an icon: the connections do not get all. */
+#define DESCRIPTORS_TO_SPARE 100
 
 typedef struct
 {
@@ -79,25 +79,40 @@ monitor_window_show_message (MonitorWindow *self,
   monitor_window_set_action_enabled (self, "dismiss-message", TRUE);
 }
 
-/* Something failed while it ran. If it was for want of descriptors, give some back, two for each client. */
+/* Both ends of a connection are in this process, which may have so many descriptors and not more. */
+void
+monitor_window_set_n_clients (MonitorWindow *self,
+                              guint          n_clients)
+{
+  guint limit = echo_raise_descriptor_limit ();
+  guint n_max = (limit - MIN (limit, DESCRIPTORS_TO_SPARE)) / 2;
+
+  load_generator_set_n_clients (self->load, MIN (n_clients, n_max));
+  if (n_clients > n_max)
+    {
+      g_autofree char *text = g_strdup_printf ("There can be no more than %'u clients: this process may have %'u files "
+                                               "open at a time. \342\200\234ulimit -n\342\200\235 changes that.",
+                                               n_max, limit);
+
+      monitor_window_show_message (self, text);
+    }
+}
+
+/* Something failed while it ran. If descriptors ran out all the same, because others need them, too, some of those
+ * that the clients have are given back. */
 static void
 monitor_window_failed (MonitorWindow *self,
                        const GError  *error)
 {
-  guint n_connections = echo_service_get_n_connections (self->service);
-  guint n_kept = n_connections - MIN (n_connections, DESCRIPTORS_TO_SPARE / 2);
-  g_autofree char *text = NULL;
+  monitor_window_show_message (self, error->message);
 
-  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES))
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES))
     {
-      monitor_window_show_message (self, error->message);
-      return;
-    }
+      guint n_clients = load_generator_get_n_clients (self->load);
+      guint n_open = n_clients + echo_service_get_n_connections (self->service);
 
-  load_generator_set_n_clients (self->load, MIN (n_kept, load_generator_get_n_clients (self->load)));
-  text = g_strdup_printf ("%s. This process may have %u open at a time; %u clients are kept.", error->message,
-                          echo_raise_descriptor_limit (), load_generator_get_n_clients (self->load));
-  monitor_window_show_message (self, text);
+      load_generator_set_n_clients (self->load, MIN (n_clients, (n_open - MIN (n_open, DESCRIPTORS_TO_SPARE)) / 2));
+    }
 }
 
 /* The list. */
@@ -271,8 +286,8 @@ monitor_window_add_clients (GSimpleAction *action,
 {
   MonitorWindow *self = user_data;
 
-  load_generator_set_n_clients (self->load, load_generator_get_n_clients (self->load)
-                                            + gtk_spin_button_get_value_as_int (self->step));
+  monitor_window_set_n_clients (self, load_generator_get_n_clients (self->load)
+                                      + gtk_spin_button_get_value_as_int (self->step));
 }
 
 static void
@@ -283,7 +298,7 @@ monitor_window_remove_clients (GSimpleAction *action,
   MonitorWindow *self = user_data;
   guint n_clients = load_generator_get_n_clients (self->load);
 
-  load_generator_set_n_clients (self->load,
+  monitor_window_set_n_clients (self,
                                 n_clients - MIN (n_clients, (guint) gtk_spin_button_get_value_as_int (self->step)));
 }
 
@@ -292,7 +307,7 @@ monitor_window_remove_all_clients (GSimpleAction *action,
                                    GVariant      *parameter,
                                    gpointer       user_data)
 {
-  load_generator_set_n_clients (MONITOR_WINDOW (user_data)->load, 0);
+  monitor_window_set_n_clients (user_data, 0);
 }
 
 static void
@@ -373,6 +388,8 @@ monitor_window_dispose (GObject *object)
   g_clear_handle_id (&self->sample_id, g_source_remove);
 
   /* The clients first: the server would tell of each that goes. */
+  if (self->load != NULL)
+    g_signal_handlers_disconnect_by_data (self->load, self);
   g_clear_object (&self->load);
   if (self->service != NULL)
     {
@@ -509,10 +526,13 @@ monitor_window_get_latency (MonitorWindow *self)
   return self->latency;
 }
 
-/* Returns what is shown as a message; NULL if nothing is. */
+/* Returns what is shown of what went wrong; NULL if nothing did. */
 const char *
 monitor_window_get_message (MonitorWindow *self)
 {
+  if (!monitor_window_is_running (self))
+    return gtk_label_get_label (self->failure);
+
   return gtk_revealer_get_reveal_child (self->message_revealer) ? gtk_label_get_label (self->message) : NULL;
 }
 

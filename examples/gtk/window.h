@@ -20,6 +20,8 @@ gboolean       monitor_window_is_running      (MonitorWindow   *self);
 EchoService   *monitor_window_get_service     (MonitorWindow   *self);
 LoadGenerator *monitor_window_get_load        (MonitorWindow   *self);
 LatencyMeter  *monitor_window_get_latency     (MonitorWindow   *self);
+void           monitor_window_set_n_clients   (MonitorWindow   *self,
+                                               guint            n_clients);
 const char    *monitor_window_get_message     (MonitorWindow   *self);
 gboolean       monitor_window_save_screenshot (MonitorWindow   *self,
                                                const char      *path,
