@@ -65,29 +65,56 @@ missing ()
   fi
 }
 
+# Prints the Debian packages without which some tests are skipped.
+optional ()
+{
+  have_module 'gtk4 >= 4.8' || echo libgtk-4-dev
+  have Xvfb || echo xvfb
+}
+
+# Says why, if that cannot be done.
+# shellcheck disable=SC2086
+install_packages ()
+{
+  have apt-get || {
+    say "something is missing here that Debian has in these packages: $*"
+    return 1
+  }
+
+  as_root=
+  if [ "$(id -u)" -ne 0 ]; then
+    have sudo || {
+      say "as root, run: apt-get install --no-install-recommends $*"
+      return 1
+    }
+    as_root=sudo
+  fi
+
+  say "installing: $*"
+  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "$@" < /dev/null >&2
+}
+
 # shellcheck disable=SC2086
 install_missing ()
 {
   packages=$(missing "$@" | tr '\n' ' ')
   [ -n "$packages" ] || return 0
 
-  have apt-get \
-    || die "something is missing here that Debian has in these packages: $packages"
-
-  as_root=
-  if [ "$(id -u)" -ne 0 ]; then
-    have sudo || die "as root, run: apt-get install --no-install-recommends $packages"
-    as_root=sudo
-  fi
-
-  say "installing: $packages"
-  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
-  $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y --no-install-recommends $packages < /dev/null >&2 \
-    || die "apt-get could not install: $packages"
+  install_packages $packages || die "could not install: $packages"
 
   packages=$(missing "$@" | tr '\n' ' ')
   [ -z "$packages" ] || die "still missing or too old after installing: $packages"
+}
+
+# shellcheck disable=SC2086
+install_optional ()
+{
+  packages=$(optional | tr '\n' ' ')
+  [ -n "$packages" ] || return 0
+
+  install_packages $packages || say "some tests are skipped, as these are missing: $packages"
 }
 
 # Takes a build directory as it is, or makes it.

@@ -10,6 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$top/scripts/setup.sh"
 
 install_missing tests
+install_optional
 configure
 meson configure "$builddir" -Dtests=true -Dexamples=true -Dintrospection=true >&2 || exit 1
 build

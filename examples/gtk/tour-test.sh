@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Selector Monitor's tour as a test.
+# shellcheck disable=SC3045
 # usage: tour-test.sh SELECTOR-MONITOR
 
 monitor=$1

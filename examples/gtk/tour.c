@@ -218,10 +218,6 @@ tour_poll (gpointer data)
   if (error == NULL && self->step < G_N_ELEMENTS (steps))
     return G_SOURCE_CONTINUE;
 
-  /* The picture is most wanted when something went wrong. */
-  if (self->step <= 2)
-    tour_take_screenshot (self, NULL);
-
   self->done (error == NULL, self->user_data);
   return G_SOURCE_REMOVE;
 }

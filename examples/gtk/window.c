@@ -362,6 +362,7 @@ monitor_window_start (GSimpleAction *action,
       g_action_change_state (g_action_map_lookup_action (G_ACTION_MAP (self), "backend"),
                              g_variant_new_string (echo_service_get_backend (self->service)));
       monitor_window_show_backend (self);
+      monitor_window_show_rates (self, 0, 0);
     }
 
   gtk_stack_set_visible_child_name (self->pages, error == NULL ? "running" : "failed");
