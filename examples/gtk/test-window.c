@@ -279,6 +279,15 @@ test_not_started (Fixture       *fixture,
   g_assert_true (is_enabled (fixture, "start"));
   activate (fixture, "win.start");
   g_assert_false (monitor_window_is_running (fixture->window));
+
+  /* Another backend is chosen. */
+  gtk_drop_down_set_selected (GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
+                                                   GTK_TYPE_DROP_DOWN)), 0);
+  g_assert_true (monitor_window_is_running (fixture->window));
+  g_assert_null (monitor_window_get_message (fixture->window));
+  g_assert_false (is_enabled (fixture, "start"));
+  activate (fixture, "win.add-clients");
+  wait_until (has_rows (fixture, N_CLIENTS + 1));
 }
 
 /* What takes input, or shows something that is not text. */

@@ -239,6 +239,7 @@ monitor_window_show_backend (MonitorWindow *self)
                           address_text, backend);
   gtk_label_set_label (self->empty_hint, hint);
   gtk_label_set_label (self->subtitle, subtitle);
+  gtk_widget_set_visible (GTK_WIDGET (self->subtitle), TRUE);
   throughput_graph_mark (self->graph, backend);
   latency_meter_reset (self->latency);
 }
@@ -267,9 +268,19 @@ monitor_window_backend_selected (MonitorWindow *self)
 {
   GtkStringObject *selected = gtk_drop_down_get_selected_item (self->backend);
 
-  if (selected != NULL && monitor_window_is_running (self))
+  if (selected == NULL)
+    return;
+
+  if (monitor_window_is_running (self))
     g_action_group_change_action_state (G_ACTION_GROUP (self), "backend",
                                         g_variant_new_string (gtk_string_object_get_string (selected)));
+  else
+    {
+      /* The first one did not start. */
+      g_free (self->first_backend);
+      self->first_backend = g_strdup (gtk_string_object_get_string (selected));
+      g_action_group_activate_action (G_ACTION_GROUP (self), "start", NULL);
+    }
 }
 
 static void
@@ -341,7 +352,7 @@ monitor_window_start (GSimpleAction *action,
   MonitorWindow *self = user_data;
   g_autoptr (GSocketAddress) address = NULL;
   g_autoptr (GError) error = NULL;
-  static const char *needing_service[] = { "add-clients", "backend" };
+  static const char *needing_service[] = { "add-clients", "remove-clients", "remove-all-clients", "backend" };
 
   if (echo_service_start (self->service, self->first_backend, &error))
     {
@@ -482,7 +493,12 @@ monitor_window_init (MonitorWindow *self)
   self->latency = latency_meter_new ();
   g_signal_connect_swapped (self->service, "failed", G_CALLBACK (monitor_window_failed), self);
 
+  /* Nothing is selected until the server has started. */
+  g_signal_handlers_block_by_func (self->backend, monitor_window_backend_selected, self);
   gtk_drop_down_set_model (self->backend, G_LIST_MODEL (names));
+  gtk_drop_down_set_selected (self->backend, GTK_INVALID_LIST_POSITION);
+  g_signal_handlers_unblock_by_func (self->backend, monitor_window_backend_selected, self);
+
   gtk_drop_down_set_selected (self->rate, DEFAULT_RATE);
   monitor_window_set_action_enabled (self, "close-connection", FALSE);
   monitor_window_set_action_enabled (self, "dismiss-message", FALSE);
