@@ -6,6 +6,7 @@
  *   load-generator     its clients, in a thread: how sel-glib is used without one
  *   connection-item    a row of the list
  *   connection-list    the rows, changed once per frame
+ *   connection-columns what is shown of each
  *   throughput-graph   the curve
  *   latency-meter      how long the main loop keeps events waiting
  *   window             all of that on the screen

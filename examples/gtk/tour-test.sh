@@ -51,7 +51,8 @@ result $? "a tour with 100 clients"
 check_tour 100
 
 # A PNG begins with its name, and an empty window would be smaller.
-[ "$(dd if="$work/window.png" bs=1 skip=1 count=3 2> /dev/null)" = PNG ] && [ "$(wc -c < "$work/window.png")" -gt 10000 ]
+[ "$(dd if="$work/window.png" bs=1 skip=1 count=3 2> /dev/null)" = PNG ] \
+  && [ "$(wc -c < "$work/window.png")" -gt 10000 ]
 result $? "a picture of the window is saved"
 
 tour --clients=10 --tour=0 --dark --screenshot="$work/dark.png" && ! cmp -s "$work/window.png" "$work/dark.png"

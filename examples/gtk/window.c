@@ -6,6 +6,7 @@
  * figures and the graph four times a second. */
 
 #include "../echo-common.h"
+#include "connection-columns.h"
 #include "throughput-graph.h"
 #include "window.h"
 
@@ -46,8 +47,6 @@ struct _MonitorWindow
   GtkInscription *latency_value;
   ThroughputGraph *graph;
   GtkColumnView *view;
-  GtkSorter *messages_sorter;
-  GtkSorter *bytes_sorter;
 
   char *first_backend;
   EchoService *service;
@@ -149,29 +148,6 @@ monitor_window_list_pending (MonitorWindow *self)
     self->flush_id = gtk_widget_add_tick_callback (GTK_WIDGET (self), monitor_window_flush, NULL, NULL);
 }
 
-/* For the columns of the list, see window.ui. */
-
-static char *
-format_descriptor (GtkListItem *item,
-                   int          descriptor)
-{
-  return g_strdup_printf ("%d", descriptor);
-}
-
-static char *
-format_count (GtkListItem *item,
-              guint64      count)
-{
-  return g_strdup_printf ("%'" G_GUINT64_FORMAT, count);
-}
-
-static char *
-format_size (GtkListItem *item,
-             guint64      size)
-{
-  return g_format_size (size);
-}
-
 /* The figures. */
 
 static void
@@ -206,12 +182,8 @@ monitor_window_sample (gpointer data)
   *before = now;
   self->n_samples++;
 
-  /* If the list is sorted by what changes all the time, this sorts it again; otherwise it does nothing. */
   if (self->n_samples % SAMPLES_PER_SECOND == 0)
-    {
-      gtk_sorter_changed (self->messages_sorter, GTK_SORTER_CHANGE_DIFFERENT);
-      gtk_sorter_changed (self->bytes_sorter, GTK_SORTER_CHANGE_DIFFERENT);
-    }
+    connection_columns_sort_again (self->view);
 
   monitor_window_set_action_enabled (self, "remove-clients", n_clients > 0);
   monitor_window_set_action_enabled (self, "remove-all-clients", n_clients > 0);
@@ -431,7 +403,6 @@ monitor_window_class_init (MonitorWindowClass *klass)
   G_OBJECT_CLASS (klass)->dispose = monitor_window_dispose;
   G_OBJECT_CLASS (klass)->finalize = monitor_window_finalize;
 
-  g_type_ensure (CONNECTION_TYPE_ITEM);
   g_type_ensure (THROUGHPUT_TYPE_GRAPH);
 
   gtk_widget_class_set_template_from_resource (widget_class, "/org/example/SelectorMonitor/window.ui");
@@ -451,15 +422,10 @@ monitor_window_class_init (MonitorWindowClass *klass)
   gtk_widget_class_bind_template_child (widget_class, MonitorWindow, latency_value);
   gtk_widget_class_bind_template_child (widget_class, MonitorWindow, graph);
   gtk_widget_class_bind_template_child (widget_class, MonitorWindow, view);
-  gtk_widget_class_bind_template_child (widget_class, MonitorWindow, messages_sorter);
-  gtk_widget_class_bind_template_child (widget_class, MonitorWindow, bytes_sorter);
   gtk_widget_class_bind_template_callback_full (widget_class, "backend_selected",
                                                 G_CALLBACK (monitor_window_backend_selected));
   gtk_widget_class_bind_template_callback_full (widget_class, "rate_selected",
                                                 G_CALLBACK (monitor_window_rate_selected));
-  gtk_widget_class_bind_template_callback (widget_class, format_descriptor);
-  gtk_widget_class_bind_template_callback (widget_class, format_count);
-  gtk_widget_class_bind_template_callback (widget_class, format_size);
 }
 
 static void
@@ -468,6 +434,8 @@ monitor_window_init_list (MonitorWindow *self)
   ConnectionList *list = echo_service_get_connections (self->service);
   GtkSortListModel *sorted = gtk_sort_list_model_new (g_object_ref (G_LIST_MODEL (list)),
                                                       g_object_ref (gtk_column_view_get_sorter (self->view)));
+
+  connection_columns_add (self->view);
 
   self->selection = GTK_SELECTION_MODEL (gtk_single_selection_new (G_LIST_MODEL (sorted)));
   gtk_single_selection_set_autoselect (GTK_SINGLE_SELECTION (self->selection), FALSE);
