@@ -351,6 +351,39 @@ test_slow_reader (Fixture       *fixture,
   g_assert_no_error (fixture->failure);
 }
 
+/* A server that does not send back what it got. */
+static void
+test_mismatch (void)
+{
+  g_autoptr (GSocket) listener = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, 0, NULL);
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) any_port = g_inet_socket_address_new (loopback, 0);
+  g_autoptr (GSocketAddress) address = NULL;
+  g_autoptr (GSocket) server = NULL;
+  g_autoptr (GError) error = NULL;
+  LoadGenerator *load;
+  char data[1024];
+  gssize n;
+
+  g_assert_true (g_socket_bind (listener, any_port, TRUE, NULL) && g_socket_listen (listener, NULL));
+  address = g_socket_get_local_address (listener, NULL);
+  load = load_generator_new (address, &error);
+  g_assert_no_error (error);
+  load_generator_set_n_clients (load, 1);
+  load_generator_set_rate (load, 100);
+
+  server = g_socket_accept (listener, NULL, &error);
+  g_assert_no_error (error);
+  n = g_socket_receive (server, data, sizeof data, NULL, NULL);
+  g_assert_cmpint (n, >, 0);
+  data[0] ^= 1;
+  g_assert_cmpint (g_socket_send (server, data, n, NULL, NULL), ==, n);
+  wait_until (load_generator_get_totals (load).bytes_echoed == (guint64) n);
+
+  g_assert_cmpuint (load_generator_get_totals (load).mismatches, ==, 1);
+  g_assert_finalize_object (load);
+}
+
 static void
 count_signal (guint *n_signals)
 {
@@ -464,6 +497,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/connection-list", test_list);
+  g_test_add_func ("/load-generator/mismatch", test_mismatch);
   add_for_each_backend ("echo", test_echo);
   add_for_each_backend ("switch", test_switch);
   add_for_each_backend ("failed-switch", test_failed_switch);

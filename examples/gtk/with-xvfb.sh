@@ -25,6 +25,8 @@ fi
 # Nothing of the user's desktop, and drawing that does not depend on a graphics driver.
 export DISPLAY=":$display" GDK_BACKEND=x11 GDK_DEBUG=gl-disable GSK_RENDERER=cairo
 export GSETTINGS_BACKEND=memory GTK_THEME=Default
+LSAN_OPTIONS="suppressions=$(dirname "$0")/lsan.supp:print_suppressions=0"
+export LSAN_OPTIONS
 unset WAYLAND_DISPLAY
 
 "$@"
