@@ -19,7 +19,7 @@
  * and input come first. With G_PRIORITY_DEFAULT a busy server would let GTK draw nothing at all. */
 #define SERVICE_PRIORITY G_PRIORITY_DEFAULT_IDLE
 
-#define ACCEPTS_PER_TURN 16
+#define ACCEPTS_PER_TURN 64
 #define PAUSE_MS 500
 #define BUFFER_SIZE (16 * 1024)
 
