@@ -11,7 +11,7 @@
 #define SECONDS 60
 #define N_SAMPLES (SECONDS * 1000 / THROUGHPUT_GRAPH_INTERVAL_MS + 1)
 #define N_LINES 4
-#define PADDING 8
+#define PADDING 10    /* room for half a line of text */
 #define LABEL_GAP 5
 
 struct _ThroughputGraph
@@ -59,7 +59,8 @@ throughput_graph_snapshot_layout (GtkSnapshot   *snapshot,
   gtk_snapshot_restore (snapshot);
 }
 
-static void
+/* The lines, with their numbers in the room left of them. Returns how wide that is. */
+static float
 throughput_graph_snapshot_grid (ThroughputGraph *self,
                                 GtkSnapshot     *snapshot,
                                 float            width,
@@ -68,20 +69,27 @@ throughput_graph_snapshot_grid (ThroughputGraph *self,
                                 const GdkRGBA   *color)
 {
   GdkRGBA line = *color, text = *color;
+  float left = 0;
 
   line.alpha *= 0.12f;
   text.alpha *= 0.55f;
 
-  for (int i = 0; i <= N_LINES; i++)
+  /* From the top, whose number is the widest. */
+  for (int i = N_LINES; i >= 0; i--)
     {
       g_autofree char *label = g_strdup_printf ("%'.0f", top * i / N_LINES);
       g_autoptr (PangoLayout) layout = gtk_widget_create_pango_layout (GTK_WIDGET (self), label);
       float y = roundf (height - height * i / N_LINES);
+      int label_width, label_height;
 
-      gtk_snapshot_append_color (snapshot, &line, &GRAPHENE_RECT_INIT (0, y, width, 1));
-      if (i > 0)
-        throughput_graph_snapshot_layout (snapshot, layout, 0, y + 2, &text);
+      pango_layout_get_pixel_size (layout, &label_width, &label_height);
+      left = MAX (left, label_width + 2 * LABEL_GAP);
+      throughput_graph_snapshot_layout (snapshot, layout, left - label_width - 2 * LABEL_GAP, y - label_height / 2,
+                                        &text);
+      gtk_snapshot_append_color (snapshot, &line, &GRAPHENE_RECT_INIT (left, y, width - left, 1));
     }
+
+  return left;
 }
 
 static float
@@ -115,7 +123,7 @@ throughput_graph_snapshot_marks (ThroughputGraph *self,
         pango_layout_get_pixel_size (layout, &label_width, &label_height);
         gtk_snapshot_append_color (snapshot, &line, &GRAPHENE_RECT_INIT (x, 0, 1, height));
         if (x + LABEL_GAP + label_width <= end)
-          throughput_graph_snapshot_layout (snapshot, layout, x + LABEL_GAP, height - label_height - 2, color);
+          throughput_graph_snapshot_layout (snapshot, layout, x + LABEL_GAP, 2, color);
         end = x;
       }
 }
@@ -156,16 +164,20 @@ throughput_graph_snapshot (GtkWidget   *widget,
   ThroughputGraph *self = THROUGHPUT_GRAPH (widget);
   GtkStyleContext *context = gtk_widget_get_style_context (widget);
   float width = gtk_widget_get_width (widget);
-  float height = gtk_widget_get_height (widget) - PADDING;
+  float height = gtk_widget_get_height (widget) - 2 * PADDING;
   double top = throughput_graph_get_top (self);
   GdkRGBA text, curve;
+  float left;
 
   gtk_style_context_get_color (context, &curve);
   if (!gtk_style_context_lookup_color (context, "theme_fg_color", &text))
     text = curve;
 
   gtk_snapshot_translate (snapshot, &GRAPHENE_POINT_INIT (0, PADDING));
-  throughput_graph_snapshot_grid (self, snapshot, width, height, top, &text);
+  left = throughput_graph_snapshot_grid (self, snapshot, width, height, top, &text);
+
+  gtk_snapshot_translate (snapshot, &GRAPHENE_POINT_INIT (left, 0));
+  width -= left;
   if (self->n_samples > 0)
     throughput_graph_snapshot_curve (self, snapshot, width, height, top, &curve);
   throughput_graph_snapshot_marks (self, snapshot, width, height, &text);
