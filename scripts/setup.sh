@@ -62,6 +62,7 @@ missing ()
   have_module gobject-introspection-1.0 || echo libgirepository1.0-dev
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
+    have valgrind || echo valgrind
   fi
 }
 
