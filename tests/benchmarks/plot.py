@@ -64,7 +64,7 @@ def lines(path, title, x_label, y_label, series):
         svg.line([(left, y), (WIDTH - RIGHT, y)], "#ddd")
         svg.text(left - 8, y + 4, short(10 ** exponent), anchor="end")
     for x in sorted(set(xs)):
-        svg.text(place(x, 10 ** y_range[0])[0], HEIGHT - BOTTOM + 18, short(x), anchor="middle")
+        svg.text(place(x, 10 ** y_range[0])[0], HEIGHT - BOTTOM + 20, short(x), anchor="middle")
     svg.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x_label, anchor="middle")
     svg.text(LEFT, TOP - 6, y_label, colour="#555")
 
@@ -76,11 +76,12 @@ def lines(path, title, x_label, y_label, series):
         for point in placed:
             svg.circle(*point, colour)
         ends.append([placed[-1][1], name, colour])
-    # Names stand beside the last point, but not on top of each other.
-    last = -100.0
-    for y, name, colour in sorted(ends):
-        last = max(y + 4, last + 15)
-        svg.text(WIDTH - RIGHT + 10, last, name, colour=colour)
+    # Names stand beside the last point, but not on top of each other, nor below the plot.
+    lowest = HEIGHT - BOTTOM + 4
+    for y, name, colour in sorted(ends, reverse=True):
+        lowest = min(y + 4, lowest)
+        svg.text(WIDTH - RIGHT + 10, lowest, name, colour=colour)
+        lowest -= 15
     svg.write(path)
 
 
