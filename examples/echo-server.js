@@ -1,0 +1,174 @@
+#!/usr/bin/env -S gjs -m
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// An echo server in JavaScript: a selector in a GLib.MainLoop, a callback for each descriptor.
+// usage: echo-server.js [--backend=NAME] [--port=PORT]
+
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import GObject from 'gi://GObject';
+import Sel from 'gi://Sel?version=1.0';
+import System from 'system';
+
+// Newer versions of GLib have it in a namespace of its own.
+const addSignal = await import('gi://GLibUnix').then(module => module.default.signal_add, () => GLib.unix_signal_add);
+
+const {READ, WRITE} = Sel.EventMask;
+const SIGINT = 2;
+const SIGTERM = 15;
+const CHUNK_SIZE = 16384;
+const PAUSE_MS = 100;
+
+const BACKENDS = {
+    default: Sel.DefaultSelector,
+    select: Sel.SelectSelector,
+    poll: Sel.PollSelector,
+    epoll: Sel.EpollSelector,
+    devpoll: Sel.DevpollSelector,
+    kqueue: Sel.KqueueSelector,
+};
+
+const wouldBlock = error => error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.WOULD_BLOCK);
+
+// What was read is written back before more is read: a client that does not read cannot make the server grow.
+class Connection {
+    constructor(server, socket) {
+        this.server = server;
+        this.socket = socket;
+        this.stream = socket.connection_factory_create_connection().get_input_stream();
+        this.pending = new Uint8Array();
+        this.events = READ;
+        server.selector.register_callback(socket, READ, () => this.ready());
+    }
+
+    // What it returns tells the selector whether to go on.
+    ready() {
+        try {
+            if (this.echo())
+                return GLib.SOURCE_CONTINUE;
+        } catch (error) {
+            this.server.fail(error);
+        }
+
+        this.close();
+        return GLib.SOURCE_REMOVE;
+    }
+
+    echo() {
+        if (this.pending.length === 0) {
+            if (this.socket.condition_check(GLib.IOCondition.IN) === 0)
+                return true;
+            this.pending = this.stream.read_bytes(CHUNK_SIZE, null).toArray();
+            if (this.pending.length === 0)
+                return false;
+        }
+
+        this.write();
+
+        const events = this.pending.length > 0 ? WRITE : READ;
+        if (events !== this.events)
+            this.server.selector.modify(this.socket, this.events = events);
+        return true;
+    }
+
+    write() {
+        try {
+            const n = this.socket.send(this.pending, null);
+
+            this.pending = this.pending.subarray(n);
+            this.server.nBytes += n;
+        } catch (error) {
+            if (!wouldBlock(error))
+                throw error;
+        }
+    }
+
+    close() {
+        this.server.selector.unregister(this.socket);
+        this.socket.close();
+    }
+}
+
+class Server {
+    constructor(selector, port) {
+        this.selector = selector;
+        this.loop = new GLib.MainLoop(null, false);
+        this.nConnections = this.nBytes = this.nErrors = 0;
+
+        this.listener = Gio.Socket.new(Gio.SocketFamily.IPV4, Gio.SocketType.STREAM, Gio.SocketProtocol.TCP);
+        this.listener.set_blocking(false);
+        this.listener.set_listen_backlog(1024);
+        this.listener.bind(Gio.InetSocketAddress.new_from_string('127.0.0.1', port), true);
+        this.listener.listen();
+        this.port = this.listener.local_address.get_port();
+        this.listen();
+    }
+
+    listen() {
+        this.selector.register_callback(this.listener, READ, () => this.accept());
+    }
+
+    accept() {
+        try {
+            const socket = this.listener.accept(null);
+
+            socket.set_blocking(false);
+            new Connection(this, socket);
+            this.nConnections++;
+        } catch (error) {
+            if (!wouldBlock(error))
+                return this.pause(error);
+        }
+
+        return GLib.SOURCE_CONTINUE;
+    }
+
+    // Without a descriptor to spare the listener would be ready all the time.
+    pause(error) {
+        this.fail(error);
+        GLib.timeout_add(GLib.PRIORITY_DEFAULT, PAUSE_MS, () => {
+            this.listen();
+            return GLib.SOURCE_REMOVE;
+        });
+
+        return GLib.SOURCE_REMOVE;
+    }
+
+    fail(error) {
+        this.nErrors++;
+        printerr(`echo-server.js: ${error.message}`);
+    }
+
+    run() {
+        const stop = () => {
+            this.loop.quit();
+            return GLib.SOURCE_REMOVE;
+        };
+
+        addSignal(GLib.PRIORITY_DEFAULT, SIGINT, stop);
+        addSignal(GLib.PRIORITY_DEFAULT, SIGTERM, stop);
+        this.selector.attach();
+        this.loop.run();
+        this.selector.close();
+    }
+}
+
+const options = {backend: 'default', port: '0'};
+for (const argument of System.programArgs) {
+    const [, name, value] = argument.match(/^--(backend|port)=(\w+)$/) ?? [];
+
+    if (!name || (name === 'backend' && !BACKENDS[value])) {
+        printerr('usage: echo-server.js [--backend=default|select|poll|epoll|devpoll|kqueue] [--port=PORT]');
+        System.exit(2);
+    }
+    options[name] = value;
+}
+
+const selector = new BACKENDS[options.backend]();
+const server = new Server(selector, Number(options.port));
+
+print(`echo-server.js: listening on 127.0.0.1 port ${server.port} with ${GObject.type_name(selector.constructor.$gtype)}`);
+print(`  try: nc 127.0.0.1 ${server.port}, or any other client; Ctrl-C ends the server`);
+server.run();
+print(`  connections ${server.nConnections}, bytes echoed ${server.nBytes}, errors ${server.nErrors}`);
+System.exit(server.nErrors > 0 ? 1 : 0);
