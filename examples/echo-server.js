@@ -11,7 +11,9 @@ import Sel from 'gi://Sel?version=1.0';
 import System from 'system';
 
 // Newer versions of GLib have it in a namespace of its own.
-const addSignal = await import('gi://GLibUnix').then(module => module.default.signal_add, () => GLib.unix_signal_add);
+const addSignal = await import('gi://GLibUnix').then(
+    ({default: GLibUnix}) => GLibUnix.signal_add ?? GLibUnix.signal_add_full,
+    () => GLib.unix_signal_add);
 
 const {READ, WRITE} = Sel.EventMask;
 const SIGINT = 2;

@@ -63,6 +63,8 @@ missing ()
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
     have valgrind || echo valgrind
+    have gjs || echo gjs
+    { have valac && have_module vapigen; } || echo valac
   fi
 }
 

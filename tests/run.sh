@@ -12,7 +12,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 install_missing tests
 install_optional
 configure
-meson configure "$builddir" -Dtests=true -Dexamples=true -Dintrospection=true >&2 || exit 1
+meson configure "$builddir" -Dtests=true -Dexamples=true -Dintrospection=true -Dvapi=enabled >&2 || exit 1
 build
 
 rm -f "$builddir"/meson-logs/testlog*.json

@@ -66,7 +66,8 @@ class ValaSelector : Sel.BaseSelector
 
   public override bool wait (double timeout) throws Error
   {
-    int ms = timeout > 1000000 ? -1 : (int) Math.ceil (timeout * 1000);
+    // Never too early.
+    int ms = timeout > 1000000 ? -1 : (int) (timeout * 1000 + 0.999);
 
     n_waits++;
     if (fails)

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The echo servers in JavaScript and Vala, with the client in C. Prints TAP.
+# usage: languages-test.sh CLIENT VALA-COMPILE-SCRIPT
+
+here=$(dirname "$0")
+client=$1
+compile=$2
+number=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+report ()
+{
+  status=$?
+  number=$((number + 1))
+  [ "$status" -eq 0 ] || printf 'not '
+  echo "ok $number $*"
+}
+
+skip ()
+{
+  number=$((number + 1))
+  echo "ok $number an echo server in $1 # SKIP missing tool: $2"
+}
+
+pair ()
+{
+  "$here/echo-pair.sh" "$@" > "$work/log" 2>&1
+  status=$?
+  sed 's/^/# /' "$work/log"
+  return "$status"
+}
+
+test_server ()
+{
+  for backend in default select; do
+    pair "$2" "$client" "$backend" --connections=100 --patience=20
+    report "an echo server in $1 over $backend"
+    grep -q 'try: nc 127.0.0.1 [0-9]' "$work/log"
+    report "it says what to try"
+  done
+
+  pair "$2" "$client" default --connections=20 --messages=3 --patience=20 --slow-readers
+  report "an echo server in $1 with clients that are slow to read"
+
+  "$2" --backend=nonsense > /dev/null 2>&1
+  [ $? -ne 0 ]
+  report "it refuses an unknown backend"
+}
+
+if command -v gjs > /dev/null 2>&1; then
+  test_server JavaScript "$here/echo-server.js"
+else
+  skip JavaScript gjs
+fi
+
+if command -v valac > /dev/null 2>&1 && command -v vapigen > /dev/null 2>&1; then
+  "$compile" "$here/echo-server.vala" "$work/echo-server" >&2
+  report "an echo server in Vala is compiled without a warning"
+  test_server Vala "$work/echo-server"
+else
+  skip Vala valac
+fi
+
+echo "1..$number"

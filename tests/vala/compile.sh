@@ -1,0 +1,13 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Compiles a program in Vala; a warning is an error, in what valac reads and in the C that it makes. The warnings
+# that are switched off come from Vala itself and from the vapi of GIO.
+# usage: compile.sh SOURCE PROGRAM
+# VAPI_DIR and PKG_CONFIG_PATH tell where the library is.
+
+exec valac --fatal-warnings --target-glib=2.74 \
+  --vapidir="$VAPI_DIR" --pkg=sel-glib-1.0 --pkg=gio-2.0 --pkg=posix \
+  -X -Wall -X -Werror -X -Wno-pointer-sign -X -Wno-unused-variable -X -Wno-unused-but-set-variable \
+  -X -Wno-unused-function -X -g \
+  --output="$2" "$1"
