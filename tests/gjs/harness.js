@@ -74,12 +74,6 @@ export function collect() {
         System.gc();
 }
 
-export function readNumber(path, column) {
-    const [, bytes] = GLib.file_get_contents(path);
-
-    return Number(new TextDecoder().decode(bytes).split(/\s+/)[column]);
-}
-
 export function countOpenFiles() {
     const children = Gio.File.new_for_path('/proc/self/fd').enumerate_children('standard::name', 0, null);
     let count = 0;
