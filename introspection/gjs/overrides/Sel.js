@@ -8,7 +8,9 @@
 const {Gio, GLib, GObject} = imports.gi;
 
 // The registrations of a selector are kept on its wrapper, where the garbage collector sees them: a Map from
-// the descriptor to {key, callback}. C only keeps the descriptor, and functions that refer to nothing.
+// the descriptor to {key, callback}. C only keeps the descriptor, and functions that refer to nothing. Whoever shares a
+// selector unregisters what he has registered himself: what C does to a descriptor of ours is noticed, but not that it
+// has registered the same number again.
 const RECORDS = Symbol('registrations');
 
 class SelectorKey {
