@@ -74,12 +74,14 @@ export function collect() {
         System.gc();
 }
 
-export function countOpenFiles() {
-    const children = Gio.File.new_for_path('/proc/self/fd').enumerate_children('standard::name', 0, null);
+// All, or those of one kind.
+export function countOpenFiles(kind = '') {
+    const directory = '/proc/self/fd';
+    const children = Gio.File.new_for_path(directory).enumerate_children('standard::name', 0, null);
     let count = 0;
 
-    while (children.next_file(null))
-        count++;
+    for (let info = children.next_file(null); info; info = children.next_file(null))
+        count += Number(GLib.file_read_link(`${directory}/${info.get_name()}`).includes(kind));
     children.close(null);
     return count;
 }

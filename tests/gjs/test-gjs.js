@@ -7,7 +7,7 @@ import GLib from 'gi://GLib';
 import GObject from 'gi://GObject';
 import Sel from 'gi://Sel?version=1.0';
 
-import {assert, assertEqual, assertThrows, collect, countOpenFiles, iterate, run, test,
+import {assert, assertEqual, assertThrows, collect, countOpenFiles, iterate, run, socketPair, test,
     withSockets} from './harness.js';
 
 const {READ, WRITE} = Sel.EventMask;
@@ -157,6 +157,47 @@ testBackend('any data', (selector, a) => {
     }
     assert(selector.register(a, READ, undefined).data === null);
 });
+
+// What is not registered any more keeps no data, however its registration ended.
+const endings = {
+    unregister: (selector, a) => selector.unregister(a),
+    modify: (selector, a) => selector.modify(a, READ),
+    close: selector => selector.close(),
+    callback: (selector, a, b, context) => {
+        selector.set_callback(a, () => GLib.SOURCE_REMOVE);
+        selector.attach(context);
+        iterate(context, () => !selector.get_map().has(a));
+    },
+    refused: (selector, a) => {
+        const key = selector.get_key(a);
+
+        a.close();
+        assertThrows(() => selector.modify(a, READ), hasErrno(EBADF));
+        assert(!selector.get_map().has(key.fd));
+    },
+};
+// The data are selectors that have a descriptor of their own, which shows whether they are still there.
+for (const [name, end] of Object.entries(endings)) {
+    test(`data after ${name}`, () => {
+        const all = Array.from({length: 20}, () => {
+            const selector = new Sel.PollSelector();
+            const sockets = socketPair();
+
+            const data = new Sel.EpollSelector();
+
+            data.get_fd();
+            selector.register(sockets[0], WRITE, data);
+            return [selector, ...sockets, new GLib.MainContext()];
+        });
+
+        collect();
+        assertEqual(countOpenFiles('eventpoll'), 20);
+        all.forEach(args => end(...args));
+        collect();
+        assert(countOpenFiles('eventpoll') < 5, `${countOpenFiles('eventpoll')} are left`);
+        all.forEach(([, a, b]) => [a, b].forEach(socket => socket.close()));
+    });
+}
 
 testBackend('closed', (selector, a, b) => {
     const key = selector.register(a, READ);
