@@ -482,6 +482,15 @@ sel_source_dispatch_events (GSource     *source,
   return n >= 0;
 }
 
+/* Whether the time has come that was set with g_source_set_ready_time(). */
+static gboolean
+sel_source_is_due (GSource *source)
+{
+  gint64 ready_time = g_source_get_ready_time (source);
+
+  return ready_time >= 0 && ready_time <= g_source_get_time (source);
+}
+
 /* For a GSourceFunc, which asks the selector itself what is ready. */
 static gboolean
 sel_source_dispatch (GSource     *source,
@@ -492,7 +501,7 @@ sel_source_dispatch (GSource     *source,
   SelReadyEvent events[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
 
-  if (n <= 0)
+  if (n < 0 || (n == 0 && !sel_source_is_due (source)))
     return n == 0;
 
   if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
@@ -655,6 +664,9 @@ sel_source_new_wait (SelBaseSelector *selector)
  *
  * Makes a source that calls its callback, a #GSourceFunc, when something that is registered is ready. The
  * callback then calls sel_base_selector_select() or one of its siblings with a time-out of 0.
+ *
+ * The callback is also called when the time of g_source_set_ready_time() has come, so that one source can serve an
+ * event loop with timers of its own; it has to set the next time, or -1.
  *
  * If @self is closed, the source is destroyed already and can do nothing.
  *

@@ -417,6 +417,40 @@ test_plain_once (BackendFixture *fixture)
   state_close (&state);
 }
 
+/* A time that was set is told like something that is ready, and again until it is set anew. */
+static gboolean
+on_due (gpointer user_data)
+{
+  State *state = user_data;
+
+  state->n_calls++;
+  assert_quiet (state->selector, 0);
+  if (state->n_calls == 2)
+    g_source_set_ready_time (state->source, -1);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_plain_ready_time (BackendFixture *fixture)
+{
+  State state;
+
+  state_open (&state, fixture);
+  state_watch (&state, SEL_EVENT_READ, SEL_EVENT_READ);
+  state_attach_plain (&state);
+  g_source_set_callback (state.source, on_due, &state, NULL);
+  g_source_set_ready_time (state.source, G_MAXINT64);
+  settle (&state);
+  g_assert_cmpuint (state.n_calls, ==, 0);
+
+  g_source_set_ready_time (state.source, 0);
+  settle (&state);
+  g_assert_cmpuint (state.n_calls, ==, 2);
+
+  state_close (&state);
+}
+
 static void
 test_wakeup (BackendFixture *fixture)
 {
@@ -1851,6 +1885,7 @@ main (int    argc,
   backend_add_both_modes ("source/masks", test_masks);
   backend_add_both_modes ("source/level", test_level);
   backend_add_both_modes ("source/plain-once", test_plain_once);
+  backend_add_both_modes ("source/plain-ready-time", test_plain_ready_time);
   backend_add_both_modes ("source/wakeup", test_wakeup);
   backend_add_both_modes ("source/hang-up", test_hang_up);
   backend_add_both_modes ("source/hang-up-of-pipe", test_hang_up_of_pipe);
