@@ -272,11 +272,7 @@ sel_source_synchronize (SelSource *self)
         g_hash_table_foreach_remove (self->tags, sel_source_remove_tag, self);
     }
 
-  if (rest_end != self->rest_end && !self->awaits)
-    {
-      g_source_set_ready_time (&self->source, rest_end);
-      self->rest_end = rest_end;
-    }
+  self->rest_end = self->awaits ? -1 : rest_end;
 
   for (guint i = 0; fds != NULL && i < fds->len; i++)
     sel_source_mirror (self, g_array_index (fds, int, i));
@@ -296,13 +292,29 @@ sel_source_prepare (GSource *source,
                     int     *timeout)
 {
   SelSource *self = (SelSource *) source;
+  gint64 left;
 
   *timeout = -1;
 
   if (sel_source_is_outdated (self))
     sel_source_synchronize (self);
 
-  return self->is_ready;
+  if (self->rest_end < 0)
+    return self->is_ready;
+
+  /* Not by g_source_set_ready_time(), which is left to who has the source. */
+  left = MAX (self->rest_end - g_source_get_time (source), 0);
+  *timeout = (int) MIN ((left + 999) / 1000, G_MAXINT);
+
+  return self->is_ready || left == 0;
+}
+
+static gboolean
+sel_source_check (GSource *source)
+{
+  SelSource *self = (SelSource *) source;
+
+  return self->rest_end >= 0 && self->rest_end <= g_source_get_time (source);
 }
 
 /* The context found descriptors closed of which the selector does not know, as its kernel forgets them
@@ -603,6 +615,7 @@ sel_source_closure_selector_func (SelBaseSelector *selector,
 
 static GSourceFuncs sel_source_funcs = {
   .prepare = sel_source_prepare,
+  .check = sel_source_check,
   .dispatch = sel_source_dispatch,
   .finalize = sel_source_finalize,
   .closure_callback = sel_source_closure_callback,
@@ -610,6 +623,7 @@ static GSourceFuncs sel_source_funcs = {
 
 static GSourceFuncs sel_dispatch_source_funcs = {
   .prepare = sel_source_prepare,
+  .check = sel_source_check,
   .dispatch = sel_source_dispatch_events,
   .finalize = sel_source_finalize,
   .closure_callback = (GSourceFunc) (void (*) (void)) sel_source_closure_selector_func,
@@ -617,6 +631,7 @@ static GSourceFuncs sel_dispatch_source_funcs = {
 
 static GSourceFuncs sel_wait_source_funcs = {
   .prepare = sel_source_prepare,
+  .check = sel_source_check,
   .dispatch = sel_source_dispatch_wait,
   .finalize = sel_source_finalize,
 };

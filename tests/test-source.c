@@ -451,6 +451,29 @@ test_plain_ready_time (BackendFixture *fixture)
   state_close (&state);
 }
 
+/* Descriptors that rest because nobody takes care of them have a time of their own. */
+static void
+test_plain_ready_time_kept (BackendFixture *fixture)
+{
+  State state;
+
+  state_open (&state, fixture);
+  state_watch (&state, SEL_EVENT_READ, 0);
+  state_attach_plain (&state);
+  g_source_set_ready_time (state.source, G_MAXINT64);
+
+  close (state.a[1]);
+  state.a[1] = -1;
+  /* It rests once and is tried again. */
+  while (state.n_calls < 9)
+    {
+      g_main_context_iteration (state.context, TRUE);
+      g_assert_cmpint (g_source_get_ready_time (state.source), ==, G_MAXINT64);
+    }
+
+  state_close (&state);
+}
+
 static void
 test_wakeup (BackendFixture *fixture)
 {
@@ -1886,6 +1909,7 @@ main (int    argc,
   backend_add_both_modes ("source/level", test_level);
   backend_add_both_modes ("source/plain-once", test_plain_once);
   backend_add_both_modes ("source/plain-ready-time", test_plain_ready_time);
+  backend_add_both_modes ("source/plain-ready-time-kept", test_plain_ready_time_kept);
   backend_add_both_modes ("source/wakeup", test_wakeup);
   backend_add_both_modes ("source/hang-up", test_hang_up);
   backend_add_both_modes ("source/hang-up-of-pipe", test_hang_up_of_pipe);
