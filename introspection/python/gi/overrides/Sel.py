@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Sel as a drop-in for Python's `selectors`.
+
+The classes are those of the typelib; what is here makes them look like their namesakes in the standard
+library. A selector's keys are selectors.SelectorKey tuples, kept in a table of the selector's Python object: so
+data is any object, and a cycle through it is seen by the garbage collector.
+"""
+
+import abc
+import collections.abc
+import errno
+import functools
+import importlib.util
+import math
+import os
+import selectors
+import sys
+import time
+
+from gi.module import get_introspection_module
+from gi.overrides import override
+from gi.repository import GLib, GObject
+
+Sel = get_introspection_module('Sel')
+
+__all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER', 'asyncio']
+
+EVENT_READ = selectors.EVENT_READ
+EVENT_WRITE = selectors.EVENT_WRITE
+WAIT_FOREVER = math.inf
+
+_MASKS = {mask: Sel.EventMask(mask) for mask in range(1, (EVENT_READ | EVENT_WRITE) + 1)}
+
+_OS_ERROR = GLib.quark_to_string(Sel.os_error_domain())
+_SELECTOR_ERROR = GLib.quark_to_string(Sel.selector_error_quark())
+_EXCEPTIONS = {
+    Sel.SelectorError.FAILED: RuntimeError,
+    Sel.SelectorError.NOT_REGISTERED: KeyError,
+    Sel.SelectorError.ALREADY_REGISTERED: KeyError,
+    Sel.SelectorError.INVALID_FILE: ValueError,
+    Sel.SelectorError.INVALID_EVENTS: ValueError,
+    Sel.SelectorError.INVALID_TIMEOUT: ValueError,
+    Sel.SelectorError.CLOSED: ValueError,
+    Sel.SelectorError.NOT_SUPPORTED: functools.partial(OSError, errno.ENOSYS),
+    Sel.SelectorError.BUSY: RuntimeError,
+    Sel.SelectorError.FORKED: RuntimeError,
+}
+
+
+def _is_error(error, *codes):
+    return error.domain == _SELECTOR_ERROR and error.code in codes
+
+
+def _to_mask(events):
+    try:
+        return _MASKS[events]
+    except (KeyError, TypeError):
+        raise ValueError('Invalid events: {!r}'.format(events)) from None
+
+
+def _to_fd(fileobj):
+    if isinstance(fileobj, int):
+        fd = fileobj
+    else:
+        try:
+            if isinstance(fileobj, GObject.Object) and not hasattr(fileobj, 'fileno'):
+                fd = Sel.fileobj_to_fd(fileobj)
+            else:
+                fd = int(fileobj.fileno())
+        except (AttributeError, TypeError, ValueError, GLib.Error):
+            raise ValueError('Invalid file object: {!r}'.format(fileobj)) from None
+    if fd < 0:
+        raise ValueError('Invalid file descriptor: {}'.format(fd))
+    return fd
+
+
+def _not_registered(fileobj):
+    return KeyError('{!r} is not registered'.format(fileobj))
+
+
+def _to_python_key(key):
+    """The tuple for a key that was not registered from Python."""
+    fd = key.get_fd()
+    fileobj = key.get_fileobj()
+    return selectors.SelectorKey(fd if fileobj is None else fileobj, fd, int(key.get_events()), key.get_data())
+
+
+def _call_key_callback(selector, c_key, events):
+    """What the library calls for descriptors with a callback of their own.
+
+    It is the same for all, as what the library holds is out of the garbage collector's sight.
+    """
+    fd = c_key.get_fd()
+    callback = selector._callbacks.get(fd)
+    if callback is None:
+        return False
+    func, user_data = callback
+    goes_on = False
+    try:
+        goes_on = bool(func(selector, selector._get(c_key), int(events), *user_data))
+    finally:
+        if not goes_on and selector._callbacks.get(fd) is callback:
+            selector._forget(fd)
+    return goes_on
+
+
+def _guard(vfunc):
+    """Makes an exception in a virtual function an error that the library can tell from success."""
+    @functools.wraps(vfunc)
+    def guarded(self, *args):
+        try:
+            return vfunc(self, *args)
+        except GLib.Error:
+            raise
+        except OSError as error:
+            if error.errno is None:
+                self.__dict__['_exception'] = error
+                raise GLib.Error(repr(error), _SELECTOR_ERROR, Sel.SelectorError.FAILED) from error
+            raise GLib.Error(str(error), _OS_ERROR, error.errno) from error
+        except BaseException as error:
+            self.__dict__['_exception'] = error
+            raise GLib.Error(repr(error), _SELECTOR_ERROR, Sel.SelectorError.FAILED) from error
+    return guarded
+
+
+class _Mapping(collections.abc.Mapping):
+    """What is registered, by file object or descriptor."""
+
+    def __init__(self, selector):
+        self._selector = selector
+
+    def _c_mapping(self):
+        return Sel.BaseSelector.get_map(self._selector)
+
+    def __len__(self):
+        mapping = self._c_mapping()
+        return 0 if mapping is None else mapping.get_size()
+
+    def __iter__(self):
+        mapping = self._c_mapping()
+        return iter([] if mapping is None else [key.get_fd() for key in mapping.get_keys()])
+
+    def __getitem__(self, fileobj):
+        key = self._selector._find(self._selector._lookup(fileobj))
+        if key is None:
+            raise _not_registered(fileobj)
+        return key
+
+
+class BaseSelector(Sel.BaseSelector):
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in 'do_open', 'do_update', 'do_wait':
+            if name in cls.__dict__:
+                setattr(cls, name, _guard(cls.__dict__[name]))
+
+    # Not every selector is made from Python, so there is no __init__() to rely upon.
+    @functools.cached_property
+    def _keys(self):
+        return {}
+
+    @functools.cached_property
+    def _callbacks(self):
+        return {}
+
+    def _to_exception(self, error):
+        if error.domain == _OS_ERROR:
+            return OSError(error.code, os.strerror(error.code))
+        if error.domain == _SELECTOR_ERROR and error.code in _EXCEPTIONS:
+            exception = self.__dict__.pop('_exception', None)
+            if exception is not None and error.code == Sel.SelectorError.FAILED:
+                return exception
+            return _EXCEPTIONS[error.code](error.message)
+        return error
+
+    def _call(self, function, *args):
+        try:
+            return function(self, *args)
+        except GLib.Error as error:
+            raise self._to_exception(error) from None
+
+    def _lookup(self, fileobj):
+        try:
+            return _to_fd(fileobj)
+        except ValueError:
+            # It may have been closed since it was registered.
+            for key in list(self._keys.values()):
+                if key.fileobj is fileobj:
+                    return key.fd
+            raise
+
+    def _find(self, fd):
+        """The key of a descriptor, or None."""
+        key = self._keys.get(fd)
+        if key is None:
+            mapping = Sel.BaseSelector.get_map(self)
+            if mapping is not None:
+                key = mapping.lookup(fd)
+                if key is not None:
+                    key = _to_python_key(key)
+        return key
+
+    def _is_registered(self, fd):
+        mapping = Sel.BaseSelector.get_map(self)
+        return mapping is not None and mapping.contains(fd)
+
+    def _get(self, key):
+        """The tuple for a key of the library."""
+        return self._keys.get(key.get_fd()) or _to_python_key(key)
+
+    def _forget(self, fd):
+        self._callbacks.pop(fd, None)
+        return self._keys.pop(fd, None)
+
+    def _register(self, key, function, *args, callback=None):
+        # The table comes first: another thread may wait, and be told before this returns.
+        if self._keys.setdefault(key.fd, key) is not key:
+            if self._is_registered(key.fd):
+                raise KeyError('{!r} (FD {}) is already registered'.format(key.fileobj, key.fd))
+            self._keys[key.fd] = key
+        if callback is not None:
+            self._callbacks[key.fd] = callback
+        try:
+            function(self, key.fd, _MASKS[key.events], *args)
+        except GLib.Error as error:
+            self._forget(key.fd)
+            raise self._to_exception(error) from None
+        except BaseException:
+            self._forget(key.fd)
+            raise
+        return key
+
+    def _change(self, function, fd, *args):
+        try:
+            return function(self, fd, *args)
+        except GLib.Error as error:
+            # If the kernel refused, the library has unregistered it.
+            if not self._is_registered(fd):
+                self._forget(fd)
+            raise self._to_exception(error) from None
+
+    def register(self, fileobj, events, data=None):
+        mask = _to_mask(events)
+        return self._register(selectors.SelectorKey(fileobj, self._lookup(fileobj), int(mask), data),
+                              Sel.BaseSelector.register, None)
+
+    def unregister(self, fileobj):
+        fd = self._lookup(fileobj)
+        key = self._forget(fd)
+        try:
+            c_key = Sel.BaseSelector.unregister(self, fd)
+        except GLib.Error as error:
+            if _is_error(error, Sel.SelectorError.NOT_REGISTERED, Sel.SelectorError.CLOSED):
+                raise _not_registered(fileobj) from None
+            raise self._to_exception(error) from None
+        return key or _to_python_key(c_key)
+
+    def modify(self, fileobj, events, data=None):
+        mask = _to_mask(events)
+        fd = self._lookup(fileobj)
+        key = self._find(fd)
+        if key is None:
+            raise _not_registered(fileobj)
+        if mask != key.events:
+            self._change(Sel.BaseSelector.modify_events, fd, mask)
+        elif data is key.data:
+            return key
+        self._keys[fd] = key = key._replace(events=int(mask), data=data)
+        return key
+
+    def refresh(self, fileobj):
+        return self._change(Sel.BaseSelector.refresh, self._lookup(fileobj))
+
+    def get_key(self, fileobj):
+        if self.is_closed():
+            raise RuntimeError('Selector is closed')
+        key = self._find(self._lookup(fileobj))
+        if key is None:
+            raise _not_registered(fileobj)
+        return key
+
+    def get_map(self):
+        return None if self.is_closed() else _Mapping(self)
+
+    # The twins for objects are of no use where any object will do.
+    register_object = register
+    unregister_object = unregister
+    modify_object = modify
+    get_key_object = get_key
+
+    def select(self, timeout=None, cancellable=None):
+        if timeout is None:
+            timeout = WAIT_FOREVER
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                unused, fds, masks = _select_fds(self, timeout, cancellable)
+            except GLib.Error as error:
+                raise self._to_exception(error) from None
+            if fds or timeout <= 0:
+                break
+            # Early and empty: wakeup() was called, or a signal came and its handler, which has run by now, did not
+            # raise an exception.
+            if self.__dict__.pop('_woken', False):
+                break
+            timeout = max(end - time.monotonic(), 0)
+        try:
+            return list(zip(map(self._keys.__getitem__, fds), masks))
+        except KeyError:
+            # Not all were registered from Python, or another thread was faster.
+            keys = map(self._find, fds)
+            return [(key, mask) for key, mask in zip(keys, masks) if key is not None]
+
+    def wakeup(self):
+        self.__dict__['_woken'] = True
+        Sel.BaseSelector.wakeup(self)
+
+    def check(self):
+        return [self._get(key) for key in self._call(Sel.BaseSelector.check)]
+
+    def reinit(self):
+        return self._call(Sel.BaseSelector.reinit)
+
+    def close(self):
+        Sel.BaseSelector.close(self)
+        self._keys.clear()
+        self._callbacks.clear()
+
+    def report(self, fd, events):
+        Sel.BaseSelector.report(self, fd, Sel.EventMask(events))
+
+    def _wrap(self, func):
+        if func is None:
+            return None
+
+        def call(selector, key, events, *user_data):
+            return func(selector, selector._get(key), int(events), *user_data)
+        return call
+
+    def attach(self, context=None, priority=GLib.PRIORITY_DEFAULT, func=None, *user_data):
+        return Sel.BaseSelector.attach(self, context, priority, self._wrap(func), *user_data)
+
+    def create_dispatch_source(self, func=None, *user_data):
+        return Sel.BaseSelector.create_dispatch_source(self, self._wrap(func), *user_data)
+
+    def register_callback(self, fileobj, events, func, *user_data):
+        """Registers what is called with (selector, key, events, *user_data) in a main loop.
+
+        If it does not return true, the file object is unregistered.
+        """
+        mask = _to_mask(events)
+        fd = self._lookup(fileobj)
+        key = selectors.SelectorKey(fileobj, fd, int(mask), None)
+        return self._register(key, Sel.BaseSelector.register_callback, _call_key_callback,
+                              callback=(func, user_data))
+
+    register_object_callback = register_callback
+
+    def set_callback(self, fileobj, func, *user_data):
+        """Changes what is called for a registered file object; None leaves it to the function of the source."""
+        fd = self._lookup(fileobj)
+        self._call(Sel.BaseSelector.set_callback, fd, None if func is None else _call_key_callback)
+        if func is None:
+            self._callbacks.pop(fd, None)
+        else:
+            self._callbacks[fd] = func, user_data
+
+    def select_async(self, timeout=None, io_priority=GLib.PRIORITY_DEFAULT, cancellable=None, callback=None,
+                     *user_data):
+        """Waits without blocking. Without a callback it returns something to await, in a loop of asyncio that runs
+        on a GLib main loop."""
+        if timeout is None:
+            timeout = WAIT_FOREVER
+        if callback is not None:
+            return Sel.BaseSelector.select_async(self, timeout, io_priority, cancellable, callback, *user_data)
+        return asyncio.select(self, timeout, io_priority, cancellable)
+
+    def select_finish(self, result):
+        return [(self._get(event.get_key()), int(event.get_events()))
+                for event in self._call(Sel.BaseSelector.select_finish, result)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+_select_fds = Sel.BaseSelector.select_fds
+BaseSelector = override(BaseSelector)
+__all__.append('BaseSelector')
+
+# By that way, as selectors.BaseSelector.register() is what selectors do with file objects.
+abc.ABCMeta.register(selectors.BaseSelector, BaseSelector)
+
+
+class _Concrete:
+    """What the selectors over a mechanism of the kernel have in common."""
+
+    def __init__(self, **properties):
+        super().__init__(**properties)
+        # The library would tell later that it cannot be opened.
+        self.reinit()
+
+
+class SelectSelector(_Concrete, Sel.SelectSelector):
+    pass
+
+
+class PollSelector(_Concrete, Sel.PollSelector):
+    pass
+
+
+class EpollSelector(_Concrete, Sel.EpollSelector):
+
+    def fileno(self):
+        return self._call(Sel.EpollSelector.get_fd)
+
+
+class DevpollSelector(_Concrete, Sel.DevpollSelector):
+
+    def fileno(self):
+        return self._call(Sel.DevpollSelector.get_fd)
+
+
+class KqueueSelector(_Concrete, Sel.KqueueSelector):
+
+    def fileno(self):
+        return self._call(Sel.KqueueSelector.get_fd)
+
+
+SelectSelector = override(SelectSelector)
+PollSelector = override(PollSelector)
+EpollSelector = override(EpollSelector)
+DevpollSelector = override(DevpollSelector)
+KqueueSelector = override(KqueueSelector)
+__all__ += ['SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector']
+
+# The best that works here. It is never None, even if there are too many open files to try one.
+DefaultSelector = Sel.default_selector_type().pytype or PollSelector
+__all__.append('DefaultSelector')
+
+
+def _lazy_module(name):
+    """A module that is loaded when something in it is used."""
+    spec = importlib.util.find_spec(name)
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+# Sel.asyncio: most programs do not need it, and it takes as long to load as all the rest.
+asyncio = _lazy_module('gi.overrides.sel_asyncio')

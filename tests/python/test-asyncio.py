@@ -1,0 +1,557 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""asyncio over Sel: on one of its selectors, and on the GLib main loop. Prints TAP."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import unittest
+import warnings
+import weakref
+
+import tap
+
+Sel = tap.import_sel()
+
+import gi  # noqa: E402
+from gi.repository import Gio, GLib  # noqa: E402
+
+
+async def echo(reader, writer):
+    while data := await reader.read(1000):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+async def exchange(n):
+    """A server and clients of it; returns what the clients got."""
+    server = await asyncio.start_server(echo, '127.0.0.1', 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def client(number):
+        reader, writer = await asyncio.open_connection('127.0.0.1', port)
+        writer.write(b'%d ' % number * 1000)
+        writer.write_eof()
+        data = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return data == b'%d ' % number * 1000
+
+    results = await asyncio.gather(*map(client, range(n)))
+    server.close()
+    await server.wait_closed()
+    return results
+
+
+class StandardLoop(unittest.TestCase):
+    """asyncio.SelectorEventLoop, as it is, over our selectors."""
+
+    def test_echo(self):
+        for cls in Sel.SelectSelector, Sel.PollSelector, Sel.EpollSelector, Sel.DevpollSelector, Sel.KqueueSelector:
+            if cls.is_supported():
+                with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(cls())) as runner:
+                    self.assertEqual(runner.run(exchange(20)), [True] * 20)
+
+    def test_subprocess_and_signal(self):
+        async def main():
+            process = await asyncio.create_subprocess_exec('cat', stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.assertEqual(await process.communicate(b'text'), (b'text', None))
+            called = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, called.set)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            await called.wait()
+
+        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(Sel.DefaultSelector())) as runner:
+            runner.run(main())
+
+
+class TestCase(unittest.TestCase):
+
+    def make_loop(self, **arguments):
+        loop = Sel.asyncio.EventLoop(**arguments)
+        self.addCleanup(loop.close)
+        return loop
+
+    def when_idle(self, function, *args):
+        """Calls a function from GLib, once."""
+        def call(*unused):
+            function(*args)
+            return GLib.SOURCE_REMOVE
+        GLib.idle_add(call)
+
+
+class Coroutines(TestCase):
+    """asyncio has the main loop, and GLib's callbacks run as well."""
+
+    def test_result(self):
+        async def main():
+            return await asyncio.sleep(0, 'result')
+        self.assertEqual(Sel.asyncio.run(main()), 'result')
+
+    def test_echo(self):
+        for cls in Sel.SelectSelector, Sel.PollSelector, Sel.EpollSelector:
+            with asyncio.Runner(loop_factory=lambda: Sel.asyncio.EventLoop(selector=cls())) as runner:
+                self.assertEqual(runner.run(exchange(20)), [True] * 20)
+
+    def test_glib_callbacks(self):
+        calls = []
+
+        async def main():
+            called = asyncio.Event()
+            GLib.timeout_add(1, lambda: calls.append('timeout') or called.set())
+            await called.wait()
+            called.clear()
+            self.when_idle(called.set)
+            await called.wait()
+            # In every callback the loop is the running one.
+            self.when_idle(lambda: calls.append(asyncio.get_running_loop()))
+            self.when_idle(lambda: asyncio.create_task(note()))
+            await done.wait()
+
+        async def note():
+            calls.append('task')
+            done.set()
+
+        done = asyncio.Event()
+        loop = self.make_loop()
+        loop.run_until_complete(main())
+        self.assertEqual(calls, ['timeout', loop, 'task'])
+
+    def test_call_from_glib_wakes(self):
+        loop = self.make_loop()
+
+        async def main():
+            for schedule in (lambda callback: loop.call_soon(callback), lambda callback: loop.call_later(0, callback),
+                             lambda callback: loop.call_at(loop.time() + 0.001, callback),
+                             lambda callback: loop.call_soon_threadsafe(callback)):
+                called = asyncio.Event()
+                self.when_idle(schedule, called.set)
+                await called.wait()
+
+        loop.run_until_complete(main())
+
+    def test_threads(self):
+        async def main():
+            return await asyncio.gather(*(asyncio.to_thread(threading.get_ident) for unused in range(10)))
+        self.assertNotIn(threading.get_ident(), Sel.asyncio.run(main()))
+
+    def test_timers_are_never_early(self):
+        async def main():
+            loop = asyncio.get_running_loop()
+            for delay in 0, 0.0001, 0.001, 0.0042, 0.01:
+                begin = loop.time()
+                await asyncio.sleep(delay)
+                self.assertGreaterEqual(loop.time() - begin, delay - 1e-6)
+        Sel.asyncio.run(main())
+
+    def test_nothing_polls(self):
+        # While GLib is busy and asyncio waits, asyncio has no turns; the self-pipe and the timer bring a few.
+        loop = self.make_loop()
+        n_turns = 0
+        take_turn = loop._take_turn
+
+        def count(*args):
+            nonlocal n_turns
+            n_turns += 1
+            return take_turn(*args)
+
+        loop._take_turn = count
+        n_timeouts = 0
+
+        def timeout():
+            nonlocal n_timeouts
+            n_timeouts += 1
+            if n_timeouts == 50:
+                finished.set_result(None)
+            return n_timeouts < 50
+
+        async def main():
+            loop.call_later(3600, print)
+            GLib.timeout_add(1, timeout)
+            await finished
+
+        finished = loop.create_future()
+        loop.run_until_complete(main())
+        self.assertEqual(n_timeouts, 50)
+        self.assertLess(n_turns, 10)
+
+    def test_exceptions(self):
+        async def fail(exception):
+            raise exception
+        for exception in ValueError('x'), SystemExit(3), KeyboardInterrupt():
+            with self.assertRaises(type(exception)) as caught:
+                self.make_loop().run_until_complete(fail(exception))
+            self.assertIs(caught.exception, exception)
+
+    def test_stop(self):
+        loop = self.make_loop()
+        self.when_idle(loop.stop)
+        loop.run_forever()
+        loop.stop()
+        loop.run_forever()
+        self.assertFalse(loop.is_running())
+
+    def test_refusals(self):
+        loop = self.make_loop()
+
+        async def main():
+            self.assertTrue(loop.is_running())
+            other = self.make_loop()
+            self.assertRaises(RuntimeError, loop.run_forever)
+            self.assertRaises(RuntimeError, other.run_forever)
+            with self.assertRaises(RuntimeError), other.running():
+                pass
+
+        loop.run_until_complete(main())
+        loop.close()
+        self.assertRaises(RuntimeError, loop.run_forever)
+
+    def test_context_of_another_thread(self):
+        context = GLib.MainContext()
+        owned, done = threading.Event(), threading.Event()
+
+        def own():
+            context.acquire()
+            owned.set()
+            done.wait()
+            context.release()
+
+        thread = threading.Thread(target=own)
+        thread.start()
+        owned.wait()
+        loop = self.make_loop(context=context)
+        self.assertRaises(RuntimeError, loop.run_forever)
+        self.assertFalse(loop.is_running())
+        done.set()
+        thread.join()
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+
+    def test_loop_of_a_thread(self):
+        # Each thread has a context of its own, in which also GLib's asynchronous functions call back.
+        results = []
+
+        async def main():
+            context = GLib.MainContext.get_thread_default()
+            self.assertIsNotNone(context)
+            r, w = os.pipe()
+            os.write(w, b'x')
+            with Sel.DefaultSelector() as selector:
+                key = selector.register(r, Sel.EVENT_READ)
+                results.append(await selector.select_async() == [(key, Sel.EVENT_READ)])
+            os.close(r)
+            os.close(w)
+
+        threads = [threading.Thread(target=lambda: Sel.asyncio.run(main())) for unused in range(3)]
+        for thread in threads:
+            thread.start()
+        Sel.asyncio.run(asyncio.sleep(0))
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [True] * 3)
+
+    def test_policy(self):
+        self.addCleanup(asyncio.set_event_loop_policy, None)
+        asyncio.set_event_loop_policy(Sel.asyncio.EventLoopPolicy())
+
+        async def main():
+            self.assertIsInstance(asyncio.get_running_loop(), Sel.asyncio.EventLoop)
+            process = await asyncio.create_subprocess_shell('exit 7')
+            return await process.wait()
+        self.assertEqual(asyncio.run(main()), 7)
+
+    def test_loop_is_collected(self):
+        async def main():
+            await asyncio.sleep(0)
+
+        n_fds = len(os.listdir('/proc/self/fd'))
+        ended = []
+        for unused in range(20):
+            loop = Sel.asyncio.EventLoop()
+            loop.run_until_complete(main())
+            loop.close()
+            ended.append(weakref.ref(loop))
+        del loop
+        gc.collect()
+        self.assertEqual([ref() for ref in ended], [None] * 20)
+        self.assertEqual(len(os.listdir('/proc/self/fd')), n_fds)
+
+
+class Signals(TestCase):
+
+    def test_handler(self):
+        async def main():
+            loop = asyncio.get_running_loop()
+            for number in range(20):
+                called = asyncio.Event()
+                loop.add_signal_handler(signal.SIGUSR1, called.set)
+                self.when_idle(os.kill, os.getpid(), signal.SIGUSR1)
+                await called.wait()
+            self.assertTrue(loop.remove_signal_handler(signal.SIGUSR1))
+            self.assertIs(signal.getsignal(signal.SIGUSR1), signal.SIG_DFL)
+        Sel.asyncio.run(main())
+
+    def test_handler_in_main_loop(self):
+        # A main loop of PyGObject takes the wakeup descriptor of signals for itself.
+        loop = self.make_loop()
+        main_loop = GLib.MainLoop()
+        loop.add_signal_handler(signal.SIGUSR1, main_loop.quit)
+        with loop.running():
+            self.when_idle(os.kill, os.getpid(), signal.SIGUSR1)
+            main_loop.run()
+
+    def test_python_handler(self):
+        # One that asyncio knows nothing of.
+        loop = self.make_loop()
+        self.addCleanup(signal.signal, signal.SIGUSR1,
+                        signal.signal(signal.SIGUSR1, lambda *unused: loop.call_soon_threadsafe(loop.stop)))
+        self.when_idle(os.kill, os.getpid(), signal.SIGUSR1)
+        loop.run_forever()
+
+    def test_keyboard_interrupt(self):
+        async def wait_for_ever():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(True)
+                raise
+
+        cancelled = []
+        self.when_idle(os.kill, os.getpid(), signal.SIGINT)
+        self.assertRaises(KeyboardInterrupt, Sel.asyncio.run, wait_for_ever())
+        self.assertEqual(cancelled, [True])
+
+        self.when_idle(os.kill, os.getpid(), signal.SIGINT)
+        self.assertRaises(KeyboardInterrupt, self.make_loop().run_forever)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
+
+        loop = self.make_loop()
+        loop.call_soon(os.kill, os.getpid(), signal.SIGINT)
+        self.assertRaises(KeyboardInterrupt, loop.run_forever)
+
+    def test_wakeup_descriptor_is_given_back(self):
+        left, right = socket.socketpair()
+        with left, right:
+            left.setblocking(False)
+            old = signal.set_wakeup_fd(left.fileno())
+            try:
+                Sel.asyncio.run(asyncio.sleep(0))
+            finally:
+                self.assertEqual(signal.set_wakeup_fd(old), left.fileno())
+
+
+class MainLoops(TestCase):
+    """The program has a main loop, and coroutines run as well."""
+
+    def test_main_loop(self):
+        main_loop = GLib.MainLoop()
+        calls = []
+
+        async def main():
+            self.assertEqual(await exchange(10), [True] * 10)
+            calls.append(asyncio.get_running_loop())
+            main_loop.quit()
+
+        with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
+            loop = runner.get_loop()
+            # What is scheduled before, from a coroutine, and from a callback of GLib.
+            task = loop.create_task(main())
+            with loop.running():
+                self.assertTrue(loop.is_running())
+                self.assertRaises(RuntimeError, loop.run_until_complete, task)
+                main_loop.run()
+            self.assertFalse(loop.is_running())
+            self.assertTrue(task.done())
+            self.assertEqual(calls, [loop])
+            # Between main loops nothing runs, and later it goes on.
+            task = loop.create_task(main())
+            with loop.running():
+                self.when_idle(asyncio.create_task, asyncio.sleep(0))
+                main_loop.run()
+            self.assertTrue(task.done())
+
+    def test_begins_in_a_callback(self):
+        # As in a plugin of an application.
+        main_loop = GLib.MainLoop()
+        loop = self.make_loop()
+        stack = contextlib.ExitStack()
+
+        async def work():
+            await asyncio.sleep(0.001)
+            self.when_idle(end)
+
+        def begin():
+            stack.enter_context(loop.running())
+            asyncio.create_task(work())
+
+        def end():
+            stack.close()
+            self.assertFalse(loop.is_running())
+            main_loop.quit()
+
+        self.when_idle(begin)
+        main_loop.run()
+
+    def test_application(self):
+        app = Gio.Application(application_id='org.example.Sel', flags=Gio.ApplicationFlags.NON_UNIQUE)
+        calls = []
+
+        async def work():
+            await asyncio.sleep(0.001)
+            calls.append('work')
+            app.release()
+
+        def activate(app):
+            app.hold()
+            tasks.append(asyncio.create_task(work()))
+
+        tasks = []
+        app.connect('activate', activate)
+        with self.make_loop().running():
+            app.run(None)
+        self.assertEqual(calls, ['work'])
+
+    def test_stop_quits(self):
+        main_loop = GLib.MainLoop()
+        loop = self.make_loop()
+        with loop.running(main_loop.quit):
+            loop.call_soon(loop.stop)
+            main_loop.run()
+        with loop.running(main_loop.quit):
+            self.when_idle(loop.stop)
+            main_loop.run()
+
+    def test_exception(self):
+        async def fail():
+            sys.exit(3)
+
+        main_loop = GLib.MainLoop()
+        loop = self.make_loop()
+        with self.assertRaises(SystemExit), loop.running(main_loop.quit):
+            task = loop.create_task(fail())
+            main_loop.run()
+        self.assertIsInstance(task.exception(), SystemExit)
+        self.assertFalse(loop.is_running())
+
+    def test_nested(self):
+        # A callback of GLib runs a loop of its own, as a dialog does: coroutines go on meanwhile.
+        inner = GLib.MainLoop()
+        calls = []
+
+        async def main():
+            begun = asyncio.Event()
+
+            def nest():
+                begun.set()
+                inner.run()
+                calls.append('nested loop ended')
+                ended.set()
+
+            ended = asyncio.Event()
+            self.when_idle(nest)
+            await begun.wait()
+            await asyncio.sleep(0.001)
+            calls.append('coroutine')
+            inner.quit()
+            await ended.wait()
+
+        Sel.asyncio.run(main())
+        self.assertEqual(calls, ['coroutine', 'nested loop ended'])
+
+    def test_no_turn_in_a_turn(self):
+        # A coroutine that iterates the context does not get another turn of asyncio inside its own.
+        calls = []
+
+        async def main():
+            asyncio.get_running_loop().call_soon(calls.append, 'asyncio')
+            self.when_idle(calls.append, 'glib')
+            while 'glib' not in calls:
+                GLib.MainContext.default().iteration(True)
+            calls.append('coroutine')
+            await asyncio.sleep(0)
+
+        Sel.asyncio.run(main())
+        self.assertEqual(calls, ['glib', 'coroutine', 'asyncio'])
+
+    def test_priority(self):
+        # A loop of low priority leaves its turn to what has a higher one.
+        calls = []
+
+        async def main():
+            for unused in range(10):
+                calls.append('coroutine')
+                await asyncio.sleep(0)
+
+        def idle():
+            calls.append('glib')
+            return calls.count('glib') < 10
+
+        loop = self.make_loop(priority=GLib.PRIORITY_LOW)
+        GLib.idle_add(idle, priority=GLib.PRIORITY_DEFAULT)
+        loop.run_until_complete(main())
+        self.assertEqual(calls, ['glib'] * 10 + ['coroutine'] * 10)
+
+
+class Asynchronous(TestCase):
+    """What GLib does asynchronously can be awaited."""
+
+    def setUp(self):
+        self.r, self.w = os.pipe()
+        self.addCleanup(os.close, self.r)
+        self.addCleanup(os.close, self.w)
+
+    def test_select(self):
+        async def main():
+            with Sel.DefaultSelector() as selector:
+                key = selector.register(self.r, Sel.EVENT_READ, 'data')
+                self.when_idle(os.write, self.w, b'x')
+                self.assertEqual(await selector.select_async(), [(key, Sel.EVENT_READ)])
+                os.read(self.r, 1)
+                self.assertEqual(await selector.select_async(0), [])
+                self.assertEqual(await selector.select_async(0.001), [])
+                selector.close()
+                with self.assertRaises(ValueError):
+                    await selector.select_async()
+        Sel.asyncio.run(main())
+
+    def test_cancel(self):
+        async def main():
+            with Sel.DefaultSelector() as selector:
+                key = selector.register(self.r, Sel.EVENT_READ)
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(selector.select_async(), 0.001)
+                task = asyncio.ensure_future(selector.select_async())
+                await asyncio.sleep(0)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                cancellable = Gio.Cancellable()
+                task = asyncio.ensure_future(selector.select_async(None, GLib.PRIORITY_DEFAULT, cancellable))
+                await asyncio.sleep(0)
+                cancellable.cancel()
+                with self.assertRaises(GLib.Error):
+                    await task
+                # What was cancelled is out of the way, and has lost nothing.
+                os.write(self.w, b'x')
+                self.assertEqual(await selector.select_async(), [(key, Sel.EVENT_READ)])
+        Sel.asyncio.run(main())
+
+    @unittest.skipIf(gi.version_info < (3, 50), 'PyGObject before 3.50 has no functions to await')
+    def test_gio(self):
+        async def main():
+            info = await Gio.File.new_for_path('/').query_info_async(
+                'standard::type', Gio.FileQueryInfoFlags.NONE, GLib.PRIORITY_DEFAULT)
+            self.assertEqual(info.get_file_type(), Gio.FileType.DIRECTORY)
+        Sel.asyncio.run(main())
+
+
+if __name__ == '__main__':
+    warnings.simplefilter('error', ResourceWarning)
+    tap.main('')
