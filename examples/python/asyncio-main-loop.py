@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""asyncio and a GLib main loop in one thread: a timer of GLib counts, and a server of asyncio tells who asks.
+
+usage: asyncio-main-loop.py [PORT]
+
+With GTK it is the same: Gtk.Application.run() takes the place of main_loop.run().
+"""
+
+import asyncio
+import sys
+
+import gi
+
+gi.require_version('Sel', '1.0')
+from gi.repository import GLib, Sel  # noqa: E402
+
+INTERVAL = 10  # milliseconds
+
+
+class Counter:
+    """Counts in the main loop; coroutines can wait for a number."""
+
+    def __init__(self):
+        self.count = 0
+        self.waiting = []
+        GLib.timeout_add(INTERVAL, self.tick)
+
+    def tick(self):
+        self.count += 1
+        for number, future in self.waiting:
+            if number <= self.count and not future.done():
+                future.set_result(self.count)
+        self.waiting = [(number, future) for number, future in self.waiting if not future.done()]
+        return GLib.SOURCE_CONTINUE
+
+    async def reach(self, number):
+        future = asyncio.get_running_loop().create_future()
+        self.waiting.append((number, future))
+        return await future
+
+
+async def serve(counter, port, main_loop):
+    async def answer(reader, writer):
+        line = await reader.readline()
+        if line.strip() == b'quit':
+            main_loop.quit()
+        else:
+            count = await counter.reach(counter.count + 3)
+            writer.write(b'hello %s, GLib has counted to %d\n' % (line.strip(), count))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, '127.0.0.1', port)
+    port = server.sockets[0].getsockname()[1]
+    print('asyncio on the GLib main loop; Ctrl-C ends it. In another terminal try:')
+    print('  echo you | nc 127.0.0.1 %d' % port)
+    print('  echo quit | nc 127.0.0.1 %d' % port, flush=True)
+    await server.serve_forever()
+
+
+def main():
+    main_loop = GLib.MainLoop()
+    counter = Counter()
+    with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
+        loop = runner.get_loop()
+        server = loop.create_task(serve(counter, int(sys.argv[1]) if len(sys.argv) > 1 else 0, main_loop))
+        try:
+            with loop.running(main_loop.quit):
+                main_loop.run()
+        except KeyboardInterrupt:
+            pass
+        print('ended; the server was', 'running' if not server.done() else 'down')
+
+
+if __name__ == '__main__':
+    main()
