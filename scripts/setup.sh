@@ -50,6 +50,18 @@ have_python_gi ()
   return 1
 }
 
+# CPython's own tests of what the override for PyGObject stands in for.
+have_python_tests ()
+{
+  /usr/bin/python3 -c 'import test.test_selectors, test.test_asyncio' > /dev/null 2>&1
+}
+
+# Their package has the version in its name, so that is known once there is a Python.
+python_tests_package ()
+{
+  /usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])' 2> /dev/null
+}
+
 # Prints the Debian packages of what is missing; with "tests", also of what only tests use.
 missing ()
 {
@@ -65,6 +77,7 @@ missing ()
     have valgrind || echo valgrind
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac
+    have_python_tests || python_tests_package
   fi
 }
 
@@ -102,10 +115,28 @@ install_packages ()
 # shellcheck disable=SC2086
 install_missing ()
 {
-  packages=$(missing "$@" | tr '\n' ' ')
-  [ -n "$packages" ] || return 0
+  # What one package is called may be known only after another was installed.
+  for round in 1 2; do
+    packages=$(missing "$@" | tr '\n' ' ')
+    [ -n "$packages" ] || return 0
 
   install_packages $packages || die "could not install: $packages"
+    have apt-get \
+      || die "something is missing here that Debian has in these packages: $packages"
+
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+      have sudo || die "as root, run: apt-get install --no-install-recommends $packages"
+      as_root=sudo
+    fi
+
+    say "installing: $packages"
+    [ "$round" -gt 1 ] || $as_root apt-get update >&2 \
+      || say "apt-get update failed; trying with the lists at hand"
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y --no-install-recommends $packages < /dev/null >&2 \
+      || die "apt-get could not install: $packages"
+  done
 
   packages=$(missing "$@" | tr '\n' ' ')
   [ -z "$packages" ] || die "still missing or too old after installing: $packages"
