@@ -336,6 +336,25 @@ class Signals(TestCase):
         loop.call_soon(os.kill, os.getpid(), signal.SIGINT)
         self.assertRaises(KeyboardInterrupt, loop.run_forever)
 
+    def test_python_handler_after_removal(self):
+        # When the last handler of asyncio is removed, the others still have to wake the loop.
+        main_loop = GLib.MainLoop()
+        loop = self.make_loop()
+        self.addCleanup(signal.signal, signal.SIGUSR2, signal.signal(signal.SIGUSR2, lambda *unused: main_loop.quit()))
+
+        def remove():
+            loop.add_signal_handler(signal.SIGUSR1, print)
+            loop.remove_signal_handler(signal.SIGUSR1)
+            # Sent by another process, when this one is asleep in C.
+            processes.append(subprocess.Popen(['/bin/sh', '-c', """
+                until grep -q 'State:.S' /proc/$0/status; do :; done; kill -USR2 $0""", str(os.getpid())]))
+
+        processes = []
+        loop.call_soon(remove)
+        with loop.running():
+            main_loop.run()
+        processes[0].wait()
+
     def test_wakeup_descriptor_is_given_back(self):
         left, right = socket.socketpair()
         with left, right:

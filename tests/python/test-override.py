@@ -130,6 +130,19 @@ except OSError as error:
 '''
         subprocess.run([sys.executable, '-c', program], check=True)
 
+    def test_no_default(self):
+        # As if there were too many open files for a try when the module is loaded.
+        program = '''
+import gi
+gi.require_version('Sel', '1.0')
+from gi.module import get_introspection_module
+from gi.repository import GObject
+get_introspection_module('Sel').default_selector_type = lambda: GObject.TYPE_INVALID
+from gi.repository import Sel
+assert Sel.DefaultSelector is Sel.PollSelector, Sel.DefaultSelector
+'''
+        subprocess.run([sys.executable, '-c', program], check=True)
+
     def test_fileno(self):
         for cls in CLASSES:
             if hasattr(cls, 'fileno'):

@@ -437,8 +437,9 @@ DevpollSelector = override(DevpollSelector)
 KqueueSelector = override(KqueueSelector)
 __all__ += ['SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector']
 
-# The best that works here. It is never None, even if there are too many open files to try one.
-DefaultSelector = Sel.default_selector_type().pytype or PollSelector
+# The best that works here, or one that always does if there are too many open files to try.
+_default = Sel.default_selector_type()
+DefaultSelector = PollSelector if _default == GObject.TYPE_INVALID else _default.pytype
 __all__.append('DefaultSelector')
 
 

@@ -121,6 +121,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         else:
             ready_time = -1
         self._source.set_ready_time(ready_time)
+        if ready_time != 0 and self._ready:
+            # The garbage collector ran in between, and something scheduled a callback when it was deleted.
+            self._source.set_ready_time(0)
 
     def _take_turn(self, *unused):
         self._in_turn = True
@@ -216,7 +219,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             yield
         finally:
             fd = signal.set_wakeup_fd(old_fd)
-            if self._csock is None or fd != self._csock.fileno():
+            if fd not in (-1, self._csock.fileno()):
                 # Somebody else wants it now.
                 signal.set_wakeup_fd(fd)
 
@@ -259,6 +262,13 @@ class EventLoop(asyncio.SelectorEventLoop):
         super().add_signal_handler(sig, callback, *args)
         signal.signal(sig, lambda signum, frame: self._handle_signal(signum))
         signal.siginterrupt(sig, False)
+
+    def remove_signal_handler(self, sig):
+        removed = super().remove_signal_handler(sig)
+        if removed and self.is_running() and not self._signal_handlers:
+            # The handlers of others have to wake the loop as well.
+            signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
+        return removed
 
     def _process_self_data(self, data):
         pass
