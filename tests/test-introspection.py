@@ -15,6 +15,9 @@ except ImportError:
     print('1..0 # SKIP missing tool: PyGObject for', sys.executable)
     sys.exit(0)
 
+# Also where an override is installed.
+sys.modules['gi.overrides.Sel'] = None
+
 gi.require_version('Sel', '1.0')
 from gi.repository import GLib, GObject, Sel  # noqa: E402
 
