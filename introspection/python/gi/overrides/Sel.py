@@ -169,7 +169,7 @@ class BaseSelector(Sel.BaseSelector):
             return OSError(error.code, os.strerror(error.code))
         if error.domain == _SELECTOR_ERROR and error.code in _EXCEPTIONS:
             exception = self.__dict__.pop('_exception', None)
-            if exception is not None and error.code == Sel.SelectorError.FAILED:
+            if error.code == Sel.SelectorError.FAILED and exception is not None and error.message == repr(exception):
                 return exception
             return _EXCEPTIONS[error.code](error.message)
         return error
