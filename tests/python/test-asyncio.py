@@ -570,6 +570,22 @@ class Asynchronous(TestCase):
             self.assertEqual(info.get_file_type(), Gio.FileType.DIRECTORY)
         Sel.asyncio.run(main())
 
+    @unittest.skipIf(gi.version_info < (3, 50), 'PyGObject before 3.50 has no loop of its own')
+    def test_loop_of_pygobject(self):
+        from gi.events import GLibEventLoop
+
+        async def main():
+            with Sel.DefaultSelector() as selector:
+                key = selector.register(self.r, Sel.EVENT_READ)
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(selector.select_async(), 0.001)
+                self.when_idle(os.write, self.w, b'x')
+                self.assertEqual(await selector.select_async(), [(key, Sel.EVENT_READ)])
+
+        loop = GLibEventLoop(GLib.MainContext.default())
+        loop.run_until_complete(main())
+        loop.close()
+
 
 if __name__ == '__main__':
     warnings.simplefilter('error', ResourceWarning)
