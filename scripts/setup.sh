@@ -89,7 +89,6 @@ optional ()
 }
 
 # Says why, if that cannot be done.
-# shellcheck disable=SC2086
 install_packages ()
 {
   have apt-get || {
@@ -120,22 +119,7 @@ install_missing ()
     packages=$(missing "$@" | tr '\n' ' ')
     [ -n "$packages" ] || return 0
 
-  install_packages $packages || die "could not install: $packages"
-    have apt-get \
-      || die "something is missing here that Debian has in these packages: $packages"
-
-    as_root=
-    if [ "$(id -u)" -ne 0 ]; then
-      have sudo || die "as root, run: apt-get install --no-install-recommends $packages"
-      as_root=sudo
-    fi
-
-    say "installing: $packages"
-    [ "$round" -gt 1 ] || $as_root apt-get update >&2 \
-      || say "apt-get update failed; trying with the lists at hand"
-    $as_root env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y --no-install-recommends $packages < /dev/null >&2 \
-      || die "apt-get could not install: $packages"
+    install_packages $packages || die "round $round: could not install: $packages"
   done
 
   packages=$(missing "$@" | tr '\n' ' ')
