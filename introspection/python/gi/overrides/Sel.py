@@ -291,8 +291,9 @@ class BaseSelector(Sel.BaseSelector):
 
     def select(self, timeout=None, cancellable=None):
         if timeout is None:
-            timeout = WAIT_FOREVER
-        end = time.monotonic() + timeout
+            timeout = end = WAIT_FOREVER
+        else:
+            end = time.monotonic() + timeout
         while True:
             try:
                 unused, fds, masks = _select_fds(self, timeout, cancellable)

@@ -35,7 +35,6 @@ class _Poller(selectors.BaseSelector):
 
     def __init__(self, selector):
         self._selector = selector
-        self.fileno = getattr(selector, 'fileno', None)
 
     def register(self, fileobj, events, data=None):
         return self._selector.register(fileobj, events, data)
