@@ -2,12 +2,10 @@
 
 #include "config.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "sel-base-selector-private.h"
 #include "sel-default-selector.h"
 #include "sel-devpoll-selector.h"
+#include "sel-environment-private.h"
 #include "sel-epoll-selector.h"
 #include "sel-kqueue-selector.h"
 #include "sel-poll-selector.h"
@@ -39,22 +37,10 @@ static const struct
   { "select", sel_select_selector_get_type },
 };
 
-static const char *
-sel_default_selector_get_override (void)
-{
-#if defined (HAVE_SECURE_GETENV)
-  return secure_getenv ("SEL_SELECTOR");
-#elif defined (HAVE_ISSETUGID)
-  return issetugid () ? NULL : getenv ("SEL_SELECTOR");
-#else
-  return geteuid () != getuid () || getegid () != getgid () ? NULL : getenv ("SEL_SELECTOR");
-#endif
-}
-
 static SelBaseSelector *
 sel_default_selector_new_from_override (void)
 {
-  const char *name = sel_default_selector_get_override ();
+  const char *name = sel_environment_get ("SEL_SELECTOR");
   g_autoptr(GError) error = NULL;
   SelBaseSelector *selector;
 

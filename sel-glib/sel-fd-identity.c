@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include <stdlib.h>
 #include <sys/stat.h>
 
+#include "sel-environment-private.h"
 #include "sel-fd-identity-private.h"
 
 typedef struct
@@ -26,7 +26,7 @@ sel_fd_identities_new (void)
   static const GDebugKey keys[] = { { "fd", 1 } };
   SelFdIdentities *identities;
 
-  if ((g_parse_debug_string (getenv ("SEL_DEBUG"), keys, G_N_ELEMENTS (keys)) & 1) == 0)
+  if ((g_parse_debug_string (sel_environment_get ("SEL_DEBUG"), keys, G_N_ELEMENTS (keys)) & 1) == 0)
     return NULL;
 
   identities = g_new0 (SelFdIdentities, 1);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sel-environment-private.h"
+
+/* A variable of the environment, or NULL. Who starts a program that has other rights than its user must not have a say
+ * in what it does. */
+const char *
+sel_environment_get (const char *name)
+{
+#if defined (HAVE_SECURE_GETENV)
+  return secure_getenv (name);
+#elif defined (HAVE_ISSETUGID)
+  return issetugid () ? NULL : getenv (name);
+#else
+  return geteuid () != getuid () || getegid () != getgid () ? NULL : getenv (name);
+#endif
+}
