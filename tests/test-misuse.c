@@ -143,7 +143,12 @@ static void
 test_no_object (void)
 {
   g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  g_autoptr (GError) error = g_error_new_literal (SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED, "earlier");
+  g_autoptr (GObject) other = g_object_new (G_TYPE_OBJECT, NULL);
   SelReadyEvent event;
+  guint *masks;
+  int *fds;
+  gsize n;
 
   REFUSED (sel_base_selector_register_object (selector, NULL, SEL_EVENT_READ, NULL, NULL, NULL));
   REFUSED (sel_base_selector_register_object_value (selector, NULL, SEL_EVENT_READ, NULL, NULL));
@@ -157,9 +162,114 @@ test_no_object (void)
   REFUSED (sel_base_selector_register_callback (selector, 0, SEL_EVENT_READ, NULL, NULL, NULL, NULL));
   REFUSED (sel_base_selector_select_ready (selector, 0, NULL, 1, NULL, NULL));
   REFUSED (sel_base_selector_select_ready (selector, 0, &event, 0, NULL, NULL));
+  REFUSED (sel_base_selector_select_ready (selector, 0, &event, 1, (GCancellable *) selector, NULL));
   REFUSED (sel_base_selector_select_fds (selector, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_select_fds (selector, 0, NULL, &fds, NULL, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_select_fds (selector, 0, NULL, &fds, &n, NULL, NULL, NULL));
+  REFUSED (sel_base_selector_select_fds (selector, 0, NULL, &fds, &n, &masks, NULL, NULL));
+  REFUSED (sel_base_selector_select_fds (selector, 0, (GCancellable *) selector, &fds, &n, &masks, &n, NULL));
+  REFUSED (sel_base_selector_select_async (selector, 0, 0, (GCancellable *) selector, NULL, NULL));
+  REFUSED (sel_base_selector_register_object_callback (selector, other, SEL_EVENT_READ, NULL, NULL, NULL, NULL));
+  REFUSED (sel_selector_mapping_lookup_object (sel_base_selector_get_map (selector), NULL));
+  REFUSED (sel_main_context_get_selector (NULL, &error));
+  REFUSED (sel_selector_event_ref (NULL));
+  REFUSED (sel_selector_event_unref (NULL));
+  REFUSED (sel_selector_event_get_key (NULL));
+  REFUSED (sel_selector_event_get_events (NULL));
   REFUSED (sel_base_selector_select (selector, 0, (GCancellable *) selector, NULL));
   REFUSED (sel_base_selector_select_finish (selector, NULL, NULL));
+}
+
+/* Who does not want to know why, need not. */
+static void
+test_error_not_wanted (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  g_autoptr (GCancellable) other = g_cancellable_new ();
+  SelReadyEvent event;
+  guint *masks;
+  int *fds;
+  gsize n;
+
+  g_assert_false (sel_base_selector_register (selector, -1, SEL_EVENT_READ, NULL, NULL, NULL));
+  g_assert_null (sel_base_selector_register_value (selector, -1, SEL_EVENT_READ, NULL, NULL));
+  g_assert_false (sel_base_selector_register_object (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL, NULL));
+  g_assert_null (sel_base_selector_register_object_value (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL));
+  g_assert_false (sel_base_selector_unregister (selector, -1, NULL));
+  g_assert_null (sel_base_selector_unregister_key (selector, -1, NULL));
+  g_assert_false (sel_base_selector_unregister_object (selector, G_OBJECT (other), NULL));
+  g_assert_null (sel_base_selector_unregister_object_key (selector, G_OBJECT (other), NULL));
+  g_assert_false (sel_base_selector_modify (selector, -1, SEL_EVENT_READ, NULL, NULL, NULL));
+  g_assert_null (sel_base_selector_modify_value (selector, -1, SEL_EVENT_READ, NULL, NULL));
+  g_assert_false (sel_base_selector_modify_object (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL, NULL));
+  g_assert_null (sel_base_selector_modify_object_value (selector, G_OBJECT (other), SEL_EVENT_READ, NULL, NULL));
+  g_assert_false (sel_base_selector_modify_events (selector, -1, SEL_EVENT_READ, NULL));
+  g_assert_false (sel_base_selector_register_callback (selector, -1, SEL_EVENT_READ, no_func, NULL, NULL, NULL));
+  g_assert_false (sel_base_selector_register_object_callback (selector, G_OBJECT (other), SEL_EVENT_READ, no_func,
+                                                              NULL, NULL, NULL));
+  g_assert_false (sel_base_selector_set_callback (selector, -1, no_func, NULL, NULL, NULL));
+  g_assert_null (sel_base_selector_get_key (selector, -1, NULL));
+  g_assert_null (sel_base_selector_get_key_object (selector, G_OBJECT (other), NULL));
+  g_assert_cmpint (sel_base_selector_select_ready (selector, 0, &event, 1, other, NULL), ==, 0);
+  g_assert_true (sel_base_selector_select_fds (selector, 0, other, &fds, &n, &masks, &n, NULL));
+  g_free (fds);
+  g_free (masks);
+  g_assert_true (sel_base_selector_reinit (selector, NULL));
+}
+
+static void
+test_properties (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  gboolean interruptible, emulate, mirrored, recurse;
+  SelHangupPolicy policy;
+  guint max_dispatch;
+
+  g_object_set (selector, "interruptible", TRUE, "emulate-always-ready", TRUE, "force-mirrored", TRUE,
+                "can-recurse", TRUE, "max-dispatch", 7, "hangup-policy", SEL_HANGUP_POLICY_ONCE, NULL);
+  g_object_get (selector, "interruptible", &interruptible, "emulate-always-ready", &emulate,
+                "force-mirrored", &mirrored, "can-recurse", &recurse, "max-dispatch", &max_dispatch,
+                "hangup-policy", &policy, NULL);
+  g_assert_true (interruptible && emulate && mirrored && recurse);
+  g_assert_cmpuint (max_dispatch, ==, 7);
+  g_assert_cmpint (policy, ==, SEL_HANGUP_POLICY_ONCE);
+
+  sel_base_selector_set_max_dispatch (selector, 0);
+  g_assert_cmpuint (sel_base_selector_get_max_dispatch (selector), ==, 1);
+  sel_base_selector_set_max_dispatch (selector, G_MAXUINT);
+  g_assert_cmpuint (sel_base_selector_get_max_dispatch (selector), ==, 64);
+}
+
+/* The same value again is no change, another type is. */
+static void
+test_values (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  g_auto (GValue) number = G_VALUE_INIT;
+  g_auto (GValue) object = G_VALUE_INIT;
+  const GValue *values[] = { &number, &number, &object, &object, NULL, NULL, &number };
+  g_autoptr (SelSelectorKey) last = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  g_value_init (&number, G_TYPE_INT);
+  g_value_set_int (&number, 5);
+  g_value_init (&object, G_TYPE_OBJECT);
+  g_value_take_object (&object, g_object_new (G_TYPE_OBJECT, NULL));
+
+  watch (selector, fds[0], SEL_EVENT_READ);
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      SelSelectorKey *key = sel_base_selector_modify_value (selector, fds[0], SEL_EVENT_READ, values[i], &error);
+
+      g_assert_no_error (error);
+      if (i > 0)
+        g_assert_cmpint (key == last, ==, values[i] == values[i - 1]);
+      g_clear_object (&last);
+      last = key;
+    }
+  close_pair (fds);
 }
 
 int
@@ -171,6 +281,9 @@ main (int   argc,
   g_test_add_func ("/misuse/self", test_wrong_self);
   g_test_add_func ("/misuse/error", test_error_set);
   g_test_add_func ("/misuse/object", test_no_object);
+  g_test_add_func ("/misuse/error-not-wanted", test_error_not_wanted);
+  g_test_add_func ("/misuse/properties", test_properties);
+  g_test_add_func ("/misuse/values", test_values);
 
   return g_test_run ();
 }
