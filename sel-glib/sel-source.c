@@ -479,7 +479,7 @@ sel_source_dispatch_events (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
-  g_autoptr(SelBaseSelector) selector = g_object_ref (self->selector);
+  g_autoptr(SelBaseSelector) kept G_GNUC_UNUSED = g_object_ref (self->selector);
   SelReadyEvent events[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
   guint n_dispatches = ++self->n_dispatches;

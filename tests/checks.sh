@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Builds the library and its tests in another way and runs them, or has a tool look at the code. Speaks TAP.
+# usage: checks.sh sanitizers|threads|valgrind|coverage|hardened|cppcheck|clang-tidy|fuzz SOURCE-DIR BUILD-DIR
+# SEL_TEST_FUZZ_SECONDS is for how long each fuzzer runs, 10 if it is not set.
+
+check=$1
+source=$2
+build=$3/checks/$check
+failures=
+
+# Without introspection, which takes time and cannot be loaded under sanitizers.
+set_up ()
+{
+  [ -f "$build/build.ninja" ] || meson setup "$build" "$source" \
+    -Dintrospection=false -Dexamples=false -Dwerror=true "$@" || failures="$failures configuring"
+}
+
+skip ()
+{
+  echo 1..1 >&3
+  echo "ok 1 - $check # SKIP $*" >&3
+  exit 0
+}
+
+need ()
+{
+  command -v "$1" > /dev/null 2>&1 || skip "missing tool $1"
+}
+
+# Builds the named tests and runs them; the environment may be set before.
+run_tests ()
+{
+  for name in "$@"; do
+    set -- "$@" "tests/test-$name"
+    shift
+  done
+  ninja -C "$build" "$@" || { failures="$failures building"; return; }
+  for program in "$@"; do
+    (cd "$build" && $wrapper "./$program" --tap) || failures="$failures ${program#tests/test-}"
+  done
+}
+
+exec 3>&1
+wrapper=
+export G_DEBUG=fatal-criticals,gc-friendly G_SLICE=always-malloc
+
+check_sanitizers ()
+{
+  need clang
+  CC=clang set_up -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dc_args=-fsanitize=fuzzer-no-link
+  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
+    run_tests core callbacks async hard-cases key-table main-context misuse model objects security selector simulated
+}
+
+check_fuzz ()
+{
+  need clang
+  build=$3/checks/sanitizers
+  CC=clang set_up -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dc_args=-fsanitize=fuzzer-no-link
+  ninja -C "$build" tests/fuzz-operations tests/fuzz-values || failures="$failures building"
+  for name in operations values; do
+    # What is new is not kept in the sources.
+    mkdir -p "$build/corpus-$name"
+    (cd "$build" && ./tests/fuzz-$name -max_total_time="${SEL_TEST_FUZZ_SECONDS:-10}" -max_len=2000 -timeout=30 \
+      -print_final_stats=1 "corpus-$name" "$source/tests/fuzz/$name" 2>&1 | sed 's/^/# /'
+     [ -z "$(ls | grep -E '^(crash|timeout|leak|oom)-')" ]) || failures="$failures $name"
+  done
+}
+
+check_threads ()
+{
+  set_up -Db_sanitize=thread -Db_lundef=false
+  TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 run_tests threads source callbacks async
+}
+
+check_valgrind ()
+{
+  need valgrind
+  suppressions=$(pkg-config --variable=prefix glib-2.0)/share/glib-2.0/valgrind/glib.supp
+  set_up --buildtype=debugoptimized
+  wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
+    --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
+  run_tests core key-table objects misuse main-context threads
+}
+
+check_coverage ()
+{
+  need gcovr
+  set_up --buildtype=debug -Db_coverage=true
+  find "$build" -name '*.gcda' -exec rm -f {} +
+  run_tests async callbacks core debug faults fork hard-cases key-table main-context misuse model objects security \
+    selector simulated source threads
+  gcovr -r "$source" --object-directory "$build" -f "$source/sel-glib/" --print-summary \
+    --fail-under-line 97 --fail-under-branch 90 > "$build/coverage.txt" || failures="$failures coverage"
+  cat "$build/coverage.txt"
+  grep -E '^(lines|branches):' "$build/coverage.txt" | sed 's/^/# /' >&3
+}
+
+# What distributions add, and more warnings.
+check_hardened ()
+{
+  set_up --buildtype=release -Dwarning_level=3 \
+    -Dc_args='-D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection -Wno-pedantic -Wduplicated-cond
+      -Wduplicated-branches -Wlogical-op -Wnull-dereference -Wdate-time -Wformat-signedness -Wstrict-overflow=2'
+  run_tests core hard-cases selector simulated objects
+}
+
+check_cppcheck ()
+{
+  need cppcheck
+  # It does not see GLib's headers, so it cannot know their macros.
+  cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --library=gtk \
+    --suppress=unknownMacro -DHAVE_EPOLL -DHAVE_POLL -DHAVE_SELECT -DHAVE_EVENTFD -DHAVE_KQUEUE -DHAVE_DEVPOLL \
+    -I "$source" "$source/sel-glib" || failures="$failures cppcheck"
+}
+
+check_clang_tidy ()
+{
+  need clang-tidy
+  CC=clang set_up
+  ninja -C "$build" sel-glib/sel-enum-types.h sel-glib/sel-enum-types.c > /dev/null 2>&1
+  # Not the functions of Annex K of C11, which no C library here has, nor stores that g_autoptr uses.
+  printf '%s\n' "$source"/sel-glib/*.c | xargs -n 3 -P 2 clang-tidy --quiet --warnings-as-errors='*' -p "$build" \
+    --checks='-*,clang-analyzer-*,-clang-analyzer-deadcode.DeadStores,-clang-analyzer-security.insecureAPI.*' \
+    || failures="$failures clang-tidy"
+}
+
+case $check in
+  sanitizers|threads|valgrind|coverage|hardened|cppcheck|clang-tidy|fuzz)
+    mkdir -p "$3/checks"
+    "check_$(echo "$check" | tr - _)" "$1" "$2" "$3" > "$3/checks/$check.log" 2>&1
+    ;;
+  *) echo "Bail out! no such check: $check"; exit 1 ;;
+esac
+
+echo 1..1
+if [ -z "$failures" ]; then
+  echo "ok 1 - $check"
+else
+  sed 's/^/# /' "$3/checks/$check.log"
+  echo "not ok 1 - $check:$failures"
+  exit 1
+fi
