@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The table of the manual that says what happens in situations in which the mechanisms of the systems differ.
+ *
+ * Each row is tried with every backend. With --print the table is printed, as docs/consistency.md has it; without, that
+ * file is compared.
+ */
+
+#include "backends.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
+
+/* What a case finds out is one of these texts. */
+#define NOTHING "nothing"
+#define READ_ONLY "ready to read"
+#define WRITE_ONLY "ready to write"
+#define READ_WRITE "ready to read and write"
+
+static const char *
+text_of_mask (SelEventMask events)
+{
+  static const char *const texts[] = { NOTHING, READ_ONLY, WRITE_ONLY, READ_WRITE };
+
+  return texts[events & BOTH];
+}
+
+/* What a wait without time says of @fd. */
+static const char *
+text_of_ready (SelBaseSelector *selector,
+               int              fd)
+{
+  SelReadyEvent events[16];
+  g_autoptr (GError) error = NULL;
+  gssize n = sel_base_selector_select_ready (selector, 0, events, G_N_ELEMENTS (events), NULL, &error);
+
+  g_assert_no_error (error);
+  for (gssize i = 0; i < n; i++)
+    if (events[i].fd == fd)
+      return text_of_mask (events[i].events);
+
+  return NOTHING;
+}
+
+static const char *
+text_of_error (GError *error)
+{
+  if (error == NULL)
+    return "success";
+  if (g_error_matches (error, SEL_OS_ERROR, EBADF))
+    return "EBADF";
+  if (g_error_matches (error, SEL_OS_ERROR, EPERM))
+    return "EPERM";
+  if (error->domain != SEL_SELECTOR_ERROR)
+    return "another error";
+
+  switch ((SelSelectorError) error->code)
+    {
+    case SEL_SELECTOR_ERROR_CLOSED:
+      return "CLOSED";
+    case SEL_SELECTOR_ERROR_INVALID_FILE:
+      return "INVALID_FILE";
+    case SEL_SELECTOR_ERROR_INVALID_EVENTS:
+      return "INVALID_EVENTS";
+    case SEL_SELECTOR_ERROR_INVALID_TIMEOUT:
+      return "INVALID_TIMEOUT";
+    case SEL_SELECTOR_ERROR_NOT_REGISTERED:
+      return "NOT_REGISTERED";
+    case SEL_SELECTOR_ERROR_ALREADY_REGISTERED:
+      return "ALREADY_REGISTERED";
+    case SEL_SELECTOR_ERROR_FAILED:
+    case SEL_SELECTOR_ERROR_NOT_SUPPORTED:
+    case SEL_SELECTOR_ERROR_BUSY:
+    case SEL_SELECTOR_ERROR_FORKED:
+    default:
+      return "another error";
+    }
+}
+
+static const char *
+try_to_register (SelBaseSelector *selector,
+                 int              fd,
+                 SelEventMask     events)
+{
+  g_autoptr (GError) error = NULL;
+
+  sel_base_selector_register (selector, fd, events, NULL, NULL, &error);
+
+  return text_of_error (error);
+}
+
+static const char *
+regular_file (SelBaseSelector *selector)
+{
+  int fd = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  const char *text = try_to_register (selector, fd, BOTH);
+
+  if (g_str_equal (text, "success"))
+    text = text_of_ready (selector, fd);
+  close (fd);
+
+  return text;
+}
+
+static const char *
+regular_file_emulated (SelBaseSelector *selector)
+{
+  sel_base_selector_set_emulate_always_ready (selector, TRUE);
+
+  return regular_file (selector);
+}
+
+static const char *
+register_closed (SelBaseSelector *selector)
+{
+  return try_to_register (selector, closed_fd (), SEL_EVENT_READ);
+}
+
+static const char *
+register_path (SelBaseSelector *selector)
+{
+  int fd = open ("/", O_PATH | O_CLOEXEC);
+  const char *text = try_to_register (selector, fd, SEL_EVENT_READ);
+
+  close (fd);
+
+  return text;
+}
+
+static const char *
+register_negative (SelBaseSelector *selector)
+{
+  return try_to_register (selector, -1, SEL_EVENT_READ);
+}
+
+static const char *
+register_no_events (SelBaseSelector *selector)
+{
+  return try_to_register (selector, 0, 0);
+}
+
+static const char *
+register_twice (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+
+  open_pipe (fds);
+  watch (selector, fds[0], SEL_EVENT_READ);
+  text = try_to_register (selector, fds[0], SEL_EVENT_WRITE);
+  close_pair (fds);
+
+  return text;
+}
+
+static const char *
+close_registered (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (selector, fds[0], BOTH);
+  close (fds[0]);
+  text = text_of_ready (selector, fds[0]);
+  close (fds[1]);
+
+  return text;
+}
+
+static const char *
+close_registered_with_dup (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+  int copy;
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  copy = fcntl (fds[0], F_DUPFD_CLOEXEC, 0);
+  watch (selector, fds[0], BOTH);
+  close (fds[0]);
+  text = text_of_ready (selector, fds[0]);
+  close (fds[1]);
+  close (copy);
+
+  return text;
+}
+
+static const char *
+unregister_after_close (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  watch (selector, fds[0], BOTH);
+  close_pair (fds);
+  sel_base_selector_unregister (selector, fds[0], &error);
+
+  return text_of_error (error);
+}
+
+static const char *
+modify_after_close (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  watch (selector, fds[0], BOTH);
+  close_pair (fds);
+  sel_base_selector_modify_events (selector, fds[0], SEL_EVENT_READ, &error);
+
+  return text_of_error (error);
+}
+
+static const char *
+writer_gone (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+
+  open_pipe (fds);
+  watch (selector, fds[0], SEL_EVENT_WRITE);
+  close (fds[1]);
+  text = text_of_ready (selector, fds[0]);
+  close (fds[0]);
+
+  return text;
+}
+
+static const char *
+reader_gone (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+
+  open_pipe (fds);
+  watch (selector, fds[1], BOTH);
+  close (fds[0]);
+  text = text_of_ready (selector, fds[1]);
+  close (fds[1]);
+
+  return text;
+}
+
+static const char *
+large_number (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+  int fd;
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  fd = fcntl (fds[0], F_DUPFD_CLOEXEC, 3000);
+  g_assert_no_errno (fd);
+  watch (selector, fd, BOTH);
+  text = text_of_ready (selector, fd);
+  close_pair (fds);
+  close (fd);
+
+  return text;
+}
+
+static const char *
+not_a_number (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = sel_base_selector_select (selector, NAN, NULL, &error);
+
+  return text_of_error (error);
+}
+
+static const char *
+negative_timeout (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = sel_base_selector_select (selector, -1, NULL, &error);
+
+  g_assert_no_error (error);
+
+  return ready->len == 0 ? "does not wait" : "something";
+}
+
+static const char *
+select_after_close (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = NULL;
+
+  sel_base_selector_close (selector);
+  ready = sel_base_selector_select (selector, 0, NULL, &error);
+
+  return text_of_error (error);
+}
+
+static gpointer
+write_to_pipe (gpointer data)
+{
+  put_byte (GPOINTER_TO_INT (data));
+
+  return NULL;
+}
+
+typedef struct
+{
+  SelBaseSelector *selector;
+  int fds[2];
+} Other;
+
+static gpointer
+register_elsewhere (gpointer data)
+{
+  Other *other = data;
+
+  watch (other->selector, other->fds[0], SEL_EVENT_READ);
+
+  return write_to_pipe (GINT_TO_POINTER (other->fds[1]));
+}
+
+static const char *
+register_during_wait (SelBaseSelector *selector)
+{
+  g_autoptr (GPtrArray) ready = NULL;
+  Other other = { .selector = selector };
+  GThread *thread;
+
+  open_pipe (other.fds);
+  thread = g_thread_new ("register", register_elsewhere, &other);
+  ready = sel_base_selector_select (selector, SEL_WAIT_FOREVER, NULL, NULL);
+  g_thread_join (thread);
+  close_pair (other.fds);
+
+  return ready != NULL && ready->len == 1 ? "seen at once" : "not seen";
+}
+
+static gpointer
+close_elsewhere (gpointer data)
+{
+  sel_base_selector_close (data);
+
+  return NULL;
+}
+
+static const char *
+close_during_wait (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = NULL;
+  GThread *thread = g_thread_new ("close", close_elsewhere, selector);
+
+  ready = sel_base_selector_select (selector, SEL_WAIT_FOREVER, NULL, &error);
+  g_thread_join (thread);
+
+  return text_of_error (error);
+}
+
+/* The rows. What one backend does otherwise is said of it. */
+static const struct
+{
+  const char *situation;
+  const char *(*func) (SelBaseSelector *selector);
+  const char *result;
+  const char *exceptions;    /* "epoll kqueue": these give @other */
+  const char *other;
+} rows[] = {
+  { "register a regular file", regular_file, READ_WRITE, "epoll kqueue", "EPERM" },
+  { "the same with `emulate-always-ready`", regular_file_emulated, READ_WRITE, NULL, NULL },
+  { "register a closed descriptor", register_closed, "EBADF", NULL, NULL },
+  { "register a descriptor opened with `O_PATH`", register_path, "EBADF", NULL, NULL },
+  { "register a negative number", register_negative, "INVALID_FILE", NULL, NULL },
+  { "register for no events", register_no_events, "INVALID_EVENTS", NULL, NULL },
+  { "register twice", register_twice, "ALREADY_REGISTERED", NULL, NULL },
+  { "register number 3000 with data to read", large_number, READ_ONLY, NULL, NULL },
+  { "close a registered descriptor", close_registered, NOTHING, NULL, NULL },
+  { "close it while a duplicate is open", close_registered_with_dup, NOTHING, "epoll", READ_ONLY },
+  { "unregister it after that", unregister_after_close, "success", NULL, NULL },
+  { "modify it after that", modify_after_close, "EBADF", NULL, NULL },
+  { "read end of a pipe, writer gone, registered for writing only", writer_gone, WRITE_ONLY, NULL, NULL },
+  { "write end of a pipe, reader gone", reader_gone, READ_WRITE, NULL, NULL },
+  { "register from another thread during a wait", register_during_wait, "seen at once", NULL, NULL },
+  { "close the selector from another thread during a wait", close_during_wait, "CLOSED", NULL, NULL },
+  { "use the selector after it was closed", select_after_close, "CLOSED", NULL, NULL },
+  { "a negative time-out", negative_timeout, "does not wait", NULL, NULL },
+  { "a time-out that is not a number", not_a_number, "INVALID_TIMEOUT", NULL, NULL },
+};
+
+static gboolean
+is_exception (const char *exceptions,
+              const char *name)
+{
+  g_auto (GStrv) names = g_strsplit (exceptions != NULL ? exceptions : "", " ", -1);
+
+  return g_strv_contains ((const char *const *) names, name);
+}
+
+static void
+test_rows (BackendFixture *fixture)
+{
+  const char *name = fixture->backend->name;
+
+  g_clear_object (&fixture->selector);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autoptr (SelBaseSelector) selector = fixture->backend->new_selector (NULL);
+      const char *expected = is_exception (rows[i].exceptions, name) ? rows[i].other : rows[i].result;
+      const char *got = rows[i].func (selector);
+
+      g_test_message ("%s: %s: %s", name, rows[i].situation, got);
+      g_assert_cmpstr (got, ==, expected);
+    }
+}
+
+static char *
+make_table (void)
+{
+  GString *table = g_string_new ("<!-- Made by tests/test-consistency.c, which tries each row with every mechanism. -->\n\n"
+                                 "| situation | select, poll, epoll, /dev/poll, kqueue |\n| --- | --- |\n");
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_string_append_printf (table, "| %s | %s", rows[i].situation, rows[i].result);
+      if (rows[i].exceptions != NULL)
+        g_string_append_printf (table, "; %s: %s", rows[i].exceptions, rows[i].other);
+      g_string_append (table, " |\n");
+    }
+
+  return g_string_free (table, FALSE);
+}
+
+static void
+test_document (void)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "docs", "consistency.md", NULL);
+  g_autofree char *table = make_table ();
+  g_autofree char *document = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_file_get_contents (path, &document, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (document, ==, table);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  if (argc == 2 && g_str_equal (argv[1], "--print"))
+    {
+      g_autofree char *table = make_table ();
+
+      fputs (table, stdout);
+      return 0;
+    }
+
+  g_test_init (&argc, &argv, NULL);
+  backend_add ("consistency", test_rows);
+  g_test_add_func ("/consistency/document", test_document);
+
+  return g_test_run ();
+}
