@@ -346,7 +346,7 @@ on_busy (GObject      *source,
 static void
 test_busy (BackendFixture *fixture)
 {
-  g_autoptr (GPtrArray) ready = NULL;
+  g_autoptr (GPtrArray) ready G_GNUC_UNUSED = NULL;
   g_autoptr (GError) error = NULL;
   Wait wait;
 

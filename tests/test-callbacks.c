@@ -610,7 +610,8 @@ test_objects (BackendFixture *fixture)
       g_assert_true (sel_base_selector_register_object_callback (loop.selector, objects[i], SEL_EVENT_READ,
                                                                  on_object_ready, &seen, NULL, &error));
       g_assert_no_error (error);
-      for (seen = NULL; seen == NULL;)
+      seen = NULL;
+      while (seen == NULL)
         g_main_context_iteration (loop.context, TRUE);
       g_assert_true (seen == objects[i]);
     }

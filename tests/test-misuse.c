@@ -4,6 +4,9 @@
 
 #include "backends.h"
 
+#include <errno.h>
+#include <sys/resource.h>
+
 /* g_return_if_fail () says that it was wrong; the result is thrown away. */
 #define REFUSED(call)                                                              \
   G_STMT_START                                                                     \
@@ -272,6 +275,65 @@ test_values (void)
   close_pair (fds);
 }
 
+/* Nothing can be opened. */
+static void
+test_no_files (void)
+{
+  struct rlimit saved, none;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
+  none = saved;
+  none.rlim_cur = 0;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  g_assert_true (sel_default_selector_type () == G_TYPE_INVALID);
+  g_setenv ("SEL_SELECTOR", "poll", TRUE);
+  g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "SEL_SELECTOR=poll is ignored: *");
+  g_assert_null (sel_default_selector_new (NULL));
+  g_test_assert_expected_messages ();
+  g_unsetenv ("SEL_SELECTOR");
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
+}
+
+static gpointer
+wait_for_ever (gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = sel_base_selector_select (data, SEL_WAIT_FOREVER, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (ready->len, ==, 0);
+
+  return NULL;
+}
+
+/* Nobody can start anew what another one waits for. */
+static void
+test_busy (BackendFixture *fixture)
+{
+  GThread *thread = g_thread_new ("wait", wait_for_ever, fixture->selector);
+  g_autoptr (GError) error = NULL;
+
+  while (sel_base_selector_reinit (fixture->selector, &error))
+    g_thread_yield ();
+  assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
+
+  sel_base_selector_wakeup (fixture->selector);
+  g_thread_join (thread);
+}
+
+/* One that is a second when it is rounded. */
+static void
+test_timeout (BackendFixture *fixture)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  assert_ready (fixture->selector, 0.9999999999, fds[0], SEL_EVENT_READ, -1);
+  close_pair (fds);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -284,6 +346,9 @@ main (int   argc,
   g_test_add_func ("/misuse/error-not-wanted", test_error_not_wanted);
   g_test_add_func ("/misuse/properties", test_properties);
   g_test_add_func ("/misuse/values", test_values);
+  g_test_add_func ("/misuse/no-files", test_no_files);
+  backend_add ("busy", test_busy);
+  backend_add ("timeout", test_timeout);
 
   return g_test_run ();
 }
