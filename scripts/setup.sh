@@ -78,6 +78,10 @@ missing ()
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac
     have_python_tests || python_tests_package
+    have clang || echo clang
+    have clang-tidy || echo clang-tidy
+    have cppcheck || echo cppcheck
+    have gcovr || echo gcovr
   fi
 }
 

@@ -3,8 +3,9 @@
 /*
  * Random operations on every backend, in step with a simple model.
  *
- * Without arguments a short run, as TAP. --seconds=N or --operations=N makes it a long one, from --seed=N on;
- * --backends=epoll,poll leaves out the others. --replay=HEX runs what an earlier failure has printed.
+ * Without arguments a short run, as TAP, or one of SEL_TEST_MODEL_SECONDS, if that is in the environment.
+ * --seconds=N or --operations=N makes it a long one, from --seed=N on; --backends=epoll,poll leaves out the
+ * others. --replay=HEX runs what an earlier failure has printed.
  */
 
 #include "model.h"
@@ -233,8 +234,15 @@ static void
 test_short (void)
 {
   /* The same every day, and something new as well. */
-  Limits fixed = { 0, 250000, G_MAXINT64 };
-  Limits changing = { (guint64) g_get_real_time (), 250000, G_MAXINT64 };
+  const char *seconds = g_getenv ("SEL_TEST_MODEL_SECONDS");
+  Limits fixed = { 0, 500000, G_MAXINT64 };
+  Limits changing = { (guint64) g_get_real_time (), 500000, G_MAXINT64 };
+
+  if (seconds != NULL)
+    {
+      changing.n_operations = G_MAXUINT64;
+      changing.end = g_get_monotonic_time () + g_ascii_strtoll (seconds, NULL, 10) * G_USEC_PER_SEC;
+    }
 
   memset (progress, 0, sizeof *progress);
   g_assert_true (run (&fixed));
