@@ -2496,7 +2496,7 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
                               GCancellable     *cancellable,
                               int             **fds,
                               gsize            *n_fds,
-                              guint           **masks,
+                              guint8          **masks,
                               gsize            *n_masks,
                               GError          **error)
 {
@@ -2515,12 +2515,12 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
     return FALSE;
 
   *fds = g_new (int, sink.n_events);
-  *masks = g_new (guint, sink.n_events);
+  *masks = g_new (guint8, sink.n_events);
   *n_fds = *n_masks = sink.n_events;
   for (gsize i = 0; i < sink.n_events; i++)
     {
       (*fds)[i] = sink.events[i].fd;
-      (*masks)[i] = sink.events[i].events;
+      (*masks)[i] = (guint8) sink.events[i].events;
     }
   sel_base_selector_unlock (PRIV (self));
 

@@ -287,7 +287,7 @@ gboolean            sel_base_selector_select_fds            (SelBaseSelector  *s
                                                              GCancellable     *cancellable,
                                                              int             **fds,
                                                              gsize            *n_fds,
-                                                             guint           **masks,
+                                                             guint8          **masks,
                                                              gsize            *n_masks,
                                                              GError          **error);
 SEL_AVAILABLE_IN_1_0

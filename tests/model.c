@@ -967,7 +967,7 @@ twin_select (Twin          *twin,
 {
   g_autoptr (GPtrArray) list = NULL;
   SelReadyEvent events[N_FDS];
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   g_autofree int *fds = NULL;
   gsize n = 0, n_masks;
 

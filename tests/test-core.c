@@ -160,7 +160,7 @@ select_two_arrays (SelBaseSelector  *selector,
                    GError          **error)
 {
   g_autofree int *fds = NULL;
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   gsize n_fds = 0, n_masks = 0;
   gboolean success = sel_base_selector_select_fds (selector, timeout, cancellable, &fds, &n_fds,
                                                    &masks, &n_masks, error);

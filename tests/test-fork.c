@@ -150,7 +150,7 @@ child_is_refused (ForkFixture *fixture)
 {
   SelBaseSelector *selector = fixture->selector;
   g_autofree int *fds = NULL;
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   g_autoptr (GError) error = NULL;
   SelReadyEvent event;
   gsize n_fds, n_masks;

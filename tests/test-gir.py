@@ -15,7 +15,7 @@ C = '{http://www.gtk.org/introspection/c/1.0}'
 GLIB = '{http://www.gtk.org/introspection/glib/1.0}'
 
 FUNCTIONS = [CORE + tag for tag in ('function', 'method', 'constructor', 'virtual-method', 'callback')] + [GLIB + 'signal']
-SCALARS = {'none', 'gboolean', 'gint', 'guint', 'gint64', 'guint64', 'gsize', 'gssize', 'gdouble', 'GType', 'GLib.Quark'}
+SCALARS = {'none', 'gboolean', 'gint', 'guint', 'guint8', 'gint64', 'guint64', 'gsize', 'gssize', 'gdouble', 'GType', 'GLib.Quark'}
 
 
 class Api:

@@ -850,7 +850,7 @@ test_timeout_nan (BackendFixture *fixture)
     {
       SelReadyEvent event;
       g_autofree int *fds = NULL;
-      g_autofree guint *masks = NULL;
+      g_autofree guint8 *masks = NULL;
       gsize n_fds;
       gsize n_masks;
       g_autoptr (GError) error = NULL;
@@ -1022,7 +1022,7 @@ test_cancelled (BackendFixture *fixture)
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_autoptr (GPtrArray) ready = NULL;
   g_autofree int *ready_fds = NULL;
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   gsize n_fds;
   gsize n_masks;
   g_autoptr (GError) error = NULL;
@@ -1799,7 +1799,7 @@ test_forms_agree (BackendFixture *fixture)
   SelBaseSelector *selector = fixture->selector;
   g_autoptr (GPtrArray) list = NULL;
   g_autofree int *ready_fds = NULL;
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   gsize n_fds;
   gsize n_masks;
   SelReadyEvent events[16];

@@ -54,7 +54,7 @@ def test_round():
         os.write(w, b'x')
         event, = selector.select(math.inf)
         assert event.get_key() is key and event.get_events() == READ
-        assert selector.select_fds(0) == (True, [r], [int(READ)])
+        assert selector.select_fds(0) == (True, [r], bytes([READ]))
         new = selector.modify(r, READ | WRITE)
         assert new is not key and new.get_data() is None and key.get_events() == READ
         assert [k.get_fd() for k in selector.get_map().get_keys()] == [r]

@@ -111,7 +111,7 @@ test_error_set (void)
   g_autoptr (GCancellable) other = g_cancellable_new ();
   g_autoptr (GError) error = g_error_new_literal (SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED, "earlier");
   SelReadyEvent event;
-  guint *masks;
+  guint8 *masks;
   int *fds;
   gsize n;
 
@@ -149,7 +149,7 @@ test_no_object (void)
   g_autoptr (GError) error = g_error_new_literal (SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED, "earlier");
   g_autoptr (GObject) other = g_object_new (G_TYPE_OBJECT, NULL);
   SelReadyEvent event;
-  guint *masks;
+  guint8 *masks;
   int *fds;
   gsize n;
 
@@ -190,7 +190,7 @@ test_error_not_wanted (void)
   g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
   g_autoptr (GCancellable) other = g_cancellable_new ();
   SelReadyEvent event;
-  guint *masks;
+  guint8 *masks;
   int *fds;
   gsize n;
 

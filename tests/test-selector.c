@@ -358,7 +358,7 @@ test_closed_methods (BackendFixture *fixture)
   SelBaseSelector *selector = fixture->selector;
   SelReadyEvent events[2];
   g_autofree int *ready_fds = NULL;
-  g_autofree guint *ready_masks = NULL;
+  g_autofree guint8 *ready_masks = NULL;
   gsize n_fds = 0;
   gsize n_masks = 0;
   g_autoptr (GError) error = NULL;
@@ -743,7 +743,7 @@ test_select_interruptible (BackendFixture *fixture)
   SelBaseSelector *selector = fixture->selector;
   SelReadyEvent events[2];
   g_autofree int *ready_fds = NULL;
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   gsize n_fds = 1;
   gsize n_masks = 1;
   g_autoptr (GError) error = NULL;

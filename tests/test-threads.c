@@ -447,7 +447,7 @@ test_second_waiter (BackendFixture *fixture)
 {
   SelReadyEvent events[1];
   g_autofree int *fds = NULL;
-  g_autofree guint *masks = NULL;
+  g_autofree guint8 *masks = NULL;
   g_autoptr (GError) error = NULL;
   Waiter waiter = { 0 };
   gsize n_fds, n_masks;

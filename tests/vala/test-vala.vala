@@ -224,7 +224,7 @@ void test_round (Sel.BaseSelector selector) throws Error
   assert (events[0].get_key () == key && events[0].get_events () == Sel.EventMask.READ);
 
   int[] fds;
-  uint[] masks;
+  uint8[] masks;
   assert (selector.select_fds (Sel.WAIT_FOREVER, null, out fds, out masks));
   assert (fds.length == 1 && fds[0] == r && masks.length == 1 && masks[0] == Sel.EventMask.READ);
 
