@@ -186,14 +186,13 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
  * meanwhile, with this filter, has taken it over. */
 static gboolean
 sel_kqueue_selector_forget (SelBaseSelector      *self,
-                            SelSink              *sink,
                             const struct kevent  *event,
                             GError              **error)
 {
-  SelKeySlot *slot = sel_key_table_lookup (sink->table, (int) event->ident);
   guint filter = event->filter == EVFILT_WRITE ? 1 : 0;
+  SelEventMask armed = sel_base_selector_get_armed (self, (int) event->ident);
 
-  if (sel_base_selector_changed_during_wait (self) || (slot != NULL && (slot->armed & filters[filter].event) != 0))
+  if (sel_base_selector_changed_during_wait (self) || (armed & filters[filter].event) != 0)
     return TRUE;
 
   if (!sel_kqueue_change (PRIV (self)->kqueue_fd, (int) event->ident, filter, EV_DELETE, 0) &&
@@ -233,7 +232,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
 
       if (!sel_base_selector_report_tagged (self, sink, (int) event->ident, (guint32) (guintptr) event->udata,
                                             event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ) &&
-          !sel_kqueue_selector_forget (self, sink, event, error))
+          !sel_kqueue_selector_forget (self, event, error))
         return FALSE;
     }
 
