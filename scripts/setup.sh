@@ -78,6 +78,8 @@ missing ()
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac
     have_python_tests || python_tests_package
+    have "${CXX:-c++}" || echo g++
+    have gnome-desktop-testing-runner || echo gnome-desktop-testing
     have clang || echo clang
     have clang-tidy || echo clang-tidy
     have cppcheck || echo cppcheck
@@ -148,6 +150,14 @@ configure ()
   else
     meson setup "$builddir" "$top" >&2 || die "could not configure in $builddir"
   fi
+}
+
+# An old build directory does not know new options until it is configured again.
+set_options ()
+{
+  meson configure "$builddir" "$@" >&2 \
+    || meson setup --reconfigure "$builddir" "$top" "$@" >&2 \
+    || die "could not configure in $builddir"
 }
 
 # Builds what is named, or everything.

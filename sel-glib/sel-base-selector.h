@@ -126,7 +126,9 @@ struct _SelBaseSelectorClass
  *
  * Since: 1.0
  */
-typedef struct
+typedef struct _SelReadyEvent SelReadyEvent;
+
+struct _SelReadyEvent
 {
   int          fd;
   SelEventMask events;
@@ -134,7 +136,7 @@ typedef struct
 
   /*< private >*/
   guint        generation;
-} SelReadyEvent;
+};
 
 /**
  * SelSelectorFunc:

@@ -19,6 +19,16 @@
 G_DEFINE_QUARK (sel-selector-error-quark, sel_selector_error)
 
 /**
+ * sel_selector_error_quark:
+ *
+ * Gets the domain of errors whose code is a #SelSelectorError.
+ *
+ * Returns: the error domain
+ *
+ * Since: 1.0
+ */
+
+/**
  * sel_os_error_domain:
  *
  * Gets the domain of errors whose code is a value of `errno`.

@@ -20,3 +20,4 @@
 #include <sel-glib/sel-source.h>
 #include <sel-glib/sel-types.h>
 #include <sel-glib/sel-version-macros.h>
+#include <sel-glib/sel-version.h>

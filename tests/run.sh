@@ -20,7 +20,7 @@ fi
 install_missing tests
 install_optional
 configure
-meson configure "$builddir" -Dtests=true -Dexamples=true -Dintrospection=true -Dvapi=enabled >&2 || exit 1
+set_options -Dtests=true -Dexamples=true -Dintrospection=true -Dvapi=enabled
 build
 
 rm -f "$builddir"/meson-logs/testlog*.json
