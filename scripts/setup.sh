@@ -79,6 +79,7 @@ missing ()
     { have valac && have_module vapigen; } || echo valac
     have_python_tests || python_tests_package
     have "${CXX:-c++}" || echo g++
+    have gtkdoc-scan || echo gtk-doc-tools
     have gnome-desktop-testing-runner || echo gnome-desktop-testing
     have clang || echo clang
     have clang-tidy || echo clang-tidy

@@ -20,7 +20,7 @@ fi
 install_missing tests
 install_optional
 configure
-set_options -Dtests=true -Dexamples=true -Dintrospection=true -Dvapi=enabled
+set_options -Dtests=true -Dexamples=true -Dintrospection=true -Ddocs=true -Dvapi=enabled
 build
 
 rm -f "$builddir"/meson-logs/testlog*.json

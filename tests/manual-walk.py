@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Does what the manual's first page says, word by word, and compares what comes out. Prints TAP.
+
+usage: manual-walk.py SOURCE-DIRECTORY [--install]
+
+Starts in a copy of the sources, with a home directory that is empty. Lines with apt-get are not
+run, unless with --install; it is only checked that the packages are there.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+SOURCE = os.path.abspath(sys.argv[1])
+INSTALL = '--install' in sys.argv[2:]
+PAGE = os.path.join(SOURCE, 'docs', 'getting-started.xml')
+EXAMPLES = os.path.join(SOURCE, 'examples', 'getting-started')
+XINCLUDE = '{http://www.w3.org/2003/XInclude}include'
+# What a user's shell has, and nothing of this build.
+KEPT = ('PATH', 'LANG', 'LC_ALL', 'TERM', 'USER', 'LOGNAME', 'TMPDIR')
+
+
+class Block:
+    def __init__(self, section, commands):
+        self.section = section
+        self.commands = commands
+
+
+def text_of(screen):
+    """The text of a block of the page, with the file that it includes."""
+    for include in screen:
+        if include.tag == XINCLUDE:
+            with open(os.path.join(EXAMPLES, os.path.basename(include.get('href')))) as f:
+                return f.read()
+    return ''.join(screen.itertext()).strip('\n')
+
+
+def read_page():
+    """The blocks of commands, and the output that the page shows."""
+    blocks = []
+    output = None
+    for section in ElementTree.parse(PAGE).getroot().iter('section'):
+        for screen in section.findall('screen'):
+            if screen.get('role') == 'commands':
+                blocks.append(Block(section.findtext('title'), text_of(screen)))
+            elif screen.get('role') == 'output':
+                output = text_of(screen)
+    return blocks, output
+
+
+def readme_commands():
+    """The commands of the README's part on installing."""
+    with open(os.path.join(SOURCE, 'README.md')) as f:
+        part = re.search(r'^## Installing$(.*?)^## ', f.read(), re.M | re.S).group(1)
+    return [block.strip('\n') for block in re.findall(r'^```sh$(.*?)^```$', part, re.M | re.S)]
+
+
+def missing_tools(blocks):
+    programs = [shlex.split(line)[0] for block in blocks for line in block.commands.splitlines()]
+    return sorted({name for name in programs
+                   if '/' not in name and not shutil.which(name) and name not in ('cd', 'export', 'apt-get')})
+
+
+def missing_packages(commands):
+    """The packages that a block would install and that are not there."""
+    packages = [word for line in commands.splitlines() for word in shlex.split(line)[2:]]
+    done = subprocess.run(['dpkg-query', '--show', '--showformat', '${Status} ${Package} ${Provides}\n'],
+                          stdout=subprocess.PIPE, universal_newlines=True)
+    there = {word.rstrip(',') for line in done.stdout.splitlines() if line.startswith('install ok installed')
+             for word in line.split()[3:]}
+    return [package for package in packages if package not in there]
+
+
+def script_of(blocks, top):
+    """One shell goes through it all, as the reader's does; each block's output goes to a file."""
+    lines = ['set -e']
+    for number, block in enumerate(blocks):
+        lines += ['{', block.commands, '} > %s/%d.out 2>&1' % (top, number), 'touch %s/%d.done' % (top, number)]
+    return '\n'.join(lines) + '\n'
+
+
+def main():
+    blocks, output = read_page()
+    walked = [block for block in blocks if INSTALL or not block.commands.startswith('apt-get')]
+    missing = [] if INSTALL else missing_tools(walked)
+    if missing:
+        print('1..0 # SKIP missing tool: ' + ', '.join(missing))
+        return
+
+    results = []
+    installing = [block.commands for block in blocks if block.section == 'Installing']
+    results.append(('the README installs as the manual does', [] if readme_commands() == installing else installing))
+    results.append(('there is a program in each language',
+                    [] if {'C', 'Python', 'JavaScript', 'Vala'} <= {block.section for block in blocks} else blocks))
+    if shutil.which('dpkg-query'):
+        for block in blocks:
+            if block not in walked:
+                results.append(('what the page installs is installed here', missing_packages(block.commands)))
+
+    with tempfile.TemporaryDirectory(prefix='sel-glib-walk-') as top:
+        tree = os.path.join(top, 'sources')
+        shutil.copytree(SOURCE, tree, symlinks=True,
+                        ignore=shutil.ignore_patterns('.git', 'build', 'build-*', '__pycache__'))
+        home = os.path.join(top, 'home')
+        os.mkdir(home)
+        env = {name: os.environ[name] for name in KEPT if name in os.environ}
+        subprocess.run(['sh', '-c', script_of(walked, top)], cwd=tree, env=dict(env, HOME=home),
+                       stdin=subprocess.DEVNULL)
+        for number, block in enumerate(walked):
+            path = os.path.join(top, '%d.out' % number)
+            said = open(path).read().splitlines() if os.path.exists(path) else []
+            wrong = [] if os.path.exists(os.path.join(top, '%d.done' % number)) else said or ['was not reached']
+            if not wrong and block.section != 'Installing' and sorted(said) != sorted(output.splitlines()):
+                wrong = ['printed:'] + said
+            results.append(('%s: %s' % (block.section, block.commands.splitlines()[-1]), wrong))
+
+    print('1..%d' % len(results))
+    for number, (name, wrong) in enumerate(results, 1):
+        print('%s %d %s' % ('not ok' if wrong else 'ok', number, name.replace('#', '')))
+        for line in wrong:
+            print('# %s' % line)
+
+
+main()

@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Looks at the manual as it was built: is it whole, and does every link lead somewhere? Prints TAP.
+
+usage: test-manual.py SOURCE-DIRECTORY DIRECTORY-OF-THE-BUILT-MANUAL
+"""
+
+import glob
+import html
+import os
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+SOURCE, BUILT = map(os.path.abspath, sys.argv[1:3])
+DOCS = os.path.join(SOURCE, 'docs')
+HTML = os.path.join(BUILT, 'html')
+PROGRAMS = os.path.join(DOCS, 'snippets'), os.path.join(SOURCE, 'examples', 'getting-started')
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding='utf-8') as f:
+        return f.read()
+
+
+def public_symbols():
+    return [line.split()[0] for line in read(SOURCE, 'tests', 'packaging', 'libsel-glib-1.0.symbols').splitlines()]
+
+
+def sections():
+    """The documented symbols of each section, without those that everybody knows."""
+    documented = set()
+    for section in re.findall(r'<SECTION>(.*?)</SECTION>', read(DOCS, 'sel-glib-sections.txt'), re.S):
+        shown = re.split(r'<SUBSECTION (?:Standard|Private)>', section)[0]
+        documented |= set(re.findall(r'^\w+$', shown, re.M))
+    return documented
+
+
+def pages():
+    return {os.path.basename(path): read(path) for path in sorted(glob.glob(HTML + '/*.html'))}
+
+
+def check_coverage():
+    """everything that is declared is documented"""
+    text = read(BUILT, 'sel-glib-undocumented.txt')
+    if '100% symbol docs coverage' not in text or '0 symbols incomplete' not in text:
+        yield from text.splitlines()
+    for name in 'undeclared', 'unused':
+        for symbol in read(BUILT, 'sel-glib-%s.txt' % name).split():
+            yield '%s: %s' % (name, symbol)
+
+
+def check_exports():
+    """everything that the library exports is documented"""
+    documented = sections()
+    for symbol in public_symbols():
+        if symbol not in documented and not symbol.endswith('_get_type'):
+            yield symbol
+
+
+def check_since():
+    """everything is in the index of the version that brought it"""
+    version = '1.0'
+    index = read(BUILT, 'xml', 'api-index-%s.xml' % version)
+    for symbol in sorted(sections()):
+        if not re.search(r'>%s</' % symbol, index) and symbol + '()' not in index and '>%s,' % symbol not in index:
+            yield symbol
+
+
+def check_pages():
+    """each page of the guide, the glossary and the indexes are there"""
+    built = pages()
+    for page in re.findall(r'href="xml/([\w-]+)\.xml"', read(DOCS, 'sel-glib-docs.xml')):
+        if not os.path.exists(os.path.join(DOCS, page + '.xml')):
+            continue
+        name = ElementTree.parse(os.path.join(DOCS, page + '.xml')).getroot().get('id') + '.html'
+        if name not in built:
+            yield name
+    for name in 'annotation-glossary.html', 'api-index-full.html', 'api-index-1-0.html', 'index.html':
+        if name not in built:
+            yield name
+    devhelp = read(HTML, 'sel-glib.devhelp2')
+    for symbol in 'sel_base_selector_select\u00a0()', 'SelHangupPolicy', 'Getting started':
+        if symbol not in devhelp:
+            yield 'Devhelp does not know ' + symbol
+
+
+def check_links():
+    """every link leads to a place that there is"""
+    built = pages()
+    anchors = {name: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for name, text in built.items()}
+    for name, text in built.items():
+        for target in re.findall(r'href="([^"]+)"', text):
+            if re.match(r'\w+:', target) or target.startswith('../'):
+                continue
+            page, _, anchor = target.partition('#')
+            page = page or name
+            if page not in built:
+                if not os.path.exists(os.path.join(HTML, page)):
+                    yield '%s: %s' % (name, target)
+            # gtk-doc makes links to the index of a version, and no place for them in it.
+            elif anchor and anchor not in anchors[page] and not anchor.startswith('api-index-'):
+                yield '%s: %s' % (name, target)
+        for picture in re.findall(r'<(?:img|object)[^>]*(?:src|data)="([^"]+)"', text):
+            if not os.path.exists(os.path.join(HTML, picture)):
+                yield '%s: %s' % (name, picture)
+
+
+def check_names():
+    """every name of the library's own is a link, and none is misspelt"""
+    known = sections() | set(public_symbols())
+    for name, text in pages().items():
+        without_code = re.sub(r'<pre.*?</pre>', '', text, flags=re.S)
+        for symbol in re.findall(r'[#%](?:Sel\w+|SEL_\w+)', re.sub(r'<[^>]+>', '', without_code)):
+            yield '%s: %s was not understood' % (name, symbol)
+        plain = html.unescape(re.sub(r'<a\b.*?</a>|<[^>]+>', ' ', without_code, flags=re.S))
+        for symbol in re.findall(r'\bsel_\w+(?=\s?\()|\bSel[A-Z]\w+', plain):
+            if symbol not in known:
+                yield '%s: there is no %s' % (name, symbol)
+
+
+def check_programs():
+    """each program of the manual is in its page as it is in the tree"""
+    built = [html.unescape(re.sub(r'<[^>]+>', '', text)) for text in pages().values()]
+    found = 0
+    for path in set(glob.glob(DOCS + '/*.xml')) - {os.path.join(DOCS, 'sel-glib-docs.xml')}:
+        for include in ElementTree.parse(path).iter('{http://www.w3.org/2003/XInclude}include'):
+            name = os.path.basename(include.get('href'))
+            sources = [os.path.join(directory, name) for directory in PROGRAMS
+                       if os.path.exists(os.path.join(directory, name))]
+            if not sources or not any(read(sources[0]).strip() in page for page in built):
+                yield '%s of %s is nowhere' % (name, os.path.basename(path))
+            found += 1
+    if found < 10:
+        yield 'there are only %d' % found
+
+
+def main():
+    checks = (check_coverage, check_exports, check_since, check_pages, check_links, check_names, check_programs)
+    print('1..%d' % len(checks))
+    for number, check in enumerate(checks, 1):
+        wrong = list(check())
+        print('%s %d %s' % ('not ok' if wrong else 'ok', number, check.__doc__))
+        for line in wrong:
+            print('# ' + line)
+
+
+main()
