@@ -50,6 +50,19 @@ have_python_gi ()
   return 1
 }
 
+# Prints what the packages in debian/ need to be built, of which one is a test.
+missing_for_packages ()
+{
+  have apt-get || return 0
+  have lintian || echo lintian
+  if have dpkg-checkbuilddeps; then
+    dpkg-checkbuilddeps "$top/debian/control" 2>&1 \
+      | sed -n 's/.*[Uu]nmet build dependencies: //p' | sed 's/([^)]*)//g; s/:[a-z]*//g'
+  else
+    echo dpkg-dev
+  fi
+}
+
 # CPython's own tests of what the override for PyGObject stands in for.
 have_python_tests ()
 {
@@ -81,6 +94,7 @@ missing ()
     have "${CXX:-c++}" || echo g++
     have gtkdoc-scan || echo gtk-doc-tools
     have gnome-desktop-testing-runner || echo gnome-desktop-testing
+    missing_for_packages
     have clang || echo clang
     have clang-tidy || echo clang-tidy
     have cppcheck || echo cppcheck
