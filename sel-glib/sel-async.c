@@ -88,7 +88,7 @@ sel_wait_look (gpointer user_data)
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     return G_SOURCE_CONTINUE;
 
-  if (error == NULL && events->len == 0 && !woken && !expired)
+  if (events != NULL && events->len == 0 && !woken && !expired)
     return G_SOURCE_CONTINUE;
 
   task = sel_wait_end (wait);

@@ -321,6 +321,24 @@ test_busy (BackendFixture *fixture)
   g_thread_join (thread);
 }
 
+/* A descriptor that the core has for itself is taken, whatever the mechanism, and is not the caller's to remove. */
+static void
+test_own_descriptor (BackendFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean found = FALSE;
+
+  for (int fd = 0; fd < 64; fd++)
+    {
+      if (sel_base_selector_register (fixture->selector, fd, SEL_EVENT_READ, NULL, NULL, &error))
+        unwatch (fixture->selector, fd);
+      else if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_ALREADY_REGISTERED))
+        found = TRUE;
+      g_clear_error (&error);
+    }
+  g_assert_true (found);
+}
+
 /* One that is a second when it is rounded. */
 static void
 test_timeout (BackendFixture *fixture)
@@ -349,6 +367,7 @@ main (int   argc,
   g_test_add_func ("/misuse/no-files", test_no_files);
   backend_add ("busy", test_busy);
   backend_add ("timeout", test_timeout);
+  backend_add ("own-descriptor", test_own_descriptor);
 
   return g_test_run ();
 }
