@@ -434,7 +434,9 @@ twin_expect (Twin         *twin,
 
       if (key->always_ready)
         {
-          required[i] = allowed[i] = world->numbers[i] >= 0 ? key->events : 0;
+          /* If the number stands for another file now, a new set of epoll may have found out. */
+          allowed[i] = world->numbers[i] >= 0 ? key->events : 0;
+          required[i] = key->stale ? 0 : allowed[i];
           continue;
         }
 
