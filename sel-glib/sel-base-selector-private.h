@@ -327,7 +327,8 @@ typedef struct
 {
   SelSelectorKey *key;
   SelCallback *callback;     /* of the descriptor's own, or NULL */
-  gboolean suspect;          /* it is time to see whether the descriptor is of any use */
+  gboolean suspect;          /* it is time to see whether the descriptor is of any use, ... */
+  gboolean doubtful;         /* ... and whether it is what is ready at all */
 } SelDelivery;
 
 /* FALSE if the descriptor was changed or unregistered since it was reported. */

@@ -119,6 +119,9 @@ static GParamSpec *properties[N_PROPERTIES];
 /* Each so many calls of its callback it is looked whether a descriptor is hung up or closed. */
 #define DELIVERIES_BEFORE_SUSPICION 8
 
+/* Each so many calls it is looked whether the kernel speaks of the file that has the number now. */
+#define DELIVERIES_BEFORE_DOUBT 64
+
 /* How long a hung-up descriptor is left alone, in microseconds. */
 #define REST_TIME (100 * 1000)
 
@@ -1219,6 +1222,7 @@ sel_base_selector_begin_delivery (SelBaseSelector     *self,
       delivery->callback = callback != NULL ? sel_callback_ref (callback) : NULL;
       delivery->suspect = ++slot->n_deliveries % DELIVERIES_BEFORE_SUSPICION == 0 ||
                           priv->settings[SEL_SETTING_HANGUP_POLICY] == SEL_HANGUP_POLICY_ONCE;
+      delivery->doubtful = slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
     }
   sel_base_selector_unlock (priv);
 

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 typedef enum
 {
   SEL_FD_IN_USE,
+  SEL_FD_NOT_READY,
   SEL_FD_HUNG_UP, /* there was a hang-up or an error, and there is nothing left to read */
   SEL_FD_CLOSED
 } SelFdState;

@@ -25,20 +25,22 @@ sel_fd_has_data (int fd)
   return ioctl (fd, FIONREAD, &n_bytes) == 0 && n_bytes > 0;
 }
 
-/* What asks for @events on @fd can expect. Other descriptors than those that are ready for @events are in use. */
+/* What asks for @events on @fd can expect. */
 SelFdState
 sel_fd_get_state (int          fd,
                   SelEventMask events)
 {
   struct pollfd entry = { .fd = fd };
+  int n;
 
   if ((events & SEL_EVENT_READ) != 0)
     entry.events |= POLLIN | POLLRDHUP;
   if ((events & SEL_EVENT_WRITE) != 0)
     entry.events |= POLLOUT;
 
-  if (poll (&entry, 1, 0) <= 0)
-    return SEL_FD_IN_USE;
+  n = poll (&entry, 1, 0);
+  if (n <= 0)
+    return n == 0 ? SEL_FD_NOT_READY : SEL_FD_IN_USE;
 
   /* Some systems say this also of devices that poll() does not support. */
   if ((entry.revents & POLLNVAL) != 0)

@@ -386,6 +386,7 @@ sel_source_examine (SelSource           *self,
   switch (sel_fd_get_state (event->fd, events))
     {
     case SEL_FD_IN_USE:
+    case SEL_FD_NOT_READY:
       break;
 
     case SEL_FD_CLOSED:
@@ -430,6 +431,21 @@ sel_source_call (SelSource           *self,
   return goes_on;
 }
 
+/* The kernel may speak of a file that had the number before: it was closed while registered, a duplicate of it lives on,
+ * and the number stands for another file. Then the kernel is told of that one instead. */
+static gboolean
+sel_source_is_stale (SelSource           *self,
+                     const SelReadyEvent *event)
+{
+  if (sel_fd_get_state (event->fd, event->events) != SEL_FD_NOT_READY)
+    return FALSE;
+
+  sel_base_selector_mute (self->selector, event, TRUE);
+  sel_base_selector_end_rest (self->selector);
+
+  return TRUE;
+}
+
 /* Calls what is to be called for one ready descriptor. Returns whether the source goes on. */
 static gboolean
 sel_source_deliver (SelSource           *self,
@@ -443,6 +459,12 @@ sel_source_deliver (SelSource           *self,
   /* What an earlier callback has changed or unregistered is not called any more. */
   if (!sel_base_selector_begin_delivery (self->selector, event, &delivery))
     return TRUE;
+
+  if (delivery.doubtful && sel_source_is_stale (self, event))
+    {
+      sel_delivery_clear (&delivery);
+      return TRUE;
+    }
 
   if (delivery.callback != NULL)
     {

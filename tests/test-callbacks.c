@@ -1148,6 +1148,34 @@ test_closed_with_duplicate (BackendFixture *fixture)
   loop_close (&loop);
 }
 
+/* The same, and the number stands for another file, which is not ready. */
+static void
+test_reused_with_duplicate (BackendFixture *fixture)
+{
+  Loop loop;
+  int duplicate;
+  guint n;
+
+  loop_open (&loop, fixture);
+  loop.pairs[0].ignores = TRUE;
+  loop_register (&loop, 0, SEL_EVENT_READ);
+  loop_attach (&loop, NULL);
+  put_byte (loop.pairs[0].fds[1]);
+  while (loop.pairs[0].n_calls < 3)
+    g_main_context_iteration (loop.context, TRUE);
+
+  duplicate = dup (loop.pairs[0].fds[0]);
+  g_assert_cmpint (dup2 (loop.pairs[1].fds[0], loop.pairs[0].fds[0]), ==, loop.pairs[0].fds[0]);
+  n = loop.pairs[0].n_calls;
+  loop_settle (&loop);
+  g_assert_cmpuint (loop.pairs[0].n_calls, <=, n + 64);
+  loop_expect (&loop, 0, 0);
+
+  unwatch (loop.selector, loop.pairs[0].fds[0]);
+  close (duplicate);
+  loop_close (&loop);
+}
+
 /* The same rules for a source whose callback asks the selector itself. */
 
 static gboolean
@@ -1422,6 +1450,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/next-writer", test_next_writer);
   backend_add_both_modes ("callbacks/closed-and-replaced", test_closed_and_replaced);
   backend_add_both_modes ("callbacks/closed-with-duplicate", test_closed_with_duplicate);
+  backend_add_both_modes ("callbacks/reused-with-duplicate", test_reused_with_duplicate);
   backend_add_both_modes ("callbacks/plain-source", test_plain_source);
   backend_add_both_modes ("callbacks/notify-thread", test_notify_thread);
   backend_add_both_modes ("callbacks/notify-without-loop", test_notify_without_loop);
