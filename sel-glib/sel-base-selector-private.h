@@ -154,10 +154,6 @@ gboolean  sel_base_selector_report_closed         (SelBaseSelector  *self,
 gboolean  sel_base_selector_is_registered         (SelBaseSelector *self,
                                                    int              fd);
 
-/* Whether the kernel is to wait for anything on @fd. */
-gboolean  sel_base_selector_is_armed              (SelBaseSelector *self,
-                                                   int              fd);
-
 /* Whether another thread has changed or removed anything since the wait began. If not, a report that is
  * not for a registration of now comes from a leftover in the kernel. */
 gboolean  sel_base_selector_changed_during_wait   (SelBaseSelector *self);

@@ -986,16 +986,6 @@ sel_base_selector_is_registered (SelBaseSelector *self,
 }
 
 gboolean
-sel_base_selector_is_armed (SelBaseSelector *self,
-                            int              fd)
-{
-  SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
-
-  return fd == priv->wakeup.read_fd || (slot != NULL && slot->armed != 0);
-}
-
-gboolean
 sel_base_selector_update_all (SelBaseSelector  *self,
                               GError          **error)
 {
@@ -1596,15 +1586,16 @@ sel_base_selector_ref_observer (SelBaseSelectorPrivate *priv)
   return observer;
 }
 
-/* Frees a callback where callbacks are called, so that it is over for good. Gives back the reference to @observer. */
+/* Frees callbacks where they are called, so that they are over for good. Gives back the reference to @observer. */
 static void
-sel_base_selector_free_callback (SelCallback *callback,
-                                 SelObserver *observer)
+sel_base_selector_free_callbacks (SelObserver    *observer,
+                                  GDestroyNotify  func,
+                                  gpointer        callbacks)
 {
   if (observer != NULL)
-    observer->funcs->invoke (observer, (GDestroyNotify) sel_callback_unref, callback);
+    observer->funcs->invoke (observer, func, callbacks);
   else
-    sel_callback_unref (callback);
+    func (callbacks);
 }
 
 /* Unlocks, and then frees what a slot owned. */
@@ -1617,7 +1608,8 @@ sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
   sel_base_selector_unlock (priv);
 
   if (removed->callback != NULL)
-    sel_base_selector_free_callback (g_steal_pointer (&removed->callback), observer);
+    sel_base_selector_free_callbacks (observer, (GDestroyNotify) sel_callback_unref,
+                                      g_steal_pointer (&removed->callback));
   if (removed->key != NULL || removed->attachment != NULL)
     sel_key_rest_clear (removed);
 }
@@ -2695,10 +2687,7 @@ sel_base_selector_close (SelBaseSelector *self)
   sel_base_selector_unlock (priv);
 
   callbacks = sel_key_table_steal_callbacks (&table);
-  if (observer != NULL)
-    observer->funcs->invoke (observer, (GDestroyNotify) g_ptr_array_unref, callbacks);
-  else
-    g_ptr_array_unref (callbacks);
+  sel_base_selector_free_callbacks (observer, (GDestroyNotify) g_ptr_array_unref, callbacks);
 
   /* A main loop must let go of a descriptor before that is closed. */
   if (observers != NULL)

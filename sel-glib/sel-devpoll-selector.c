@@ -147,7 +147,7 @@ sel_devpoll_selector_report (SelBaseSelector      *self,
                              const struct pollfd  *entry,
                              GError              **error)
 {
-  if (G_LIKELY (sel_base_selector_is_armed (self, entry->fd)) || sel_base_selector_changed_during_wait (self))
+  if (G_LIKELY (sel_base_selector_get_armed (self, entry->fd) != 0) || sel_base_selector_changed_during_wait (self))
     return sel_pollfd_report (entry, self, error);
 
   return sel_devpoll_selector_forget (self, entry->fd, error);

@@ -381,7 +381,7 @@ sel_source_examine (SelSource           *self,
                     const SelReadyEvent *event,
                     SelEventMask         events)
 {
-  SelHangupPolicy policy = sel_base_selector_get_hangup_policy (self->selector);
+  SelHangupPolicy policy;
 
   switch (sel_fd_get_state (event->fd, events))
     {
@@ -394,6 +394,7 @@ sel_source_examine (SelSource           *self,
       break;
 
     case SEL_FD_HUNG_UP:
+      policy = sel_base_selector_get_hangup_policy (self->selector);
       if (policy != SEL_HANGUP_POLICY_REPORT)
         sel_base_selector_mute (self->selector, event, policy == SEL_HANGUP_POLICY_THROTTLE);
       break;
@@ -501,7 +502,6 @@ sel_source_dispatch_events (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
-  g_autoptr(SelBaseSelector) kept G_GNUC_UNUSED = g_object_ref (self->selector);
   SelReadyEvent events[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
   guint n_dispatches = ++self->n_dispatches;
