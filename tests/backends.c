@@ -224,6 +224,26 @@ close_pair (int fds[2])
   close (fds[1]);
 }
 
+/* poll () refuses more descriptors than the limit, so the limit is the first number that is free and no less. */
+void
+forbid_open (struct rlimit *saved)
+{
+  struct rlimit none;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, saved));
+  none = *saved;
+  for (none.rlim_cur = 3; none.rlim_cur < saved->rlim_cur; none.rlim_cur++)
+    if (fcntl ((int) none.rlim_cur, F_GETFD) < 0)
+      break;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+}
+
+void
+allow_open (const struct rlimit *saved)
+{
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, saved));
+}
+
 int
 closed_fd (void)
 {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sel-glib/sel-glib.h>
+#include <sys/resource.h>
 
 /* Test cases that run over every backend, as /selector/<backend>/<case>. */
 
@@ -59,6 +60,10 @@ gboolean skip_signals_of_select (BackendFixture *fixture);
 void  open_pipe         (int          fds[2]);
 void  open_socketpair   (int          fds[2]);
 void  close_pair        (int          fds[2]);
+
+/* Until allow_open () nothing can be opened; what is open works on, in other threads too. */
+void  forbid_open       (struct rlimit *saved);
+void  allow_open        (const struct rlimit *saved);
 
 /* A number from 500 on that is not a descriptor, and that the next open () does not get. */
 int   closed_fd         (void);
