@@ -102,13 +102,15 @@ sel_base_selector_add_report (SelBaseSelector *self,
                               SelSink         *sink,
                               int              fd,
                               SelKeySlot      *slot,
-                              SelEventMask     events)
+                              SelEventMask     events,
+                              gboolean         maybe_hung_up)
 {
   SelReadyEvent *event;
 
   if (slot->report < sink->n_events && sink->events[slot->report].fd == fd)
     {
       sink->events[slot->report].events |= events;
+      slot->maybe_hung_up |= maybe_hung_up;
       return;
     }
 
@@ -116,6 +118,7 @@ sel_base_selector_add_report (SelBaseSelector *self,
     return;
 
   slot->report = (guint32) sink->n_events;
+  slot->maybe_hung_up = maybe_hung_up;
   event = &sink->events[sink->n_events++];
   event->fd = fd;
   event->events = events;
@@ -123,20 +126,22 @@ sel_base_selector_add_report (SelBaseSelector *self,
   event->generation = slot->generation;
 }
 
-/* FALSE if the registration with this tag is no more. Counts of reports are the caller's. */
+/* FALSE if the registration with this tag is no more. Counts of reports are the caller's. @hung_up tells whether the
+ * other end will not send or receive any more, or there was an error. */
 static inline gboolean
 sel_base_selector_report_tagged (SelBaseSelector *self,
                                  SelSink         *sink,
                                  int              fd,
                                  guint32          tag,
-                                 SelEventMask     events)
+                                 SelEventMask     events,
+                                 gboolean         hung_up)
 {
   SelKeySlot *slot = sel_key_table_lookup (sink->table, fd);
 
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->events) == 0))
     return sel_base_selector_report_unknown (self, fd, tag);
 
-  sel_base_selector_add_report (self, sink, fd, slot, events & slot->events);
+  sel_base_selector_add_report (self, sink, fd, slot, events & slot->events, hung_up);
 
   return TRUE;
 }

@@ -116,8 +116,10 @@ typedef struct
 
 static GParamSpec *properties[N_PROPERTIES];
 
-/* Each so many calls of its callback it is looked whether a descriptor is hung up or closed. */
+/* Each so many calls of its callback it is looked whether a descriptor is hung up or closed; more and more rarely if
+ * the kernel does not say anything of the kind, down to once for each half of what can be counted. */
 #define DELIVERIES_BEFORE_SUSPICION 8
+#define MAX_DELIVERIES 256
 
 /* Each so many calls it is looked whether the kernel speaks of the file that has the number now. */
 #define DELIVERIES_BEFORE_DOUBT 64
@@ -940,7 +942,7 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
   priv->sink->n_reports++;
   slot = sel_base_selector_lookup_waited (priv, fd);
   if (slot != NULL && (events & slot->events) != 0)
-    sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events);
+    sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events, TRUE);
   else if (fd == priv->wakeup.read_fd)
     {
       priv->sink->wasted = TRUE;
@@ -1194,6 +1196,22 @@ sel_base_selector_find_event (SelBaseSelectorPrivate *priv,
   return slot != NULL && slot->generation == event->generation ? slot : NULL;
 }
 
+/* Counts a call of the slot's callback. Returns whether it is time to look of what use the descriptor is. */
+static gboolean
+sel_base_selector_count_delivery (SelBaseSelectorPrivate *priv,
+                                  SelKeySlot             *slot)
+{
+  guint n = slot->n_deliveries + 1;
+
+  slot->n_deliveries = (guint8) (n == MAX_DELIVERIES ? n / 2 : n);
+
+  if (slot->maybe_hung_up)
+    return n % DELIVERIES_BEFORE_SUSPICION == 0 || priv->settings[SEL_SETTING_HANGUP_POLICY] == SEL_HANGUP_POLICY_ONCE;
+
+  /* The powers of 2. */
+  return n >= DELIVERIES_BEFORE_SUSPICION && (n & (n - 1)) == 0;
+}
+
 gboolean
 sel_base_selector_begin_delivery (SelBaseSelector     *self,
                                   const SelReadyEvent *event,
@@ -1210,9 +1228,8 @@ sel_base_selector_begin_delivery (SelBaseSelector     *self,
 
       delivery->key = sel_key_slot_ref_key (slot, event->fd);
       delivery->callback = callback != NULL ? sel_callback_ref (callback) : NULL;
-      delivery->suspect = ++slot->n_deliveries % DELIVERIES_BEFORE_SUSPICION == 0 ||
-                          priv->settings[SEL_SETTING_HANGUP_POLICY] == SEL_HANGUP_POLICY_ONCE;
-      delivery->doubtful = slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
+      delivery->suspect = sel_base_selector_count_delivery (priv, slot);
+      delivery->doubtful = delivery->suspect && slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
     }
   sel_base_selector_unlock (priv);
 
@@ -2001,7 +2018,7 @@ sel_base_selector_report_always_ready (SelBaseSelector *self)
 
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
-      sel_base_selector_add_report (self, priv->sink, fd, slot, slot->events);
+      sel_base_selector_add_report (self, priv->sink, fd, slot, slot->events, TRUE);
     }
 }
 

@@ -56,6 +56,9 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelEpollSelector, sel_epoll_selector, SEL_TYPE_BASE_
 
 #ifdef HAVE_EPOLL
 
+/* That the other end will not send any more lets a read return, too. */
+#define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
+
 static gboolean
 sel_epoll_selector_open (SelBaseSelector  *self,
                          GError          **error)
@@ -81,7 +84,7 @@ sel_epoll_selector_update (SelBaseSelector  *self,
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
   struct epoll_event event = {
-    .events = sel_event_mask_to_poll (new_events, EPOLLIN, EPOLLOUT),
+    .events = sel_event_mask_to_poll (new_events, READ_EVENTS, EPOLLOUT),
     .data.u64 = (guint64) sel_base_selector_get_tag (self) << 32 | (guint32) fd,
   };
   int op = EPOLL_CTL_MOD;
@@ -215,7 +218,8 @@ sel_epoll_selector_report (SelBaseSelector  *self,
       int fd = (int) (guint32) event->data.u64;
 
       if (!sel_base_selector_report_tagged (self, sink, fd, (guint32) (event->data.u64 >> 32),
-                                            sel_event_mask_from_poll (event->events, EPOLLIN, EPOLLOUT)))
+                                            sel_event_mask_from_poll (event->events, READ_EVENTS, EPOLLOUT),
+                                            (event->events & ~(guint) (EPOLLIN | EPOLLOUT)) != 0))
         stale = fd;
     }
 

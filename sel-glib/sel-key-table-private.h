@@ -19,10 +19,11 @@ typedef struct
   guint32 report;              /* where its record stands in the ready list, if it does */
   guint8 events;               /* what was asked for; 0: the slot is free */
   guint8 armed;                /* what the kernel waits for */
-  guint8 n_deliveries;         /* how often it was given to a callback, modulo 256 */
+  guint8 n_deliveries;         /* how often it was given to a callback, roughly */
   guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
   guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
   guint8 resting : 1;          /* muted only for a while */
+  guint8 maybe_hung_up : 1;    /* the kernel said so when it was ready last, or does not say such things */
   guint8 index;                /* of the slot in its page */
   gpointer data;
 } SelKeySlot;

@@ -231,7 +231,8 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
       const struct kevent *event = &priv->events[i];
 
       if (!sel_base_selector_report_tagged (self, sink, (int) event->ident, (guint32) (guintptr) event->udata,
-                                            event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ) &&
+                                            event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ,
+                                            (event->flags & (EV_EOF | EV_ERROR)) != 0) &&
           !sel_kqueue_selector_forget (self, event, error))
         return FALSE;
     }

@@ -29,7 +29,8 @@
  * A descriptor whose other end is gone is ready for ever. If its callback does not unregister it, #GMainContext would
  * call it in every turn, and the program would take all the time of a processor; #SelBaseSelector:hangup-policy
  * says what to do instead. A registered descriptor that was closed is not called for any more. To find out, it
- * takes one call of `poll()` for each eighth call of a callback.
+ * takes a call of `poll()` now and then: for each eighth call of a callback, or, with epoll and kqueue, which tell of
+ * hang-ups, for each 128th in the end.
  *
  * # Loops in callbacks # {#nested-loops}
  *

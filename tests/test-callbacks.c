@@ -824,6 +824,65 @@ test_hang_up_throttled (BackendFixture *fixture)
     }
 }
 
+/* What was of use for long. */
+static void
+loop_serve (Loop  *loop,
+            guint  n_calls)
+{
+  for (guint i = 1; i <= n_calls; i++)
+    {
+      put_byte (loop->pairs[0].fds[1]);
+      while (loop->pairs[0].n_calls < i)
+        g_main_context_iteration (loop->context, TRUE);
+    }
+}
+
+static void
+test_hang_up_late (BackendFixture *fixture)
+{
+  gint64 start;
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  loop_register (&loop, 0, SEL_EVENT_READ);
+  loop_attach (&loop, NULL);
+  loop_serve (&loop, 600);
+
+  start = g_get_monotonic_time ();
+  close (loop.pairs[0].fds[1]);
+  loop.pairs[0].fds[1] = -1;
+  loop_settle (&loop);
+  g_assert_cmpuint (loop.pairs[0].n_calls, >, 600);
+  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 608 + (g_get_monotonic_time () - start) / (100 * 1000));
+
+  loop_close (&loop);
+}
+
+/* No hang-up, but also a descriptor that is of no use any more; nothing tells of it but a look. */
+static void
+test_closed_late (BackendFixture *fixture)
+{
+  int duplicate;
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  loop_register (&loop, 0, SEL_EVENT_READ);
+  loop_attach (&loop, NULL);
+  loop_serve (&loop, 600);
+
+  duplicate = dup (loop.pairs[0].fds[0]);
+  loop.pairs[0].ignores = TRUE;
+  put_byte (loop.pairs[0].fds[1]);
+  close (loop.pairs[0].fds[0]);
+  loop_settle (&loop);
+  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 600 + 128);
+
+  unwatch (loop.selector, loop.pairs[0].fds[0]);
+  close (duplicate);
+  loop.pairs[0].fds[0] = -1;
+  loop_close (&loop);
+}
+
 static void
 test_hang_up_once (BackendFixture *fixture)
 {
@@ -1439,6 +1498,8 @@ main (int    argc,
   backend_add_both_modes ("callbacks/no-callback", test_no_callback);
   backend_add_both_modes ("callbacks/max-dispatch", test_max_dispatch);
   backend_add_both_modes ("callbacks/hang-up-throttled", test_hang_up_throttled);
+  backend_add_both_modes ("callbacks/hang-up-late", test_hang_up_late);
+  backend_add_both_modes ("callbacks/closed-late", test_closed_late);
   backend_add_both_modes ("callbacks/hang-up-once", test_hang_up_once);
   backend_add_both_modes ("callbacks/modify-during-rest", test_modify_during_rest);
   backend_add_for ("epoll", "callbacks/muted-during-rebuild", test_muted_during_rebuild);
