@@ -4,6 +4,7 @@
 
 #include "sel-base-selector.h"
 #include "sel-callback-private.h"
+#include "sel-delivery-private.h"
 #include "sel-error-private.h"
 #include "sel-key-table-private.h"
 
@@ -323,20 +324,20 @@ GPtrArray      *sel_base_selector_peek             (SelBaseSelector     *self,
                                                     gboolean            *woken,
                                                     GError             **error);
 
-/* A ready descriptor on its way to a callback. */
-typedef struct
-{
-  SelSelectorKey *key;
-  SelCallback *callback;     /* of the descriptor's own, or NULL */
-  gboolean suspect;          /* it is time to see whether the descriptor is of any use, ... */
-  gboolean doubtful;         /* ... and whether it is what is ready at all */
-} SelDelivery;
-
-/* FALSE if the descriptor was changed or unregistered since it was reported. */
+/* Fills @delivery, for sel_base_selector_end_delivery(). FALSE if the descriptor was changed or unregistered since it was
+ * reported, or if its function runs already, or the one that @function stands for where it has none: then what is
+ * ready waits until that returns. */
 gboolean        sel_base_selector_begin_delivery   (SelBaseSelector     *self,
                                                     const SelReadyEvent *event,
+                                                    gconstpointer        function,
                                                     SelDelivery         *delivery);
-void            sel_delivery_clear                 (SelDelivery         *delivery);
+void            sel_base_selector_end_delivery     (SelBaseSelector     *self,
+                                                    SelDelivery         *delivery);
+
+/* The same for who calls nothing of ours: what is asked for if it is time to see whether the descriptor is of any
+ * use, otherwise 0. */
+SelEventMask    sel_base_selector_get_suspect      (SelBaseSelector     *self,
+                                                    const SelReadyEvent *event);
 
 /* The callback is not to be called any more: unregisters its descriptor, if that still has it. */
 void            sel_base_selector_remove_callback  (SelBaseSelector     *self,

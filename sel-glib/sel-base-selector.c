@@ -78,6 +78,7 @@ typedef struct
   SelKeyTable table;
   GArray *always_ready;      /* descriptors that the kernel cannot wait for */
   GPtrArray *observers;
+  SelDelivery *deliveries;   /* callbacks that are called now */
   SelFdIdentities *identities; /* for finding mistakes, or NULL */
   SelSelectorMapping *map;
   SelWakeup wakeup;
@@ -140,6 +141,13 @@ sel_base_selector_count_fork (void)
   fork_count++;
 }
 
+/* g_thread_self() takes longer than all the rest of locking. */
+static inline gpointer
+sel_thread_self (void)
+{
+  return (gpointer) (gsize) pthread_self ();
+}
+
 /* The first call in a child process. Other threads, whatever they were at, do not exist here. */
 static void
 sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
@@ -152,14 +160,8 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   priv->waiting = FALSE;
   priv->reporting = FALSE;
   priv->sink = NULL;
+  sel_deliveries_retain_thread (&priv->deliveries, sel_thread_self ());
   g_atomic_int_set (&priv->wakeup.in_use, 0);
-}
-
-/* g_thread_self() takes longer than all the rest of locking. */
-static inline gpointer
-sel_thread_self (void)
-{
-  return (gpointer) (gsize) pthread_self ();
 }
 
 /* No order is needed: a thread compares with itself, and that is only ever written by itself. */
@@ -1212,63 +1214,6 @@ sel_base_selector_count_delivery (SelBaseSelectorPrivate *priv,
   return n >= DELIVERIES_BEFORE_SUSPICION && (n & (n - 1)) == 0;
 }
 
-gboolean
-sel_base_selector_begin_delivery (SelBaseSelector     *self,
-                                  const SelReadyEvent *event,
-                                  SelDelivery         *delivery)
-{
-  SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot *slot;
-
-  sel_base_selector_lock (priv);
-  slot = sel_base_selector_find_event (priv, event);
-  if (slot != NULL)
-    {
-      SelCallback *callback = sel_key_slot_get_rest (slot)->callback;
-
-      delivery->key = sel_key_slot_ref_key (slot, event->fd);
-      delivery->callback = callback != NULL ? sel_callback_ref (callback) : NULL;
-      delivery->suspect = sel_base_selector_count_delivery (priv, slot);
-      delivery->doubtful = delivery->suspect && slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
-    }
-  sel_base_selector_unlock (priv);
-
-  return slot != NULL;
-}
-
-void
-sel_delivery_clear (SelDelivery *delivery)
-{
-  g_clear_object (&delivery->key);
-  g_clear_pointer (&delivery->callback, sel_callback_unref);
-}
-
-void
-sel_base_selector_mute (SelBaseSelector     *self,
-                        const SelReadyEvent *event,
-                        gboolean             rests)
-{
-  SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot *slot;
-
-  sel_base_selector_lock (priv);
-  slot = sel_base_selector_find_event (priv, event);
-  if (slot != NULL && !priv->forked)
-    {
-      sel_base_selector_disarm (self, event->fd, slot->armed);
-      sel_base_selector_set_always_ready (priv, event->fd, slot, FALSE);
-      slot->armed = 0;
-      slot->generation = ++priv->last_generation;
-      slot->muted = TRUE;
-      slot->resting = FALSE;
-      priv->n_changes++;
-      if (rests)
-        sel_base_selector_rest (priv, event->fd, slot);
-      sel_base_selector_changed (priv, event->fd);
-    }
-  sel_base_selector_unlock (priv);
-}
-
 /* Lets the kernel wait for what was muted for a while, if that is over. */
 static void
 sel_base_selector_end_rest_locked (SelBaseSelector *self,
@@ -1299,6 +1244,127 @@ sel_base_selector_end_rest_locked (SelBaseSelector *self,
       sel_base_selector_rearm_slot (fd, slot, self);
       sel_base_selector_changed (priv, fd);
     }
+}
+
+/* The kernel does not wait for it any more, unless it has changed since it was reported. */
+static void
+sel_base_selector_mute_locked (SelBaseSelector     *self,
+                               const SelReadyEvent *event,
+                               gboolean             rests)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelKeySlot *slot = sel_base_selector_find_event (priv, event);
+
+  if (slot == NULL || priv->forked)
+    return;
+
+  sel_base_selector_disarm (self, event->fd, slot->armed);
+  sel_base_selector_set_always_ready (priv, event->fd, slot, FALSE);
+  slot->armed = 0;
+  slot->generation = ++priv->last_generation;
+  slot->muted = TRUE;
+  slot->resting = FALSE;
+  priv->n_changes++;
+  if (rests)
+    sel_base_selector_rest (priv, event->fd, slot);
+  sel_base_selector_changed (priv, event->fd);
+}
+
+void
+sel_base_selector_mute (SelBaseSelector     *self,
+                        const SelReadyEvent *event,
+                        gboolean             rests)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  sel_base_selector_mute_locked (self, event, rests);
+  sel_base_selector_unlock (priv);
+}
+
+/* Whether @function runs already, and now runs a main loop of its own: then what is ready waits until it returns. */
+static gboolean
+sel_base_selector_defer (SelBaseSelector     *self,
+                         const SelReadyEvent *event,
+                         gconstpointer        function)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelDelivery *running = sel_deliveries_find (priv->deliveries, function);
+
+  if (G_LIKELY (running == NULL) || priv->settings[SEL_SETTING_CAN_RECURSE])
+    return FALSE;
+
+  running->deferred = TRUE;
+  sel_base_selector_mute_locked (self, event, TRUE);
+
+  return TRUE;
+}
+
+gboolean
+sel_base_selector_begin_delivery (SelBaseSelector     *self,
+                                  const SelReadyEvent *event,
+                                  gconstpointer        function,
+                                  SelDelivery         *delivery)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean success = FALSE;
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_base_selector_find_event (priv, event);
+  if (G_LIKELY (slot != NULL))
+    {
+      SelCallback *callback = sel_key_slot_get_rest (slot)->callback;
+
+      *delivery = (SelDelivery) {
+        .key = sel_key_slot_get_key (slot, event->fd),
+        .callback = callback,
+        .asked = slot->events,
+        .suspect = sel_base_selector_count_delivery (priv, slot),
+        .function = callback != NULL ? callback : function,
+        .thread = sel_thread_self (),
+        .next = priv->deliveries,
+      };
+      delivery->doubtful = delivery->suspect && slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
+      success = !sel_base_selector_defer (self, event, delivery->function);
+      if (success)
+        priv->deliveries = delivery;
+    }
+  sel_base_selector_unlock (priv);
+
+  return success;
+}
+
+void
+sel_base_selector_end_delivery (SelBaseSelector *self,
+                                SelDelivery     *delivery)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  sel_base_selector_lock (priv);
+  sel_deliveries_remove (&priv->deliveries, delivery);
+  if (G_UNLIKELY (delivery->deferred) && priv->open && !priv->forked)
+    sel_base_selector_end_rest_locked (self, TRUE);
+  sel_base_selector_unlock (priv);
+
+  sel_delivery_clear (delivery);
+}
+
+SelEventMask
+sel_base_selector_get_suspect (SelBaseSelector     *self,
+                               const SelReadyEvent *event)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelEventMask asked = 0;
+  SelKeySlot *slot;
+
+  sel_base_selector_lock (priv);
+  slot = sel_base_selector_find_event (priv, event);
+  if (slot != NULL && sel_base_selector_count_delivery (priv, slot))
+    asked = slot->events;
+  sel_base_selector_unlock (priv);
+
+  return asked;
 }
 
 void
@@ -1564,7 +1630,7 @@ sel_base_selector_add (SelBaseSelector  *self,
   sel_base_selector_unlock (priv);
 
   if (!success)
-    sel_callback_unref (data->callback);
+    sel_callback_free (data->callback);
 
   return success;
 }
@@ -1615,17 +1681,21 @@ sel_base_selector_free_callbacks (SelObserver    *observer,
     func (callbacks);
 }
 
-/* Unlocks, and then frees what a slot owned. */
+/* Unlocks, and then frees what a slot owned, unless it is in use. */
 static inline void
 sel_base_selector_unlock_and_free (SelBaseSelectorPrivate *priv,
                                    SelKeyRest             *removed)
 {
-  SelObserver *observer = removed->callback != NULL ? sel_base_selector_ref_observer (priv) : NULL;
+  SelObserver *observer;
+
+  if (priv->deliveries != NULL)
+    sel_deliveries_spare (priv->deliveries, removed);
+  observer = removed->callback != NULL ? sel_base_selector_ref_observer (priv) : NULL;
 
   sel_base_selector_unlock (priv);
 
   if (removed->callback != NULL)
-    sel_base_selector_free_callbacks (observer, (GDestroyNotify) sel_callback_unref,
+    sel_base_selector_free_callbacks (observer, (GDestroyNotify) sel_callback_free,
                                       g_steal_pointer (&removed->callback));
   if (removed->key != NULL || removed->attachment != NULL)
     sel_key_rest_clear (removed);
@@ -2693,6 +2763,13 @@ sel_base_selector_close (SelBaseSelector *self)
     }
 
   g_atomic_int_set (&priv->closed, TRUE);
+  for (SelDelivery *delivery = priv->deliveries; delivery != NULL; delivery = delivery->next)
+    {
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, sel_selector_key_get_fd (delivery->key));
+
+      if (slot != NULL)
+        sel_deliveries_spare (delivery, sel_key_slot_get_rest (slot));
+    }
   table = priv->table;
   priv->table = (SelKeyTable) { 0 };
   g_clear_pointer (&priv->always_ready, g_array_unref);

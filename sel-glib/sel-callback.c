@@ -4,11 +4,8 @@
 
 #include "sel-callback-private.h"
 
-/* There may be one for each descriptor, so it is kept smaller than g_atomic_rc_box_new() could. */
 struct _SelCallback
 {
-  gatomicrefcount ref_count;
-  int running;
   GCallback func;
   gpointer user_data;
   GDestroyNotify notify;
@@ -19,9 +16,8 @@ sel_callback_new (GCallback       func,
                   gpointer        user_data,
                   GDestroyNotify  notify)
 {
-  SelCallback *callback = g_new0 (SelCallback, 1);
+  SelCallback *callback = g_new (SelCallback, 1);
 
-  g_atomic_ref_count_init (&callback->ref_count);
   callback->func = func;
   callback->user_data = user_data;
   callback->notify = notify;
@@ -29,18 +25,10 @@ sel_callback_new (GCallback       func,
   return callback;
 }
 
-SelCallback *
-sel_callback_ref (SelCallback *callback)
-{
-  g_atomic_ref_count_inc (&callback->ref_count);
-
-  return callback;
-}
-
 void
-sel_callback_unref (SelCallback *callback)
+sel_callback_free (SelCallback *callback)
 {
-  if (callback == NULL || !g_atomic_ref_count_dec (&callback->ref_count))
+  if (callback == NULL)
     return;
 
   if (callback->notify != NULL)
@@ -58,10 +46,4 @@ gpointer
 sel_callback_get_user_data (SelCallback *callback)
 {
   return callback->user_data;
-}
-
-int *
-sel_callback_get_running (SelCallback *callback)
-{
-  return &callback->running;
 }

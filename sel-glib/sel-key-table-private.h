@@ -72,6 +72,8 @@ GPtrArray      *sel_key_table_get_keys (SelKeyTable     *table);
 GPtrArray      *sel_key_table_steal_callbacks (SelKeyTable *table);
 void            sel_key_table_clear    (SelKeyTable     *table);
 
+SelSelectorKey *sel_key_slot_get_key   (SelKeySlot      *slot,
+                                        int              fd);
 SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,
                                         int              fd);
 void            sel_key_rest_clear     (SelKeyRest      *rest);

@@ -165,7 +165,7 @@ sel_key_table_steal_callback (int         fd,
 GPtrArray *
 sel_key_table_steal_callbacks (SelKeyTable *table)
 {
-  GPtrArray *callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_unref);
+  GPtrArray *callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
 
   sel_key_table_foreach (table, sel_key_table_steal_callback, callbacks);
 
@@ -191,9 +191,9 @@ sel_key_table_clear (SelKeyTable *table)
   *table = (SelKeyTable) { 0 };
 }
 
-/* Returns: (transfer full) */
+/* Returns: (transfer none) */
 SelSelectorKey *
-sel_key_slot_ref_key (SelKeySlot *slot,
+sel_key_slot_get_key (SelKeySlot *slot,
                       int         fd)
 {
   SelKeyRest *rest = sel_key_slot_get_rest (slot);
@@ -201,7 +201,15 @@ sel_key_slot_ref_key (SelKeySlot *slot,
   if (rest->key == NULL)
     rest->key = sel_selector_key_new (fd, slot->events, slot->data, rest->attachment);
 
-  return g_object_ref (rest->key);
+  return rest->key;
+}
+
+/* Returns: (transfer full) */
+SelSelectorKey *
+sel_key_slot_ref_key (SelKeySlot *slot,
+                      int         fd)
+{
+  return g_object_ref (sel_key_slot_get_key (slot, fd));
 }
 
 void
@@ -209,5 +217,5 @@ sel_key_rest_clear (SelKeyRest *rest)
 {
   g_clear_object (&rest->key);
   g_clear_pointer (&rest->attachment, sel_attachment_unref);
-  g_clear_pointer (&rest->callback, sel_callback_unref);
+  g_clear_pointer (&rest->callback, sel_callback_free);
 }

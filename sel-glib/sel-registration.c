@@ -100,7 +100,7 @@ sel_base_selector_add_object (SelBaseSelector  *self,
   if (fd >= 0)
     return sel_base_selector_add (self, fd, fileobj, events, data, key, error);
 
-  sel_callback_unref (data->callback);
+  sel_callback_free (data->callback);
 
   return FALSE;
 }

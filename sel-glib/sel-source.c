@@ -61,8 +61,6 @@ typedef struct
   gboolean awaits;           /* it is of an asynchronous wait, which sel_base_selector_wakeup() ends */
   gint64 rest_end;           /* when descriptors that rest are to be tried again, or -1 */
   guint n_dispatches;
-  int func_running;          /* how often the source's function runs now */
-  gboolean deferred;         /* something is ready for a function that runs */
 
   int is_dirty;              /* atomic: something was changed since the context was told what to poll */
   gboolean is_ready;         /* something was ready then that cannot be polled */
@@ -402,37 +400,6 @@ sel_source_examine (SelSource           *self,
     }
 }
 
-/* Calls @func, unless it runs already and now runs a main loop of its own: then what is ready waits until it returns. */
-static gboolean
-sel_source_call (SelSource           *self,
-                 const SelReadyEvent *event,
-                 SelSelectorKey      *key,
-                 SelSelectorFunc      func,
-                 gpointer             user_data,
-                 int                 *running)
-{
-  gboolean goes_on;
-
-  if (g_atomic_int_get (running) > 0 && !sel_base_selector_get_can_recurse (self->selector))
-    {
-      sel_base_selector_mute (self->selector, event, TRUE);
-      self->deferred = TRUE;
-      return TRUE;
-    }
-
-  g_atomic_int_inc (running);
-  goes_on = func (self->selector, key, event->events, user_data);
-  g_atomic_int_add (running, -1);
-
-  if (self->deferred)
-    {
-      self->deferred = FALSE;
-      sel_base_selector_end_rest (self->selector);
-    }
-
-  return goes_on;
-}
-
 /* The kernel may speak of a file that had the number before: it was closed while registered, a duplicate of it lives on,
  * and the number stands for another file. Then the kernel is told of that one instead. */
 static gboolean
@@ -459,26 +426,22 @@ sel_source_deliver (SelSource           *self,
   gboolean goes_on = TRUE;
 
   /* What an earlier callback has changed or unregistered is not called any more. */
-  if (!sel_base_selector_begin_delivery (self->selector, event, &delivery))
+  if (!sel_base_selector_begin_delivery (self->selector, event, self, &delivery))
     return TRUE;
 
-  if (delivery.doubtful && sel_source_is_stale (self, event))
-    {
-      sel_delivery_clear (&delivery);
-      return TRUE;
-    }
+  if (G_UNLIKELY (delivery.doubtful) && sel_source_is_stale (self, event))
+    goto out;
 
   if (delivery.callback != NULL)
     {
-      if (!sel_source_call (self, event, delivery.key,
-                            (SelSelectorFunc) sel_callback_get_func (delivery.callback),
-                            sel_callback_get_user_data (delivery.callback),
-                            sel_callback_get_running (delivery.callback)))
+      SelSelectorFunc own_func = (SelSelectorFunc) sel_callback_get_func (delivery.callback);
+
+      if (!own_func (self->selector, delivery.key, event->events, sel_callback_get_user_data (delivery.callback)))
         sel_base_selector_remove_callback (self->selector, event->fd, delivery.callback);
     }
   else if (func != NULL)
     {
-      goes_on = sel_source_call (self, event, delivery.key, func, user_data, &self->func_running);
+      goes_on = func (self->selector, delivery.key, event->events, user_data);
     }
   else
     {
@@ -487,10 +450,11 @@ sel_source_deliver (SelSource           *self,
       sel_base_selector_mute (self->selector, event, FALSE);
     }
 
-  if (delivery.suspect)
-    sel_source_examine (self, event, sel_selector_key_get_events (delivery.key));
+  if (G_UNLIKELY (delivery.suspect))
+    sel_source_examine (self, event, delivery.asked);
 
-  sel_delivery_clear (&delivery);
+out:
+  sel_base_selector_end_delivery (self->selector, &delivery);
 
   return goes_on;
 }
@@ -544,14 +508,10 @@ sel_source_dispatch (GSource     *source,
 
   for (gssize i = 0; i < n; i++)
     {
-      SelDelivery delivery;
+      SelEventMask asked = sel_base_selector_get_suspect (self->selector, &events[i]);
 
-      if (!sel_base_selector_begin_delivery (self->selector, &events[i], &delivery))
-        continue;
-
-      if (delivery.suspect)
-        sel_source_examine (self, &events[i], sel_selector_key_get_events (delivery.key));
-      sel_delivery_clear (&delivery);
+      if (asked != 0)
+        sel_source_examine (self, &events[i], asked);
     }
 
   return G_SOURCE_CONTINUE;

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "sel-key-table-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * A callback that is called now for a ready descriptor, by whatever thread and main loop: a callback may run a loop of
+ * its own. Those of a selector are in a list, which the lock of the selector protects.
+ *
+ * The key and the callback are borrowed from the table. Whoever takes one out of it asks the list, and leaves to it
+ * what is in use: that is cheaper than to hold references for each call.
+ */
+typedef struct _SelDelivery SelDelivery;
+
+struct _SelDelivery
+{
+  SelSelectorKey *key;
+  SelCallback *callback;     /* of the descriptor's own, or NULL */
+  SelEventMask asked;        /* what the descriptor is registered for */
+  gboolean suspect;          /* it is time to see whether the descriptor is of any use, ... */
+  gboolean doubtful;         /* ... and whether it is what is ready at all */
+
+  SelDelivery *next;
+  gconstpointer function;    /* stands for what is called */
+  gpointer thread;
+  gboolean owns_key;         /* it is not in the table any more */
+  gboolean owns_callback;
+  gboolean deferred;         /* something is ready for the same function, and waits until it returns */
+};
+
+SelDelivery    *sel_deliveries_find           (SelDelivery     *deliveries,
+                                               gconstpointer    function);
+
+/* Takes from @removed, which was taken out of the table, what a delivery uses. */
+void            sel_deliveries_spare          (SelDelivery     *deliveries,
+                                               SelKeyRest      *removed);
+
+/* Takes @delivery out of the list. What it owns it leaves to another one that uses it. */
+void            sel_deliveries_remove         (SelDelivery    **deliveries,
+                                               SelDelivery     *delivery);
+
+/* In a child process: the other threads are gone, with what they were at. */
+void            sel_deliveries_retain_thread  (SelDelivery    **deliveries,
+                                               gpointer         thread);
+
+/* Frees what it owns, after it was removed. May call foreign code. */
+void            sel_delivery_clear            (SelDelivery     *delivery);
+
+G_END_DECLS

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "sel-delivery-private.h"
+
+SelDelivery *
+sel_deliveries_find (SelDelivery   *deliveries,
+                     gconstpointer  function)
+{
+  while (deliveries != NULL && deliveries->function != function)
+    deliveries = deliveries->next;
+
+  return deliveries;
+}
+
+void
+sel_deliveries_spare (SelDelivery *deliveries,
+                      SelKeyRest  *removed)
+{
+  for (; deliveries != NULL; deliveries = deliveries->next)
+    {
+      if (removed->key != NULL && deliveries->key == removed->key)
+        {
+          deliveries->owns_key = TRUE;
+          removed->key = NULL;
+        }
+      if (removed->callback != NULL && deliveries->callback == removed->callback)
+        {
+          deliveries->owns_callback = TRUE;
+          removed->callback = NULL;
+        }
+    }
+}
+
+void
+sel_deliveries_remove (SelDelivery **deliveries,
+                       SelDelivery  *delivery)
+{
+  SelDelivery **link = deliveries;
+
+  while (*link != delivery)
+    link = &(*link)->next;
+  *link = delivery->next;
+
+  if (G_LIKELY (!delivery->owns_key && !delivery->owns_callback))
+    return;
+
+  for (SelDelivery *other = *deliveries; other != NULL; other = other->next)
+    {
+      if (delivery->owns_key && other->key == delivery->key)
+        {
+          other->owns_key = TRUE;
+          delivery->owns_key = FALSE;
+        }
+      if (delivery->owns_callback && other->callback == delivery->callback)
+        {
+          other->owns_callback = TRUE;
+          delivery->owns_callback = FALSE;
+        }
+    }
+}
+
+void
+sel_deliveries_retain_thread (SelDelivery **deliveries,
+                              gpointer      thread)
+{
+  while (*deliveries != NULL)
+    {
+      if ((*deliveries)->thread == thread)
+        deliveries = &(*deliveries)->next;
+      else
+        *deliveries = (*deliveries)->next;
+    }
+}
+
+void
+sel_delivery_clear (SelDelivery *delivery)
+{
+  if (delivery->owns_key)
+    g_object_unref (delivery->key);
+  if (delivery->owns_callback)
+    sel_callback_free (delivery->callback);
+}
