@@ -94,37 +94,43 @@ gboolean  sel_base_selector_report_unknown        (SelBaseSelector *self,
                                                    int              fd,
                                                    guint32          tag);
 
-/* The next two are called for each ready descriptor. */
+/* The next three are called for each ready descriptor. */
+
+/* Stores a record where there is room for it. @events is not empty, and was asked for. */
+static inline void
+sel_ready_event_fill (SelReadyEvent *event,
+                      int            fd,
+                      SelKeySlot    *slot,
+                      SelEventMask   events,
+                      gsize          position)
+{
+  slot->report = (guint32) position;
+  event->fd = fd;
+  event->events = events;
+  event->data = slot->data;
+  event->generation = slot->generation;
+}
 
 /* Adds a record to the ready list, or completes the one that is there. If there is no room the kernel
- * will tell again. @events is not empty, and was asked for. */
+ * will tell again. */
 static inline void
 sel_base_selector_add_report (SelBaseSelector *self,
                               SelSink         *sink,
                               int              fd,
                               SelKeySlot      *slot,
-                              SelEventMask     events,
-                              gboolean         maybe_hung_up)
+                              SelEventMask     events)
 {
-  SelReadyEvent *event;
-
   if (slot->report < sink->n_events && sink->events[slot->report].fd == fd)
     {
       sink->events[slot->report].events |= events;
-      slot->maybe_hung_up |= maybe_hung_up;
       return;
     }
 
   if (sink->n_events == sink->size && !sel_base_selector_grow_sink (self))
     return;
 
-  slot->report = (guint32) sink->n_events;
-  slot->maybe_hung_up = maybe_hung_up;
-  event = &sink->events[sink->n_events++];
-  event->fd = fd;
-  event->events = events;
-  event->data = slot->data;
-  event->generation = slot->generation;
+  sel_ready_event_fill (&sink->events[sink->n_events], fd, slot, events, sink->n_events);
+  sink->n_events++;
 }
 
 /* FALSE if the registration with this tag is no more. Counts of reports are the caller's. @hung_up tells whether the
@@ -137,12 +143,13 @@ sel_base_selector_report_tagged (SelBaseSelector *self,
                                  SelEventMask     events,
                                  gboolean         hung_up)
 {
-  SelKeySlot *slot = sel_key_table_lookup (sink->table, fd);
+  SelKeySlot *slot = sel_key_table_get_slot (sink->table, fd);
 
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->events) == 0))
     return sel_base_selector_report_unknown (self, fd, tag);
 
-  sel_base_selector_add_report (self, sink, fd, slot, events & slot->events, hung_up);
+  slot->maybe_hung_up |= hung_up;
+  sel_base_selector_add_report (self, sink, fd, slot, events & slot->events);
 
   return TRUE;
 }

@@ -431,7 +431,7 @@ sel_base_selector_set_armed (SelBaseSelectorPrivate *priv,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed;
-  slot->muted = slot->resting = FALSE;
+  slot->muted = slot->resting = slot->maybe_hung_up = FALSE;
   if (priv->identities != NULL)
     sel_fd_identities_remember (priv->identities, fd);
   sel_base_selector_set_always_ready (priv, fd, slot, arming->always_ready);
@@ -944,7 +944,10 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
   priv->sink->n_reports++;
   slot = sel_base_selector_lookup_waited (priv, fd);
   if (slot != NULL && (events & slot->events) != 0)
-    sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events, TRUE);
+    {
+      slot->maybe_hung_up = TRUE;
+      sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events);
+    }
   else if (fd == priv->wakeup.read_fd)
     {
       priv->sink->wasted = TRUE;
@@ -2088,7 +2091,8 @@ sel_base_selector_report_always_ready (SelBaseSelector *self)
 
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
-      sel_base_selector_add_report (self, priv->sink, fd, slot, slot->events, TRUE);
+      slot->maybe_hung_up = TRUE;
+      sel_base_selector_add_report (self, priv->sink, fd, slot, slot->events);
     }
 }
 

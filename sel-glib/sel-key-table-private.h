@@ -23,7 +23,7 @@ typedef struct
   guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
   guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
   guint8 resting : 1;          /* muted only for a while */
-  guint8 maybe_hung_up : 1;    /* the kernel said so when it was ready last, or does not say such things */
+  guint8 maybe_hung_up : 1;    /* the kernel said so once, or does not say such things */
   guint8 index;                /* of the slot in its page */
   gpointer data;
 } SelKeySlot;
@@ -86,20 +86,28 @@ sel_key_slot_get_rest (SelKeySlot *slot)
   return &page->rests[slot->index];
 }
 
-/* The slot of @fd, or NULL if it is not registered. Called for every ready descriptor. */
+/* The slot of @fd, which may be free, or NULL. Called for every ready descriptor. */
+static inline SelKeySlot *
+sel_key_table_get_slot (SelKeyTable *table,
+                        int          fd)
+{
+  gsize page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
+  gsize index = (guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1);
+
+  if (G_UNLIKELY (page >= table->n_pages || table->pages[page] == NULL))
+    return NULL;
+
+  return &table->pages[page]->slots[index];
+}
+
+/* The slot of @fd, or NULL if it is not registered. */
 static inline SelKeySlot *
 sel_key_table_lookup (SelKeyTable *table,
                       int          fd)
 {
-  guint page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
-  SelKeySlot *slot;
+  SelKeySlot *slot = sel_key_table_get_slot (table, fd);
 
-  if (page >= table->n_pages || table->pages[page] == NULL)
-    return NULL;
-
-  slot = &table->pages[page]->slots[(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
-
-  return slot->events != 0 ? slot : NULL;
+  return slot != NULL && slot->events != 0 ? slot : NULL;
 }
 
 G_END_DECLS
