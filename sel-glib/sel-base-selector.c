@@ -243,8 +243,11 @@ sel_base_selector_is_os_error (const GError *error,
   return g_error_matches (error, SEL_OS_ERROR, errsv);
 }
 
-/* Calls update() with the lock held. @error is not NULL. */
-static gboolean
+/* Calls update() with the lock held. @error is not NULL.
+ *
+ * It becomes part of its callers, as does sel_base_selector_rearm(): after a system call, each return from a function that
+ * was called before is slow. */
+static inline G_ALWAYS_INLINE gboolean
 sel_base_selector_update (SelBaseSelector  *self,
                           int               fd,
                           SelEventMask      old_events,
@@ -1768,7 +1771,7 @@ sel_base_selector_replace_callback (SelBaseSelector  *self,
 }
 
 /* Tells the kernel of new events for a slot. If it refuses, the descriptor is no longer registered. */
-static gboolean
+static inline G_ALWAYS_INLINE gboolean
 sel_base_selector_rearm (SelBaseSelector  *self,
                          int               fd,
                          SelKeySlot       *slot,
