@@ -94,21 +94,40 @@ gboolean  sel_base_selector_report_unknown        (SelBaseSelector *self,
                                                    int              fd,
                                                    guint32          tag);
 
-/* The next three are called for each ready descriptor. */
+/* The next ones are called for each ready descriptor. */
 
-/* Stores a record where there is room for it. @events is not empty, and was asked for. */
+/* Stores a record at its place in the ready list. @events is not empty, and was asked for. */
 static inline void
 sel_ready_event_fill (SelReadyEvent *event,
+                      gsize          position,
                       int            fd,
                       SelKeySlot    *slot,
-                      SelEventMask   events,
-                      gsize          position)
+                      SelEventMask   events)
 {
   slot->report = (guint32) position;
   event->fd = fd;
   event->events = events;
   event->data = slot->data;
   event->generation = slot->generation;
+}
+
+/* The same for what was reported with a tag, if the registration with this tag still is. */
+static inline gboolean
+sel_ready_event_fill_tagged (SelReadyEvent *event,
+                             gsize          position,
+                             SelKeyTable   *table,
+                             int            fd,
+                             guint32        tag,
+                             SelEventMask   events)
+{
+  SelKeySlot *slot = sel_key_table_get_slot (table, fd);
+
+  if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events &= slot->events) == 0))
+    return FALSE;
+
+  sel_ready_event_fill (event, position, fd, slot, events);
+
+  return TRUE;
 }
 
 /* Adds a record to the ready list, or completes the one that is there. If there is no room the kernel
@@ -129,7 +148,7 @@ sel_base_selector_add_report (SelBaseSelector *self,
   if (sink->n_events == sink->size && !sel_base_selector_grow_sink (self))
     return;
 
-  sel_ready_event_fill (&sink->events[sink->n_events], fd, slot, events, sink->n_events);
+  sel_ready_event_fill (&sink->events[sink->n_events], sink->n_events, fd, slot, events);
   sink->n_events++;
 }
 

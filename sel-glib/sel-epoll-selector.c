@@ -217,15 +217,13 @@ sel_epoll_selector_report_ordinary (SelSink                  *sink,
     {
       guint revents = events[n].events;
       guint64 tagged_fd = events[n].data.u64;
-      SelKeySlot *slot = sel_key_table_get_slot (&table, (int) (guint32) tagged_fd);
       SelEventMask ready_for = ((revents & EPOLLIN) != 0 ? SEL_EVENT_READ : 0) |
                                ((revents & EPOLLOUT) != 0 ? SEL_EVENT_WRITE : 0);
 
-      if (G_UNLIKELY ((revents & ~(guint) (EPOLLIN | EPOLLOUT)) != 0 || slot == NULL ||
-                      slot->generation != (guint32) (tagged_fd >> 32) || (ready_for &= slot->events) == 0))
+      if (G_UNLIKELY ((revents & ~(guint) (EPOLLIN | EPOLLOUT)) != 0) ||
+          !sel_ready_event_fill_tagged (&ready[n], n, &table, (int) (guint32) tagged_fd, (guint32) (tagged_fd >> 32),
+                                        ready_for))
         break;
-
-      sel_ready_event_fill (&ready[n], (int) (guint32) tagged_fd, slot, ready_for, n);
     }
   sink->n_events = n;
 
