@@ -97,7 +97,7 @@ typedef struct
   GArray *resting;           /* descriptors that are muted for a while */
   gint64 rest_end;           /* until then, in monotonic time, or -1 */
 
-  guint turn;                /* who is first in a small array changes with each call */
+  guint turn;                /* what is always ready is first in a small array every other call */
 
   guint32 last_generation;
   guint32 tag;               /* the generation that update() is told about */
@@ -2281,7 +2281,7 @@ sel_base_selector_wait_locked (SelBaseSelector  *self,
   else if (!isinf (timeout))
     deadline = sel_get_time () + timeout;
 
-  if (++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
+  if (priv->always_ready != NULL && ++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
     sel_base_selector_report_always_ready (self);
 
   for (;;)
@@ -2366,7 +2366,7 @@ sel_base_selector_collect (SelBaseSelector  *self,
 
   sel_base_selector_lock (priv);
 
-  is_busy = priv->waiting || (sink->purpose == SEL_SINK_SELECTS && priv->async_pending);
+  is_busy = priv->waiting || (priv->async_pending && sink->purpose == SEL_SINK_SELECTS);
   if (!sel_base_selector_check_wait (self, timeout, is_busy, error))
     goto out;
 
