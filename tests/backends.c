@@ -196,6 +196,19 @@ set_nonblocking (int fds[2])
     }
 }
 
+#ifdef WITH_COVERAGE
+extern void __gcov_dump (void);
+#endif
+
+void
+end_child (int status)
+{
+#ifdef WITH_COVERAGE
+  __gcov_dump ();
+#endif
+  _exit (status);
+}
+
 void
 open_pipe (int fds[2])
 {

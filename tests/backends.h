@@ -56,6 +56,9 @@ gboolean backend_is     (BackendFixture *fixture,
  * pointer after a signal interrupted pselect (). */
 gboolean skip_signals_of_select (BackendFixture *fixture);
 
+/* _exit (), after what the child process has done was counted, if that is measured */
+G_NORETURN void end_child (int       status);
+
 /* Non-blocking, close-on-exec. fds[0] is read from, fds[1] written to. */
 void  open_pipe         (int          fds[2]);
 void  open_socketpair   (int          fds[2]);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "backends.h"
@@ -1598,6 +1599,44 @@ test_closed_comes_first (Fixture *fixture)
                        SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED);
 }
 
+/* A class that left out everything fails without harm. */
+
+#define BARE_TYPE_SELECTOR (bare_selector_get_type ())
+G_DECLARE_FINAL_TYPE (BareSelector, bare_selector, BARE, SELECTOR, SelBaseSelector)
+
+struct _BareSelector
+{
+  SelBaseSelector parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE (BareSelector, bare_selector, SEL_TYPE_BASE_SELECTOR)
+
+static void
+bare_selector_class_init (BareSelectorClass *klass)
+{
+}
+
+static void
+bare_selector_init (BareSelector *self)
+{
+}
+
+static void
+test_bare (Fixture *fixture)
+{
+  g_autoptr (SelBaseSelector) selector = g_object_new (BARE_TYPE_SELECTOR, NULL);
+  guint n_open = count_open_fds ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (sel_base_selector_register (selector, fixture->a, ALL_EVENTS, NULL, NULL, &error));
+  g_assert_nonnull (strstr (error->message, "BareSelector.update ()"));
+  assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
+  assert_map_size (selector, 0);
+  assert_select_fails (selector, 0, NULL, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
+  sel_base_selector_close (selector);
+  g_assert_cmpuint (count_open_fds (), ==, n_open);
+}
+
 static const CoreCase cases[] =
 {
   { "open/once", test_open_once },
@@ -1610,6 +1649,7 @@ static const CoreCase cases[] =
   { "release/dispose", test_release_by_dispose },
   { "release/run-dispose", test_release_by_run_dispose },
   { "release/never-opened", test_release_never_opened },
+  { "class-without-functions", test_bare },
   { "invalid-values", test_invalid_values },
   { "timeout/values", test_timeouts },
   { "timeout/polls-once", test_timeout_polls_once },

@@ -35,7 +35,7 @@ run_child (ForkFixture *fixture,
   if (pid == 0)
     {
       func (fixture);
-      _exit (CHILD_IS_DONE);
+      end_child (CHILD_IS_DONE);
     }
 
   while (waitpid (pid, &status, 0) != pid)

@@ -637,6 +637,96 @@ new_io_stream (int fd)
   return G_OBJECT (g_simple_io_stream_new (input, output));
 }
 
+/* A connection with TLS on top of another. Only what is below it counts here. */
+
+#define TEST_TYPE_TLS (test_tls_get_type ())
+G_DECLARE_FINAL_TYPE (TestTls, test_tls, TEST, TLS, GTlsConnection)
+
+struct _TestTls
+{
+  GTlsConnection parent_instance;
+
+  GIOStream *base;
+};
+
+G_DEFINE_FINAL_TYPE (TestTls, test_tls, G_TYPE_TLS_CONNECTION)
+
+/* The properties of the parent class that have no storage there. */
+enum
+{
+  TLS_BASE_IO_STREAM = 1,
+  TLS_OTHERS
+};
+
+static void
+test_tls_get_property (GObject    *object,
+                       guint       property_id,
+                       GValue     *value,
+                       GParamSpec *pspec)
+{
+  if (property_id == TLS_BASE_IO_STREAM)
+    g_value_set_object (value, TEST_TLS (object)->base);
+}
+
+static void
+test_tls_set_property (GObject      *object,
+                       guint         property_id,
+                       const GValue *value,
+                       GParamSpec   *pspec)
+{
+  if (property_id == TLS_BASE_IO_STREAM)
+    TEST_TLS (object)->base = g_value_dup_object (value);
+}
+
+static gboolean
+test_tls_close (GIOStream     *stream,
+                GCancellable  *cancellable,
+                GError       **error)
+{
+  return g_io_stream_close (TEST_TLS (stream)->base, cancellable, error);
+}
+
+static void
+test_tls_finalize (GObject *object)
+{
+  g_clear_object (&TEST_TLS (object)->base);
+
+  G_OBJECT_CLASS (test_tls_parent_class)->finalize (object);
+}
+
+static void
+test_tls_class_init (TestTlsClass *klass)
+{
+  static const char *const others[] = {
+    "require-close-notify", "rehandshake-mode", "use-system-certdb", "database", "interaction", "certificate",
+    "peer-certificate", "peer-certificate-errors", "advertised-protocols", "negotiated-protocol", "protocol-version",
+    "ciphersuite-name",
+  };
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = test_tls_get_property;
+  object_class->set_property = test_tls_set_property;
+  object_class->finalize = test_tls_finalize;
+  G_IO_STREAM_CLASS (klass)->close_fn = test_tls_close;
+
+  g_object_class_override_property (object_class, TLS_BASE_IO_STREAM, "base-io-stream");
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    g_object_class_override_property (object_class, TLS_OTHERS + i, others[i]);
+}
+
+static void
+test_tls_init (TestTls *self)
+{
+}
+
+static GObject *
+new_tls (int fd)
+{
+  g_autoptr (GObject) base = new_socket_connection (fd);
+
+  return g_object_new (TEST_TYPE_TLS, "base-io-stream", base, NULL);
+}
+
 static void
 close_object (GObject *object)
 {
@@ -668,6 +758,7 @@ kinds[] =
     { "GBufferedInputStream", new_buffered_input_stream },
     { "GDataOutputStream", new_data_output_stream },
     { "GSimpleIOStream", new_io_stream },
+    { "GTlsConnection", new_tls },
   };
 
 /* Found by the object and by the number; after it was closed, by the object. */

@@ -754,7 +754,7 @@ test_epoll_pwait2_missing (BackendFixture *fixture)
       if (child == 0)
         {
           check_without_pwait2 (errnums[i]);
-          _exit (0);
+          end_child (0);
         }
 
       g_assert_cmpint (waitpid (child, &status, 0), ==, child);

@@ -1745,6 +1745,108 @@ test_waiter_elsewhere (BackendFixture *fixture)
   state_close (&state);
 }
 
+/* The time of a source comes while another thread waits, and gets what is ready. */
+static gpointer
+wait_until_woken (gpointer data)
+{
+  State *state = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) ready = NULL;
+
+  /* Who looks whether it waits already may have come first. */
+  while ((ready = sel_base_selector_select (state->selector, SEL_WAIT_FOREVER, NULL, &error)) == NULL)
+    assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
+  g_assert_cmpuint (ready->len, ==, 0);
+
+  return NULL;
+}
+
+/* A second wait is refused as soon as there is a first. */
+static void
+await_waiter (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+
+  while (error == NULL)
+    {
+      g_autoptr (GPtrArray) ready G_GNUC_UNUSED = sel_base_selector_select (selector, 0, NULL, &error);
+    }
+  g_assert_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
+}
+
+static void
+test_due_beside_waiter (BackendFixture *fixture)
+{
+  GThread *thread;
+  State state;
+
+  state_open (&state, fixture);
+  state_watch (&state, SEL_EVENT_READ, 0);
+  state_attach (&state);
+  thread = g_thread_new ("waiter", wait_until_woken, &state);
+  await_waiter (state.selector);
+
+  g_source_set_ready_time (state.source, 0);
+  for (guint i = 0; i < 3; i++)
+    g_assert_true (g_main_context_iteration (state.context, FALSE));
+  g_assert_false (g_source_is_destroyed (state.source));
+  assert_trace (&state, "");
+
+  g_source_set_ready_time (state.source, -1);
+  sel_base_selector_wakeup (state.selector);
+  g_thread_join (thread);
+  put_byte (state.a[1]);
+  expect (&state, "a:R ");
+
+  state_close (&state);
+}
+
+/* Nobody has said what to call. */
+static void
+test_plain_without_callback (BackendFixture *fixture)
+{
+  State state;
+
+  state_open (&state, fixture);
+  state_watch (&state, SEL_EVENT_READ, 0);
+  state.source = sel_base_selector_create_source (state.selector);
+  g_source_attach (state.source, state.context);
+  put_byte (state.a[1]);
+
+  while (!g_source_is_destroyed (state.source))
+    g_main_context_iteration (state.context, TRUE);
+  assert_ready (state.selector, 0, state.a[0], SEL_EVENT_READ, -1);
+
+  state_close (&state);
+}
+
+static void
+act_unwatch_both (State *state,
+                  int    fd)
+{
+  unwatch_all (state->selector);
+}
+
+static void
+test_plain_unregister (BackendFixture *fixture)
+{
+  State state;
+
+  state_open (&state, fixture);
+  state_watch (&state, SEL_EVENT_READ, SEL_EVENT_READ);
+  state_attach_plain (&state);
+  state.keeps_data = TRUE;
+  state.act = act_unwatch_both;
+  put_byte (state.a[1]);
+  expect (&state, "a:R ");
+
+  state_watch (&state, SEL_EVENT_READ, 0);
+  expect (&state, "a:R ");
+  g_assert_cmpuint (state.n_calls, ==, 2);
+
+  state_close (&state);
+}
+
 /* The selector's own descriptor */
 
 static void
@@ -1910,6 +2012,9 @@ main (int    argc,
   backend_add_both_modes ("source/plain-once", test_plain_once);
   backend_add_both_modes ("source/plain-ready-time", test_plain_ready_time);
   backend_add_both_modes ("source/plain-ready-time-kept", test_plain_ready_time_kept);
+  backend_add_both_modes ("source/plain-without-callback", test_plain_without_callback);
+  backend_add_both_modes ("source/plain-unregister", test_plain_unregister);
+  backend_add_both_modes ("source/due-beside-waiter", test_due_beside_waiter);
   backend_add_both_modes ("source/wakeup", test_wakeup);
   backend_add_both_modes ("source/hang-up", test_hang_up);
   backend_add_both_modes ("source/hang-up-of-pipe", test_hang_up_of_pipe);
