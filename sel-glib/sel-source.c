@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
 
@@ -38,6 +39,13 @@
  * none that runs already, as with one g_unix_fd_add() for each descriptor: what is ready for those waits until
  * they return. Set #SelBaseSelector:can-recurse if they are to be called all the same.
  *
+ * # Errors # {#source-errors}
+ *
+ * If the system has no memory or no descriptors left when the selector asks what is ready, the source warns, polls nothing,
+ * and tries again ten times a second. Nothing is lost: what is ready then, and is still ready, is told later. If the selector
+ * does not work for another reason, for example because somebody closed its own descriptor, the source warns and
+ * is destroyed.
+ *
  * # Threads # {#source-threads}
  *
  * Callbacks are called by the thread that runs the context. Another thread may register, change and unregister
@@ -60,6 +68,7 @@ typedef struct
 
   gboolean awaits;           /* it is of an asynchronous wait, which sel_base_selector_wakeup() ends */
   gint64 rest_end;           /* when descriptors that rest are to be tried again, or -1 */
+  gint64 retry_time;         /* until when nothing is polled, as the system had no room; 0 if that never was so */
   guint n_dispatches;
 
   int is_dirty;              /* atomic: something was changed since the context was told what to poll */
@@ -73,6 +82,11 @@ typedef struct
 
 /* With more changes than these in one turn, whatever is registered is looked at. */
 #define MAX_CHANGED_FDS 4096
+
+/* How long a source rests after an error that may pass, in microseconds, and after how many of these without an error
+ * the next one is news. */
+#define RETRY_INTERVAL (100 * 1000)
+#define RETRIES_BEFORE_NEWS 10
 
 static SelSource *
 sel_source_from_observer (SelObserver *observer)
@@ -235,6 +249,20 @@ sel_source_steal_changed_fds (SelSource *self)
   return fds;
 }
 
+/* Until it is to try again. With the selector locked. */
+static void
+sel_source_poll_nothing (SelSource *self)
+{
+  if (self->poll_tag != NULL)
+    g_source_remove_unix_fd (&self->source, self->poll_tag);
+  self->poll_tag = NULL;
+  self->poll_fd = -1;
+  g_hash_table_foreach_remove (self->tags, sel_source_remove_tag, self);
+  self->changed_all = TRUE;
+  self->is_ready = FALSE;
+  self->rest_end = self->retry_time;
+}
+
 /* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. */
 static void
 sel_source_synchronize (SelSource *self)
@@ -249,6 +277,13 @@ sel_source_synchronize (SelSource *self)
   sel_base_selector_hold_updates (self->selector);
   if (sel_base_selector_is_closed (self->selector))
     {
+      sel_base_selector_let_updates (self->selector);
+      return;
+    }
+
+  if (g_source_get_time (&self->source) < self->retry_time)
+    {
+      sel_source_poll_nothing (self);
       sel_base_selector_let_updates (self->selector);
       return;
     }
@@ -339,6 +374,34 @@ sel_source_report_closed (SelSource  *self,
   return success;
 }
 
+/* Whether the error says that the system had no room for something, as it may have soon. */
+static gboolean
+sel_source_error_may_pass (const GError *error)
+{
+  static const int errnums[] = { EAGAIN, ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC };
+
+  for (guint i = 0; i < G_N_ELEMENTS (errnums); i++)
+    {
+      if (g_error_matches (error, SEL_OS_ERROR, errnums[i]))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+static void
+sel_source_retry_later (SelSource    *self,
+                        const GError *error)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (now >= self->retry_time + RETRIES_BEFORE_NEWS * RETRY_INTERVAL)
+    g_warning ("A selector in a main loop cannot tell what is ready, and tries again: %s", error->message);
+
+  self->retry_time = now + RETRY_INTERVAL;
+  g_atomic_int_set (&self->is_dirty, TRUE);
+}
+
 /*
  * Asks the selector, without waiting. Returns how many are ready, or -1 if the source has nothing
  * to do any more.
@@ -368,6 +431,12 @@ sel_source_select (SelSource     *self,
   /* Another thread waits, and gets what is ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     return 0;
+
+  if (sel_source_error_may_pass (error))
+    {
+      sel_source_retry_later (self, error);
+      return 0;
+    }
 
   g_warning ("A selector does not work any more, and is taken out of the main loop: %s", error->message);
 

@@ -31,11 +31,30 @@ static struct
   const char *function;
   int errnum;                /* 0: it does less than it was asked for, and says so */
   int nth;                   /* counted down */
+  gboolean lasting;          /* so do all that come after it */
   gboolean watching;         /* in a call of the library's */
   gboolean struck;
   guint depth;               /* in a simulator, whose calls are not the library's */
   guint n_calls;
+  guint n_strikes;
 } fault;
+
+/* In place of a function: all that a backend may wait with. */
+#define ANY_WAIT "any wait"
+
+static gboolean
+fault_is_meant (const char *function)
+{
+  static const char *const waits[] = {
+    "epoll_pwait2", "epoll_wait", "kevent", "poll", "ppoll", "pselect", "sim_devpoll_ioctl", NULL
+  };
+
+  if (fault.function == NULL)
+    return FALSE;
+
+  return strcmp (fault.function, function) == 0 ||
+         (strcmp (fault.function, ANY_WAIT) == 0 && g_strv_contains (waits, function));
+}
 
 static gboolean
 fault_strikes (const char *function)
@@ -44,10 +63,11 @@ fault_strikes (const char *function)
     return FALSE;
 
   fault.n_calls++;
-  if (fault.function == NULL || strcmp (fault.function, function) != 0 || --fault.nth != 0)
+  if (!fault_is_meant (function) || --fault.nth > 0 || (fault.nth < 0 && !fault.lasting))
     return FALSE;
 
   fault.struck = TRUE;
+  fault.n_strikes++;
   if (fault.errnum != 0)
     errno = fault.errnum;
 
@@ -592,6 +612,100 @@ test_faults (gconstpointer data)
   g_test_message ("%u faults in %s", n_faults - n_before, backend->name);
 }
 
+/*
+ * --- A main loop goes on when the trouble is over ---
+ */
+
+static guint n_warnings;
+
+typedef struct
+{
+  const Backend *backend;
+  gboolean mirrored;
+} LoopCase;
+
+static gboolean
+count_ready (SelBaseSelector *selector,
+             SelSelectorKey  *key,
+             SelEventMask     events,
+             gpointer         user_data)
+{
+  (*(guint *) user_data)++;
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+run_trouble (const LoopCase *loop_case,
+             int             errnum,
+             gboolean        goes_away)
+{
+  g_autoptr (SelBaseSelector) selector = loop_case->backend->new_selector (NULL);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  GSource *source;
+  guint n_ready = 0;
+  guint n_tenths;
+  gint64 start;
+  int fds[2];
+
+  memset (&fault, 0, sizeof fault);
+  n_warnings = 0;
+  sel_base_selector_set_force_mirrored (selector, loop_case->mirrored);
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (selector, fds[0], SEL_EVENT_READ);
+  source = sel_base_selector_create_dispatch_source (selector, count_ready, &n_ready, NULL);
+  g_source_attach (source, context);
+  g_main_context_iteration (context, FALSE);
+  g_assert_cmpuint (n_ready, ==, 1);
+
+  fault.function = ANY_WAIT;
+  fault.errnum = errnum;
+  fault.lasting = TRUE;
+  start = g_get_monotonic_time ();
+  for (guint i = 0; i < 100; i++)
+    FAULTY (g_main_context_iteration (context, FALSE));
+  n_tenths = (guint) ((g_get_monotonic_time () - start) / (G_USEC_PER_SEC / 10));
+  g_assert_cmpuint (n_ready, ==, 1);
+  g_assert_cmpuint (fault.n_strikes, >=, 1);
+  g_assert_cmpuint (fault.n_strikes, <=, 1 + n_tenths);
+  g_assert_cmpuint (n_warnings, >=, 1);
+  g_assert_cmpuint (n_warnings, <=, 1 + n_tenths / 10);
+  g_assert_cmpint (g_source_is_destroyed (source), ==, !goes_away);
+
+  fault.function = NULL;
+  if (goes_away)
+    {
+      int more[2];
+
+      /* What was changed meanwhile counts, too. */
+      open_pipe (more);
+      put_byte (more[1]);
+      watch (selector, more[0], SEL_EVENT_READ);
+      unwatch (selector, fds[0]);
+      while (n_ready < 3)
+        g_main_context_iteration (context, TRUE);
+      unwatch (selector, more[0]);
+      close_pair (more);
+    }
+
+  g_source_destroy (source);
+  g_source_unref (source);
+  close_pair (fds);
+}
+
+static void
+test_trouble (gconstpointer data)
+{
+  static const int transient[] = { EAGAIN, ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC };
+  static const int lasting[] = { EINVAL, EIO, ENXIO };
+
+  for (guint i = 0; i < G_N_ELEMENTS (transient); i++)
+    run_trouble (data, transient[i], TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (lasting); i++)
+    run_trouble (data, lasting[i], FALSE);
+}
+
 static gboolean
 is_fatal (const char     *domain,
           GLogLevelFlags  level,
@@ -601,14 +715,16 @@ is_fatal (const char     *domain,
   return (level & G_LOG_LEVEL_WARNING) == 0;
 }
 
-/* A source whose selector fails is taken out of its main loop, with a warning. */
+/* A source whose selector fails is taken out of its main loop, or rests, with a warning. */
 static void
 ignore_warning (const char     *domain,
                 GLogLevelFlags  level,
                 const char     *message,
                 gpointer        user_data)
 {
-  if (!fault.struck || strstr (message, "is taken out of the main loop") == NULL)
+  n_warnings++;
+  if (!fault.struck || (strstr (message, "is taken out of the main loop") == NULL &&
+                        strstr (message, "tries again") == NULL))
     g_error ("%s", message);
 }
 
@@ -626,8 +742,19 @@ main (int   argc,
     {
       g_autofree char *path = g_strdup_printf ("/faults/%s", backends[i].name);
 
-      if (backends[i].is_supported ())
-        g_test_add_data_func (path, &backends[i], test_faults);
+      if (!backends[i].is_supported ())
+        continue;
+
+      g_test_add_data_func (path, &backends[i], test_faults);
+      for (guint mirrored = 0; mirrored < 2; mirrored++)
+        {
+          g_autofree char *loop_path = g_strdup_printf ("/faults/%s%s/main-loop", backends[i].name,
+                                                        mirrored ? "-mirrored" : "");
+          LoopCase *loop_case = g_new (LoopCase, 1);
+
+          *loop_case = (LoopCase) { &backends[i], mirrored };
+          g_test_add_data_func_full (loop_path, loop_case, test_trouble, g_free);
+        }
     }
 
   return g_test_run ();
