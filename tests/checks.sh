@@ -51,7 +51,8 @@ check_sanitizers ()
   need clang
   CC=clang set_up -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true -Dc_args=-fsanitize=fuzzer-no-link
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
-    run_tests core callbacks async hard-cases key-table main-context misuse model objects selector simulated
+    run_tests core callbacks async faults hard-cases key-table main-context misuse model objects security selector \
+    simulated
 }
 
 check_fuzz ()

@@ -17,18 +17,32 @@
 
 static char *program;
 
+static gboolean
+is_secure (void)
+{
+#ifdef __linux__
+  return getauxval (AT_SECURE) != 0;
+#else
+  return geteuid () != getuid ();
+#endif
+}
+
+/* LeakSanitizer asks this. It cannot trace a set-user-ID program. */
+int __lsan_is_turned_off (void);
+
+int
+__lsan_is_turned_off (void)
+{
+  return is_secure ();
+}
+
 /* What this program prints if it is started with an argument: whether it is secure, and what the environment made it do. */
 static int
 print_selector (void)
 {
   g_autoptr (SelBaseSelector) selector = sel_default_selector_new (NULL);
-#ifdef __linux__
-  gboolean is_secure = getauxval (AT_SECURE) != 0;
-#else
-  gboolean is_secure = geteuid () != getuid ();
-#endif
 
-  g_print ("%s %s", is_secure ? "secure" : "plain", G_OBJECT_TYPE_NAME (selector));
+  g_print ("%s %s", is_secure () ? "secure" : "plain", G_OBJECT_TYPE_NAME (selector));
 
   return 0;
 }
