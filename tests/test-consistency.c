@@ -3,7 +3,7 @@
 /*
  * The table of the manual that says what happens in situations in which the mechanisms of the systems differ.
  *
- * Each row is tried with every backend. With --print the table is printed, as docs/consistency.md has it; without, that
+ * Each row is tried with every backend. With --print the page is printed, as docs/consistency.xml has it; without, that
  * file is compared.
  */
 
@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
@@ -75,10 +76,11 @@ text_of_error (GError *error)
       return "NOT_REGISTERED";
     case SEL_SELECTOR_ERROR_ALREADY_REGISTERED:
       return "ALREADY_REGISTERED";
+    case SEL_SELECTOR_ERROR_FORKED:
+      return "FORKED";
     case SEL_SELECTOR_ERROR_FAILED:
     case SEL_SELECTOR_ERROR_NOT_SUPPORTED:
     case SEL_SELECTOR_ERROR_BUSY:
-    case SEL_SELECTOR_ERROR_FORKED:
     default:
       return "another error";
     }
@@ -97,9 +99,10 @@ try_to_register (SelBaseSelector *selector,
 }
 
 static const char *
-regular_file (SelBaseSelector *selector)
+file_at (SelBaseSelector *selector,
+         const char      *path)
 {
-  int fd = open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
   const char *text = try_to_register (selector, fd, BOTH);
 
   if (g_str_equal (text, "success"))
@@ -107,6 +110,18 @@ regular_file (SelBaseSelector *selector)
   close (fd);
 
   return text;
+}
+
+static const char *
+regular_file (SelBaseSelector *selector)
+{
+  return file_at (selector, "/proc/self/exe");
+}
+
+static const char *
+directory (SelBaseSelector *selector)
+{
+  return file_at (selector, "/");
 }
 
 static const char *
@@ -365,6 +380,57 @@ close_during_wait (SelBaseSelector *selector)
   return text_of_error (error);
 }
 
+static const char *
+use_in_child (SelBaseSelector *selector)
+{
+  pid_t pid = fork ();
+  int status;
+
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    end_child (g_str_equal (try_to_register (selector, 0, SEL_EVENT_READ), "FORKED") ? 42 : 1);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+
+  return WIFEXITED (status) && WEXITSTATUS (status) == 42 ? "FORKED" : "something else";
+}
+
+/* What a child does to its copy must not reach the parent's. */
+static const char *
+close_in_child (SelBaseSelector *selector)
+{
+  const char *text;
+  int fds[2];
+  int status;
+  pid_t pid;
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (selector, fds[0], BOTH);
+  pid = fork ();
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    {
+      sel_base_selector_unregister (selector, fds[0], NULL);
+      sel_base_selector_close (selector);
+      end_child (0);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  text = text_of_ready (selector, fds[0]);
+  close_pair (fds);
+
+  return text;
+}
+
+static const char *
+short_wait (SelBaseSelector *selector)
+{
+  gint64 start = g_get_monotonic_time ();
+  g_autoptr (GPtrArray) ready = sel_base_selector_select (selector, 2e-4, NULL, NULL);
+
+  /* The clock is read in whole microseconds. */
+  return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "not before they are over" : "too early";
+}
+
 /* The rows. What one backend does otherwise is said of it. */
 static const struct
 {
@@ -375,7 +441,8 @@ static const struct
   const char *other;
 } rows[] = {
   { "register a regular file", regular_file, READ_WRITE, "epoll kqueue", "EPERM" },
-  { "the same with `emulate-always-ready`", regular_file_emulated, READ_WRITE, NULL, NULL },
+  { "register a directory", directory, READ_WRITE, "epoll kqueue", "EPERM" },
+  { "a regular file with `emulate-always-ready`", regular_file_emulated, READ_WRITE, NULL, NULL },
   { "register a closed descriptor", register_closed, "EBADF", NULL, NULL },
   { "register a descriptor opened with `O_PATH`", register_path, "EBADF", NULL, NULL },
   { "register a negative number", register_negative, "INVALID_FILE", NULL, NULL },
@@ -391,6 +458,9 @@ static const struct
   { "register from another thread during a wait", register_during_wait, "seen at once", NULL, NULL },
   { "close the selector from another thread during a wait", close_during_wait, "CLOSED", NULL, NULL },
   { "use the selector after it was closed", select_after_close, "CLOSED", NULL, NULL },
+  { "register in a child process", use_in_child, "FORKED", NULL, NULL },
+  { "unregister and close in a child process; the parent is told", close_in_child, READ_ONLY, NULL, NULL },
+  { "a wait of 200 microseconds with nothing ready returns", short_wait, "not before they are over", NULL, NULL },
   { "a negative time-out", negative_timeout, "does not wait", NULL, NULL },
   { "a time-out that is not a number", not_a_number, "INVALID_TIMEOUT", NULL, NULL },
 };
@@ -421,34 +491,74 @@ test_rows (BackendFixture *fixture)
     }
 }
 
-static char *
-make_table (void)
+/* As DocBook; `code` in a text is literal there. */
+static void
+append_entry (GString    *page,
+              const char *text)
 {
-  GString *table = g_string_new ("<!-- Made by tests/test-consistency.c, which tries each row with every mechanism. -->\n\n"
-                                 "| situation | select, poll, epoll, /dev/poll, kqueue |\n| --- | --- |\n");
+  g_auto (GStrv) parts = g_strsplit (text, "`", -1);
+
+  g_string_append (page, "          <entry>");
+  for (guint i = 0; parts[i] != NULL; i++)
+    g_string_append_printf (page, i % 2 != 0 ? "<literal>%s</literal>" : "%s", parts[i]);
+  g_string_append (page, "</entry>\n");
+}
+
+static char *
+make_page (void)
+{
+  GString *page = g_string_new (
+    "<?xml version=\"1.0\"?>\n"
+    "<!-- SPDX-License-Identifier: LGPL-2.1-or-later -->\n"
+    "<!-- Printed by tests/test-consistency.c: change it there. -->\n"
+    "<!DOCTYPE chapter PUBLIC \"-//OASIS//DTD DocBook XML V4.3//EN\"\n"
+    "               \"http://www.oasis-open.org/docbook/xml/4.3/docbookx.dtd\">\n"
+    "<chapter id=\"consistency\">\n"
+    "  <title>The same everywhere</title>\n\n"
+    "  <para>\n"
+    "    The mechanisms of the systems differ where something is unusual; sel-glib does not, but for what stands in the last\n"
+    "    column. Each line is a test that is run with select, poll, epoll, /dev/poll and kqueue.\n"
+    "  </para>\n\n"
+    "  <informaltable>\n"
+    "    <tgroup cols=\"3\">\n"
+    "      <thead>\n"
+    "        <row>\n"
+    "          <entry>situation</entry>\n"
+    "          <entry>what happens</entry>\n"
+    "          <entry>except</entry>\n"
+    "        </row>\n"
+    "      </thead>\n"
+    "      <tbody>\n");
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
-      g_string_append_printf (table, "| %s | %s", rows[i].situation, rows[i].result);
-      if (rows[i].exceptions != NULL)
-        g_string_append_printf (table, "; %s: %s", rows[i].exceptions, rows[i].other);
-      g_string_append (table, " |\n");
-    }
+      g_auto (GStrv) names = g_strsplit (rows[i].exceptions != NULL ? rows[i].exceptions : "", " ", -1);
+      g_autofree char *joined = g_strjoinv (", ", names);
+      g_autofree char *exceptions = rows[i].exceptions != NULL ? g_strconcat (joined, ": ", rows[i].other, NULL)
+                                                               : g_strdup ("");
 
-  return g_string_free (table, FALSE);
+      g_string_append (page, "        <row>\n");
+      append_entry (page, rows[i].situation);
+      append_entry (page, rows[i].result);
+      append_entry (page, exceptions);
+      g_string_append (page, "        </row>\n");
+    }
+  g_string_append (page, "      </tbody>\n    </tgroup>\n  </informaltable>\n</chapter>\n");
+
+  return g_string_free (page, FALSE);
 }
 
 static void
 test_document (void)
 {
-  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "docs", "consistency.md", NULL);
-  g_autofree char *table = make_table ();
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "docs", "consistency.xml", NULL);
+  g_autofree char *page = make_page ();
   g_autofree char *document = NULL;
   g_autoptr (GError) error = NULL;
 
   g_file_get_contents (path, &document, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpstr (document, ==, table);
+  g_assert_cmpstr (document, ==, page);
 }
 
 int
@@ -457,9 +567,9 @@ main (int   argc,
 {
   if (argc == 2 && g_str_equal (argv[1], "--print"))
     {
-      g_autofree char *table = make_table ();
+      g_autofree char *page = make_page ();
 
-      fputs (table, stdout);
+      fputs (page, stdout);
       return 0;
     }
 
