@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
@@ -18,7 +20,8 @@
 /* The descriptors that sequences play with: around the end of a word of select()'s sets. */
 #define FIRST_FD 58
 #define N_FDS 12
-#define N_OBJECTS 3
+#define N_OBJECTS 4
+#define SOCKET_OBJECT 3
 #define N_DATA 4
 
 /*
@@ -122,6 +125,7 @@ typedef struct
   gboolean registered;
   SelEventMask events;
   guint data;
+  guint value;               /* in place of data, if not 0 */
   int object;                /* -1 for a descriptor alone */
   guint64 order;
   Certainty armed;
@@ -208,7 +212,7 @@ typedef struct
   World world;
   Twin twins[N_BACKENDS];
   guint n_twins;
-  ModelFile *objects[N_OBJECTS];
+  GObject *objects[N_OBJECTS]; /* ModelFile, but the last: a GSocket, or NULL before there is one */
   gboolean with_loop;
   gboolean force_mirrored;
   char *difference;
@@ -231,6 +235,25 @@ twin_free_data (gpointer pointer)
   gsize i = (gsize) ((char *) pointer - &cells[0][0]);
 
   twin_of_cell[i / N_DATA]->live[i % N_DATA]--;
+}
+
+/* The object that a step means, as an index. */
+static int
+model_object_of_step (const Model *model,
+                      guint8       a)
+{
+  int object = a % N_OBJECTS;
+
+  return model->objects[object] != NULL ? object : 0;
+}
+
+/* Its descriptor, or -1. A socket remembers the number, whatever that stands for. */
+static int
+model_object_fd (const Model *model,
+                 int          object)
+{
+  return object == SOCKET_OBJECT ? g_socket_get_fd (G_SOCKET (model->objects[object]))
+                                 : ((ModelFile *) model->objects[object])->fd;
 }
 
 /* Remembers the first difference only. */
@@ -506,17 +529,20 @@ compare_key (Model          *model,
              int             fd)
 {
   const Key *expected = twin_key (twin, fd);
+  const GValue *value;
   GObject *object;
 
   if (key == NULL || expected == NULL)
     return (key == NULL && expected == NULL) ||
            differ (model, twin, "descriptor %d has %s key", fd, key != NULL ? "a" : "no");
 
-  object = expected->object >= 0 ? G_OBJECT (model->objects[expected->object]) : NULL;
+  object = expected->object >= 0 ? model->objects[expected->object] : NULL;
+  value = sel_selector_key_get_data_value (key);
 
   return (sel_selector_key_get_fd (key) == fd &&
           sel_selector_key_get_events (key) == expected->events &&
           sel_selector_key_get_data (key) == twin_data (twin, expected->data) &&
+          (value != NULL ? g_value_get_uint (value) : 0) == expected->value &&
           sel_selector_key_get_fileobj (key) == object) ||
          differ (model, twin, "the key of descriptor %d is wrong", fd);
 }
@@ -640,9 +666,10 @@ twin_register (Model        *model,
                int           fd,
                int           object,
                SelEventMask  events,
-               guint         data)
+               guint         data,
+               guint         value)
 {
-  Key key = { .registered = TRUE, .events = events, .data = data, .object = object };
+  Key key = { .registered = TRUE, .events = events, .data = data, .value = value, .object = object };
   Outcome outcome;
 
   if (twin->closed)
@@ -687,7 +714,8 @@ twin_modify (Model        *model,
              Twin         *twin,
              int           fd,
              SelEventMask  events,
-             int           data)
+             int           data,
+             guint         value)
 {
   Outcome outcome;
   Key *key;
@@ -710,9 +738,10 @@ twin_modify (Model        *model,
       key->events = events;
     }
 
-  if (data >= 0 && (guint) data != key->data)
+  if (data >= 0 && ((guint) data != key->data || value != key->value))
     {
       key->data = (guint) data;
+      key->value = value;
       twin->live[data]++;
     }
 
@@ -745,7 +774,7 @@ twin_resolve (Model *model,
               Twin  *twin,
               int    object)
 {
-  int fd = model->objects[object]->fd;
+  int fd = model_object_fd (model, object);
   guint64 order = G_MAXUINT64;
 
   if (fd >= 0)
@@ -767,6 +796,20 @@ destroy_of (guint data)
   return data == 0 ? NULL : twin_free_data;
 }
 
+/* A value that stands for a number; none for 0. */
+static const GValue *
+value_of (guint   number,
+          GValue *value)
+{
+  if (number == 0)
+    return NULL;
+
+  g_value_init (value, G_TYPE_UINT);
+  g_value_set_uint (value, number);
+
+  return value;
+}
+
 static void
 do_register (Model *model,
              Twin  *twin,
@@ -774,12 +817,24 @@ do_register (Model *model,
 {
   g_autoptr (GError) error = NULL;
   int fd = step_fd (step.a);
+  SelEventMask events = step_events (step.b);
   guint data = step.c % N_DATA;
-  gboolean success = sel_base_selector_register (twin->selector, fd, step_events (step.b),
-                                                 twin_data (twin, data), destroy_of (data), &error);
+  gboolean success;
 
-  compare_outcome (model, twin, outcome_of (success, &error),
-                   twin_register (model, twin, fd, -1, step_events (step.b), data));
+  if (step.c >= 224)
+    {
+      g_auto (GValue) value = G_VALUE_INIT;
+      g_autoptr (SelSelectorKey) key = sel_base_selector_register_value (twin->selector, fd, events,
+                                                                         value_of (data, &value), &error);
+
+      if (compare_outcome (model, twin, outcome_of (key != NULL, &error),
+                           twin_register (model, twin, fd, -1, events, 0, data)) && key != NULL)
+        compare_key (model, twin, key, fd);
+      return;
+    }
+
+  success = sel_base_selector_register (twin->selector, fd, events, twin_data (twin, data), destroy_of (data), &error);
+  compare_outcome (model, twin, outcome_of (success, &error), twin_register (model, twin, fd, -1, events, data, 0));
 }
 
 static void
@@ -822,17 +877,27 @@ do_modify (Model *model,
   SelEventMask events = step_events (step.b);
   gboolean success;
 
-  if (step.c >= 128)
+  if (step.c >= 224)
+    {
+      g_auto (GValue) value = G_VALUE_INIT;
+      g_autoptr (SelSelectorKey) key = sel_base_selector_modify_value (twin->selector, fd, events,
+                                                                       value_of (data, &value), &error);
+
+      if (compare_outcome (model, twin, outcome_of (key != NULL, &error),
+                           twin_modify (model, twin, fd, events, 0, data)) && key != NULL)
+        compare_key (model, twin, key, fd);
+    }
+  else if (step.c >= 128)
     {
       success = sel_base_selector_modify_events (twin->selector, fd, events, &error);
-      compare_outcome (model, twin, outcome_of (success, &error), twin_modify (model, twin, fd, events, -1));
+      compare_outcome (model, twin, outcome_of (success, &error), twin_modify (model, twin, fd, events, -1, 0));
     }
   else
     {
       success = sel_base_selector_modify (twin->selector, fd, events, twin_data (twin, data),
                                           destroy_of (data), &error);
       compare_outcome (model, twin, outcome_of (success, &error),
-                       twin_modify (model, twin, fd, events, (int) data));
+                       twin_modify (model, twin, fd, events, (int) data, 0));
     }
 }
 
@@ -907,8 +972,8 @@ do_object (Model *model,
            Step   step)
 {
   g_autoptr (GError) error = NULL;
-  int object = step.a % N_OBJECTS;
-  GObject *fileobj = G_OBJECT (model->objects[object]);
+  int object = model_object_of_step (model, step.a);
+  GObject *fileobj = model->objects[object];
   SelEventMask events = step_events (step.b);
   guint data = step.c % N_DATA;
   int fd = twin_resolve (model, twin, object);
@@ -922,7 +987,7 @@ do_object (Model *model,
     case 0:
       success = sel_base_selector_register_object (twin->selector, fileobj, events, twin_data (twin, data),
                                                    destroy_of (data), &error);
-      expected = twin_register (model, twin, model->objects[object]->fd, object, events, data);
+      expected = twin_register (model, twin, model_object_fd (model, object), object, events, data, 0);
       break;
 
     case 1:
@@ -936,7 +1001,7 @@ do_object (Model *model,
                                                  destroy_of (data), &error);
       /* That there is no descriptor is seen first. */
       if (fd >= 0 || twin->closed)
-        expected = twin_modify (model, twin, fd, events, (int) data);
+        expected = twin_modify (model, twin, fd, events, (int) data, 0);
       break;
 
     default:
@@ -1490,11 +1555,111 @@ model_shut_down (Model *model,
     file->cannot_write = peer->cannot_read = TRUE;
 }
 
+/* Closes whatever has the number now, if its own was closed behind its back. */
+static void
+model_close_socket (Model *model)
+{
+  GSocket *socket = G_SOCKET (model->objects[SOCKET_OBJECT]);
+  g_autoptr (GError) error = NULL;
+  int i = index_of_fd (g_socket_get_fd (socket));
+
+  if (g_socket_is_closed (socket))
+    return;
+
+  if (model->world.numbers[i] < 0)
+    g_assert_no_errno (dup2 (STDERR_FILENO, FIRST_FD + i));
+  model_forget_number (model, i);
+  g_socket_close (socket, &error);
+  g_assert_no_error (error);
+}
+
+/* A socket is made once in a sequence, and closed once. */
+static void
+model_set_socket (Model *model,
+                  Step   step)
+{
+  g_autoptr (GError) error = NULL;
+  int i = step.c % N_FDS;
+  File *file = world_file (&model->world, model->world.numbers[i]);
+
+  if (model->objects[SOCKET_OBJECT] != NULL)
+    {
+      model_close_socket (model);
+    }
+  else if (file != NULL && file->kind == SOCKET)
+    {
+      model->objects[SOCKET_OBJECT] = G_OBJECT (g_socket_new_from_fd (FIRST_FD + i, &error));
+      g_assert_no_error (error);
+    }
+}
+
 static void
 model_set_object (Model *model,
                   Step   step)
 {
-  model->objects[step.a % N_OBJECTS]->fd = step.b % 4 == 0 ? -1 : step_fd (step.c);
+  int object = step.a % N_OBJECTS;
+
+  if (object == SOCKET_OBJECT)
+    model_set_socket (model, step);
+  else
+    ((ModelFile *) model->objects[object])->fd = step.b % 4 == 0 ? -1 : step_fd (step.c);
+}
+
+/* What a child process does to the selectors: nothing before it makes them its own, or everything. */
+static void
+model_do_in_child (Model *model,
+                   Step   step)
+{
+  for (guint i = 0; i < model->n_twins && model->difference == NULL; i++)
+    {
+      Twin *twin = &model->twins[i];
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GPtrArray) ready = sel_base_selector_select (twin->selector, 0, NULL, &error);
+
+      compare_outcome (model, twin, outcome_of (ready != NULL, &error), twin->closed ? OWN (CLOSED) : OWN (FORKED));
+      if (step.a % 2 != 0)
+        {
+          twin->wakeup = MAYBE;
+          do_reinit (model, twin, step);
+          do_select (model, twin, (Step) { .c = step.c });
+        }
+      for (int fd = FIRST_FD; fd < FIRST_FD + N_FDS; fd++)
+        do_unregister (model, twin, (Step) { .a = (guint8) (fd - FIRST_FD), .c = step.c });
+      compare_state (model, twin, FIRST_FD);
+      sel_base_selector_close (twin->selector);
+    }
+}
+
+/* The parent must not notice; what comes after this step finds out. */
+static void
+model_fork (Model *model,
+            Step   step)
+{
+  char text[256] = "";
+  int status;
+  int fds[2];
+  gssize n;
+  pid_t pid;
+
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  pid = fork ();
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    {
+      model_do_in_child (model, step);
+      if (model->difference != NULL)
+        n = write (fds[1], model->difference, strlen (model->difference));
+      end_child (0);
+    }
+
+  close (fds[1]);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  n = read (fds[0], text, sizeof text - 1);
+  close (fds[0]);
+  if (n > 0)
+    model->difference = g_strdup_printf ("in a child process: %s", text);
+  else if (!WIFEXITED (status) || WEXITSTATUS (status) != 0)
+    model->difference = g_strdup_printf ("a child process ended with %d", status);
 }
 
 /*
@@ -1625,6 +1790,12 @@ step_read (const guint8 *bytes,
   return (Step) { step[0], step[1], step[2], step[3] };
 }
 
+static gboolean
+is_fork (Step step)
+{
+  return step.op == RARE_OP && step.b % 8 == 7;
+}
+
 static TwinFunc
 rare_func (Step step)
 {
@@ -1638,6 +1809,11 @@ model_do_step (Model *model,
   guint operation = operation_of_step (step);
   TwinFunc func = step.op == RARE_OP ? rare_func (step) : operations[operation].func;
 
+  if (is_fork (step))
+    {
+      model_fork (model, step);
+      return;
+    }
   if (func == NULL)
     {
       model_do_files (model, operation, step);
@@ -1692,7 +1868,7 @@ model_start (Model        *model,
       model->world.numbers[i] = -1;
       close (FIRST_FD + (int) i);
     }
-  for (guint i = 0; i < N_OBJECTS; i++)
+  for (guint i = 0; i < SOCKET_OBJECT; i++)
     model->objects[i] = g_object_new (FILE_TYPE, NULL);
 
   for (guint i = 0; i < N_BACKENDS; i++)
@@ -1720,11 +1896,13 @@ model_end (Model *model)
       twin_close (model, &model->twins[i]);
       g_array_unref (model->twins[i].called);
     }
+  if (model->objects[SOCKET_OBJECT] != NULL)
+    model_close_socket (model);
   for (guint i = 0; i < N_FDS; i++)
     if (model->world.numbers[i] >= 0)
       close (FIRST_FD + (int) i);
   for (guint i = 0; i < N_OBJECTS; i++)
-    g_object_unref (model->objects[i]);
+    g_clear_object (&model->objects[i]);
   g_array_unref (model->world.files);
 }
 
@@ -1770,7 +1948,10 @@ model_describe (const guint8 *bytes,
 
       if (step.op == RARE_OP)
         {
-          g_string_append (text, step.b % 2 != 0 ? "  close selector\n" : "  reinit\n");
+          if (is_fork (step))
+            g_string_append_printf (text, "  fork%s\n", step.a % 2 != 0 ? ", reinit there" : "");
+          else
+            g_string_append (text, step.b % 2 != 0 ? "  close selector\n" : "  reinit\n");
           continue;
         }
 

@@ -33,6 +33,9 @@ typedef struct
   char difference[512];
 } Progress;
 
+/* In seconds. A sequence takes some milliseconds; under the slowest tool a hundred times as long. */
+#define MAX_SEQUENCE_TIME 60
+
 static Progress *progress;
 static guint used_backends;
 
@@ -161,7 +164,9 @@ run_sequences (const Limits *limits)
   for (progress->seed = limits->first_seed;; progress->seed++)
     {
       fill_sequence (progress->seed, bytes);
+      alarm (MAX_SEQUENCE_TIME);
       run_and_tell (bytes, sizeof bytes);
+      alarm (0);
       if (progress->failed || progress->count.n_operations >= limits->n_operations ||
           g_get_monotonic_time () >= limits->end)
         return;
@@ -192,7 +197,8 @@ run (const Limits *limits)
   if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
     return TRUE;
 
-  g_printerr ("# seed %" G_GUINT64_FORMAT " went wrong\n", progress->seed);
+  g_printerr ("# seed %" G_GUINT64_FORMAT " went wrong%s%s\n", progress->seed, WIFSIGNALED (status) ? ": " : "",
+              WIFSIGNALED (status) ? g_strsignal (WTERMSIG (status)) : "");
   fill_sequence (progress->seed, bytes);
   explain (bytes, sizeof bytes);
 
