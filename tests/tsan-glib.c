@@ -57,5 +57,15 @@ void
   REAL (g_object_unref) (object);
 }
 
+/* Whoever unregisters a callback hands it to the thread that runs the main context by a source (sel_source_invoke ()):
+ * what protects that is a lock which GLib takes by itself, where the functions above are not called. */
+const char *__tsan_default_suppressions (void);
+
+const char *
+__tsan_default_suppressions (void)
+{
+  return "race:sel_callback_free\n";
+}
+
 /* A new thread sees what was done before it was made, and who joins it what it did: ThreadSanitizer knows
  * that from pthread_create() and pthread_join(), which GLib calls. */
