@@ -245,8 +245,8 @@ sel_base_selector_is_os_error (const GError *error,
 
 /* Calls update() with the lock held. @error is not NULL.
  *
- * It becomes part of its callers, as does sel_base_selector_rearm(): after a system call, each return from a function that
- * was called before is slow. */
+ * It becomes part of its callers, as do sel_base_selector_arm() and sel_base_selector_rearm(): after a system call, each
+ * return from a function that was called before is slow. */
 static inline G_ALWAYS_INLINE gboolean
 sel_base_selector_update (SelBaseSelector  *self,
                           int               fd,
@@ -397,7 +397,7 @@ typedef struct
 } Arming;
 
 /* Tells the kernel about a slot that is in the table, or is about to be. */
-static inline gboolean
+static inline G_ALWAYS_INLINE gboolean
 sel_base_selector_arm (SelBaseSelector  *self,
                        int               fd,
                        SelEventMask      old_events,
