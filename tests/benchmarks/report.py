@@ -155,7 +155,7 @@ def cpu_name():
 
 def summary(results):
     """One row for each work, one column for each library."""
-    columns = [BARE, "sel-glib array, epoll", "sel-glib list, epoll", "sel-glib source, epoll",
+    columns = [BARE, "sel-glib array, epoll", "sel-glib list, epoll", "epoll in a source", "sel-glib source, epoll",
                "sel-glib callbacks, epoll", "GLib, a source per descriptor", "libevent", "libuv", "libev"]
     rows = []
     for work, ratios in results.ratios.items():
