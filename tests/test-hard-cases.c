@@ -1831,7 +1831,7 @@ test_forms_agree (BackendFixture *fixture)
   g_assert_cmpuint (n_fds, ==, n);
   g_assert_cmpuint (n_masks, ==, n);
 
-  for (guint i = 0; i < n; i++)
+  for (gssize i = 0; i < n; i++)
     {
       SelSelectorEvent *event = g_ptr_array_index (list, i);
       SelSelectorKey *key = sel_selector_event_get_key (event);
