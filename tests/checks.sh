@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Builds the library and its tests in another way and runs them, or has a tool look at the code. Speaks TAP.
-# usage: checks.sh sanitizers|threads|valgrind|coverage|hardened|32bit|cppcheck|clang-tidy|fuzz SOURCE-DIR BUILD-DIR
+# usage: checks.sh sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|cppcheck|clang-tidy|fuzz SOURCE-DIR BUILD-DIR
 # SEL_TEST_FUZZ_SECONDS is for how long each fuzzer runs, 10 if it is not set.
 
 check=$1
@@ -84,6 +84,16 @@ check_valgrind ()
   wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
   run_tests core key-table objects misuse main-context threads
+}
+
+# Races, once more, in another way than ThreadSanitizer's.
+check_helgrind ()
+{
+  need valgrind
+  echo '#include <valgrind/helgrind.h>' | ${CC:-cc} -E - > /dev/null || skip "missing tool valgrind/helgrind.h"
+  set_up --buildtype=debug -Dc_args="$(pkg-config --cflags glib-2.0) -include $source/tests/helgrind.h"
+  wrapper="valgrind --tool=helgrind --quiet --error-exitcode=9 --suppressions=$source/tests/helgrind.supp"
+  run_tests threads source callbacks
 }
 
 check_coverage ()
@@ -168,7 +178,7 @@ check_clang_tidy ()
 }
 
 case $check in
-  sanitizers|threads|valgrind|coverage|hardened|32bit|cppcheck|clang-tidy|fuzz)
+  sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|cppcheck|clang-tidy|fuzz)
     mkdir -p "$3/checks"
     "check_$(echo "$check" | tr - _)" "$1" "$2" "$3" > "$3/checks/$check.log" 2>&1
     ;;

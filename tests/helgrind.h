@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+/*
+ * Tells valgrind's helgrind about GLib's locks, which are made of atomic operations and futexes, and about atomic
+ * variables, of which it knows nothing. The check called helgrind puts this in front of all that it compiles.
+ */
+
+#include <glib.h>
+#include <valgrind/helgrind.h>
+
+#define g_mutex_lock(mutex)                                \
+  G_STMT_START                                             \
+    {                                                      \
+      (g_mutex_lock) (mutex);                              \
+      ANNOTATE_RWLOCK_ACQUIRED (mutex, 1);                 \
+    }                                                      \
+  G_STMT_END
+
+#define g_mutex_unlock(mutex)                              \
+  G_STMT_START                                             \
+    {                                                      \
+      ANNOTATE_RWLOCK_RELEASED (mutex, 1);                 \
+      (g_mutex_unlock) (mutex);                            \
+    }                                                      \
+  G_STMT_END
+
+#define g_mutex_init(mutex)                                \
+  G_STMT_START                                             \
+    {                                                      \
+      (g_mutex_init) (mutex);                              \
+      ANNOTATE_RWLOCK_CREATE (mutex);                      \
+    }                                                      \
+  G_STMT_END
+
+#define g_mutex_clear(mutex)                               \
+  G_STMT_START                                             \
+    {                                                      \
+      ANNOTATE_RWLOCK_DESTROY (mutex);                     \
+      (g_mutex_clear) (mutex);                             \
+    }                                                      \
+  G_STMT_END
+
+/* Who reads an atomic variable sees what was done before it was written. That both do so at once is not a race. */
+#define HELGRIND_ATOMIC(type, variable, function, ...)     \
+  (__extension__ ({                                        \
+    type helgrind_result;                                  \
+    VALGRIND_HG_DISABLE_CHECKING ((variable), sizeof *(variable)); \
+    ANNOTATE_HAPPENS_BEFORE (variable);                    \
+    helgrind_result = function (__VA_ARGS__, __ATOMIC_SEQ_CST); \
+    ANNOTATE_HAPPENS_AFTER (variable);                     \
+    helgrind_result;                                       \
+  }))
+
+#undef g_atomic_int_get
+#undef g_atomic_int_set
+#undef g_atomic_int_inc
+#undef g_atomic_int_add
+#define g_atomic_int_get(variable)                         \
+  (__extension__ ({                                        \
+    int helgrind_value;                                    \
+    VALGRIND_HG_DISABLE_CHECKING ((variable), sizeof *(variable)); \
+    helgrind_value = __atomic_load_n ((variable), __ATOMIC_SEQ_CST); \
+    ANNOTATE_HAPPENS_AFTER (variable);                     \
+    helgrind_value;                                        \
+  }))
+#define g_atomic_int_set(variable, value)                  \
+  ((void) HELGRIND_ATOMIC (int, (variable), __atomic_exchange_n, (variable), (value)))
+#define g_atomic_int_inc(variable)                         \
+  ((void) HELGRIND_ATOMIC (int, (variable), __atomic_fetch_add, (variable), 1))
+#define g_atomic_int_add(variable, value)                  \
+  HELGRIND_ATOMIC (int, (variable), __atomic_fetch_add, (variable), (value))
