@@ -63,6 +63,19 @@ missing_for_packages ()
   fi
 }
 
+# What clang's sanitizers and fuzzers are linked with, which Debian 13 has in a package of its own.
+have_sanitizers ()
+{
+  printf 'int LLVMFuzzerTestOneInput (const unsigned char *d, unsigned long n) { return !d && n; }\n' \
+    | clang -fsanitize=address,undefined,fuzzer -x c -o /dev/null - > /dev/null 2>&1
+}
+
+# Prints nothing before there is a clang.
+sanitizers_package ()
+{
+  have clang && clang -dumpversion | sed 's/\..*//; s/.*/libclang-rt-&-dev/'
+}
+
 # CPython's own tests of what the override for PyGObject stands in for.
 have_python_tests ()
 {
@@ -96,6 +109,7 @@ missing ()
     have gnome-desktop-testing-runner || echo gnome-desktop-testing
     missing_for_packages
     have clang || echo clang
+    have_sanitizers || sanitizers_package
     have clang-tidy || echo clang-tidy
     have cppcheck || echo cppcheck
     have gcovr || echo gcovr

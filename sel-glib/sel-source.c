@@ -162,7 +162,7 @@ sel_source_invoke (SelObserver    *observer,
 static void
 sel_source_closed (SelObserver *observer)
 {
-  GSource *source = &sel_source_from_observer (observer)->source;
+  GSource *source = (GSource *) sel_source_from_observer (observer);
 
   g_source_destroy (source);
   g_source_unref (source);
