@@ -270,6 +270,10 @@ static void
 test_not_started (Fixture       *fixture,
                   gconstpointer  backend)
 {
+  GtkDropDown *backends = GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
+                                               GTK_TYPE_DROP_DOWN));
+  gboolean shows_one = gtk_drop_down_get_selected_item (backends) != NULL;
+
   g_assert_false (monitor_window_is_running (fixture->window));
   g_assert_nonnull (strstr (monitor_window_get_message (fixture->window), "no such backend"));
   wait_until (shows_text (GTK_WIDGET (fixture->window), "no such backend"));
@@ -278,11 +282,10 @@ test_not_started (Fixture       *fixture,
 
   g_assert_true (is_enabled (fixture, "start"));
   activate (fixture, "win.start");
-  g_assert_false (monitor_window_is_running (fixture->window));
+  g_assert_cmpint (monitor_window_is_running (fixture->window), ==, shows_one);
 
   /* Another backend is chosen. */
-  gtk_drop_down_set_selected (GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
-                                                   GTK_TYPE_DROP_DOWN)), 0);
+  gtk_drop_down_set_selected (backends, 1);
   g_assert_true (monitor_window_is_running (fixture->window));
   g_assert_null (monitor_window_get_message (fixture->window));
   g_assert_false (is_enabled (fixture, "start"));

@@ -235,6 +235,19 @@ monitor_window_change_backend (GSimpleAction *action,
   monitor_window_show_backend (self);
 }
 
+/* What is tried first from now on is what the drop-down shows, if it shows something. */
+static void
+monitor_window_set_first_backend (MonitorWindow *self)
+{
+  GtkStringObject *selected = gtk_drop_down_get_selected_item (self->backend);
+
+  if (selected == NULL)
+    return;
+
+  g_free (self->first_backend);
+  self->first_backend = g_strdup (gtk_string_object_get_string (selected));
+}
+
 static void
 monitor_window_backend_selected (MonitorWindow *self)
 {
@@ -249,8 +262,7 @@ monitor_window_backend_selected (MonitorWindow *self)
   else
     {
       /* The first one did not start. */
-      g_free (self->first_backend);
-      self->first_backend = g_strdup (gtk_string_object_get_string (selected));
+      monitor_window_set_first_backend (self);
       g_action_group_activate_action (G_ACTION_GROUP (self), "start", NULL);
     }
 }
@@ -336,6 +348,7 @@ monitor_window_start (GSimpleAction *action,
     {
       echo_service_stop (self->service);
       gtk_label_set_label (self->failure, error->message);
+      monitor_window_set_first_backend (self);
     }
   else
     {
@@ -461,7 +474,7 @@ monitor_window_init (MonitorWindow *self)
   self->latency = latency_meter_new ();
   g_signal_connect_swapped (self->service, "failed", G_CALLBACK (monitor_window_failed), self);
 
-  /* Nothing is selected until the server has started. */
+  /* Nothing is selected until the server has started, where GTK allows that: since 4.18, one always is. */
   g_signal_handlers_block_by_func (self->backend, monitor_window_backend_selected, self);
   gtk_drop_down_set_model (self->backend, G_LIST_MODEL (names));
   gtk_drop_down_set_selected (self->backend, GTK_INVALID_LIST_POSITION);

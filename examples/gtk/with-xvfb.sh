@@ -23,7 +23,7 @@ if ! read -r display < "$work/display"; then
 fi
 
 # Nothing of the user's desktop, and drawing that does not depend on a graphics driver.
-export DISPLAY=":$display" GDK_BACKEND=x11 GDK_DEBUG=gl-disable GSK_RENDERER=cairo
+export DISPLAY=":$display" GDK_BACKEND=x11 GDK_DEBUG=gl-disable GDK_DISABLE=gl GSK_RENDERER=cairo
 export GSETTINGS_BACKEND=memory GTK_THEME=Default
 LSAN_OPTIONS="suppressions=$(dirname "$0")/lsan.supp:print_suppressions=0"
 export LSAN_OPTIONS
