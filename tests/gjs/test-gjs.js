@@ -230,6 +230,7 @@ test('modify refused', () => withSockets((a, b) => {
 
 testBackend('map', (selector, a, b) => {
     const map = selector.get_map();
+    const data = {};
 
     assert(map.size === 0 && !map.has(a) && map.get(a) === undefined && !map.has('nonsense'));
     const keys = [selector.register(a, READ, 'a'), selector.register(b, WRITE, 'b')];
@@ -238,6 +239,10 @@ testBackend('map', (selector, a, b) => {
     assert([...map.values()].every((key, i) => key === keys[i]));
     assert([...map].every(([fd, key], i) => key === keys[i] && fd === key.fd));
     assert([...selector].every((key, i) => key === keys[i]));
+    map.forEach(function (key, fd, of) {
+        assert(key === keys.shift() && fd === key.fd && of === map && this === data);
+    }, data);
+    assertEqual(keys, []);
     selector.unregister(a);
     assert(map.size === 1);
     selector.close();

@@ -68,6 +68,11 @@ class SelectorMapping {
             yield [key.fd, key];
     }
 
+    forEach(func, thisArg) {
+        for (const [fd, key] of this)
+            func.call(thisArg, key, fd, this);
+    }
+
     [Symbol.iterator]() {
         return this.entries();
     }
