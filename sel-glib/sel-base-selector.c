@@ -231,7 +231,7 @@ sel_base_selector_complete_error (SelBaseSelector  *self,
     g_clear_error (error);
   else if (*error == NULL)
     g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED,
-                 "%s.%s () failed without an error", G_OBJECT_TYPE_NAME (self), function);
+                 "%s.%s () returned FALSE, or nothing, and set no error", G_OBJECT_TYPE_NAME (self), function);
 
   return success;
 }
@@ -729,7 +729,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_INTERRUPTIBLE)] =
-    g_param_spec_boolean ("interruptible", NULL, NULL, FALSE,
+    g_param_spec_boolean ("interruptible", NULL, "Whether a signal ends a wait early",
+                          FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -743,7 +744,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_EMULATE_ALWAYS_READY)] =
-    g_param_spec_boolean ("emulate-always-ready", NULL, NULL, FALSE,
+    g_param_spec_boolean ("emulate-always-ready", NULL, "Whether files that are always ready can be registered",
+                          FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -755,7 +757,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_FORCE_MIRRORED)] =
-    g_param_spec_boolean ("force-mirrored", NULL, NULL, FALSE,
+    g_param_spec_boolean ("force-mirrored", NULL, "Whether a main loop polls each registered descriptor",
+                          FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -770,7 +773,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_CAN_RECURSE)] =
-    g_param_spec_boolean ("can-recurse", NULL, NULL, FALSE,
+    g_param_spec_boolean ("can-recurse", NULL, "Whether a callback is called again while it runs a main loop",
+                          FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -782,7 +786,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_MAX_DISPATCH)] =
-    g_param_spec_uint ("max-dispatch", NULL, NULL, 1, SEL_MAX_DISPATCH, SEL_MAX_DISPATCH,
+    g_param_spec_uint ("max-dispatch", NULL, "For how many ready descriptors callbacks are called in one turn",
+                       1, SEL_MAX_DISPATCH, SEL_MAX_DISPATCH,
                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -794,7 +799,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_HANGUP_POLICY)] =
-    g_param_spec_enum ("hangup-policy", NULL, NULL, SEL_TYPE_HANGUP_POLICY, SEL_HANGUP_POLICY_THROTTLE,
+    g_param_spec_enum ("hangup-policy", NULL, "What a main loop does with a hang-up that a callback ignores",
+                       SEL_TYPE_HANGUP_POLICY, SEL_HANGUP_POLICY_THROTTLE,
                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);

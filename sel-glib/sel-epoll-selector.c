@@ -336,7 +336,8 @@ sel_epoll_selector_class_init (SelEpollSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP_REBUILD_COUNT] =
-    g_param_spec_uint ("rebuild-count", NULL, NULL, 0, G_MAXUINT, 0,
+    g_param_spec_uint ("rebuild-count", NULL, "How many times the epoll descriptor had to be made anew",
+                       0, G_MAXUINT, 0,
                        G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);

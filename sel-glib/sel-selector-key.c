@@ -115,7 +115,8 @@ sel_selector_key_class_init (SelSelectorKeyClass *klass)
    * Since: 1.0
    */
   properties[PROP_FD] =
-    g_param_spec_int ("fd", NULL, NULL, -1, G_MAXINT, -1,
+    g_param_spec_int ("fd", NULL, "The descriptor",
+                      -1, G_MAXINT, -1,
                       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -126,7 +127,8 @@ sel_selector_key_class_init (SelSelectorKeyClass *klass)
    * Since: 1.0
    */
   properties[PROP_EVENTS] =
-    g_param_spec_flags ("events", NULL, NULL, SEL_TYPE_EVENT_MASK, 0,
+    g_param_spec_flags ("events", NULL, "What is waited for",
+                        SEL_TYPE_EVENT_MASK, 0,
                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -137,7 +139,8 @@ sel_selector_key_class_init (SelSelectorKeyClass *klass)
    * Since: 1.0
    */
   properties[PROP_FILEOBJ] =
-    g_param_spec_object ("fileobj", NULL, NULL, G_TYPE_OBJECT,
+    g_param_spec_object ("fileobj", NULL, "The object that was registered",
+                         G_TYPE_OBJECT,
                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);

@@ -119,6 +119,16 @@ def check_names():
                 yield '%s: there is no %s' % (name, symbol)
 
 
+def check_warnings():
+    """gtk-doc had nothing to warn of"""
+    for prop in read(BUILT, 'sel-glib.args').split('</ARG>'):
+        if '<BLURB>(null)<' in prop:
+            yield 'no blurb: ' + prop.strip().splitlines()[1]
+    for name, text in pages().items():
+        for function in re.findall(r'<code class="function">([a-z]+_\w+)', re.sub(r'<a\b.*?</a>', '', text, flags=re.S)):
+            yield '%s: no link for %s' % (name, function)
+
+
 def check_programs():
     """each program of the manual is in its page as it is in the tree"""
     built = [html.unescape(re.sub(r'<[^>]+>', '', text)) for text in pages().values()]
@@ -136,7 +146,8 @@ def check_programs():
 
 
 def main():
-    checks = (check_coverage, check_exports, check_since, check_pages, check_links, check_names, check_programs)
+    checks = (check_coverage, check_exports, check_since, check_pages, check_links, check_names, check_warnings,
+              check_programs)
     print('1..%d' % len(checks))
     for number, check in enumerate(checks, 1):
         wrong = list(check())
