@@ -959,8 +959,8 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
     }
   else if (fd == priv->wakeup.read_fd)
     {
-      priv->sink->wasted = TRUE;
-      sel_wakeup_drain (&priv->wakeup);
+      /* A backend that is wrong about this one must not be asked again and again. */
+      priv->sink->wasted |= sel_wakeup_drain (&priv->wakeup);
     }
 }
 

@@ -19,7 +19,10 @@ typedef struct
 gboolean sel_wakeup_open   (SelWakeup  *wakeup,
                             GError    **error);
 void     sel_wakeup_signal (SelWakeup  *wakeup);
-void     sel_wakeup_drain  (SelWakeup  *wakeup);
+
+/* Whether there was something to be drained. */
+gboolean sel_wakeup_drain  (SelWakeup  *wakeup);
+
 void     sel_wakeup_close  (SelWakeup  *wakeup);
 
 G_END_DECLS

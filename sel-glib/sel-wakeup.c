@@ -83,21 +83,27 @@ sel_wakeup_signal (SelWakeup *wakeup)
   errno = saved_errno;
 }
 
-void
+gboolean
 sel_wakeup_drain (SelWakeup *wakeup)
 {
+  gboolean had_some = FALSE;
   char buffer[64];
   gssize n;
 
 #ifdef HAVE_EVENTFD
   /* One read empties the counter. */
   n = read (wakeup->read_fd, buffer, sizeof (uint64_t));
-  (void) n;
+  had_some = n > 0;
 #else
   do
-    n = read (wakeup->read_fd, buffer, sizeof buffer);
+    {
+      n = read (wakeup->read_fd, buffer, sizeof buffer);
+      had_some |= n > 0;
+    }
   while (n == sizeof buffer || (n < 0 && errno == EINTR));
 #endif
+
+  return had_some;
 }
 
 void

@@ -647,6 +647,27 @@ class Subclasses(TestCase):
         with Silent() as selector:
             self.assertRaises(RuntimeError, selector.select, 0)
 
+    def test_everything_reported(self):
+        class Eager(PythonSelector):
+            """The selector's own descriptor included, in which there is nothing."""
+
+            n_waits = 0
+
+            def do_wait(self, timeout):
+                self.n_waits += 1
+                if self.n_waits == 100:
+                    raise AssertionError('waits for ever')
+                for fd, unused, events in self.updates:
+                    self.report(fd, events)
+                return True
+
+        r, unused = self.pipe()
+        with Eager() as selector:
+            key = selector.register(r, READ)
+            self.assertEqual(selector.select(1), [(key, READ)])
+            selector.wakeup()
+            self.assertEqual(selector.select(1), [(key, READ)])
+
     def test_open(self):
         class Closed(PythonSelector):
             def do_open(self):
