@@ -7,17 +7,8 @@
 here=$(dirname "$0")
 server=$1
 client=$2
-number=0
-
-result ()
-{
-  number=$((number + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $number $2"
-  else
-    echo "not ok $number $2"
-  fi
-}
+# shellcheck source=tests/tap.sh
+. "$here/../tests/tap.sh"
 
 pair ()
 {

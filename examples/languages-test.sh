@@ -7,22 +7,14 @@
 here=$(dirname "$0")
 client=$1
 compile=$2
-number=0
+# shellcheck source=tests/tap.sh
+. "$here/../tests/tap.sh"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-report ()
-{
-  status=$?
-  number=$((number + 1))
-  [ "$status" -eq 0 ] || printf 'not '
-  echo "ok $number $*"
-}
-
 skip ()
 {
-  number=$((number + 1))
-  echo "ok $number an echo server in $1 # SKIP missing tool: $2"
+  result 0 "an echo server in $1 # SKIP missing tool: $2"
 }
 
 pair ()
@@ -37,17 +29,17 @@ test_server ()
 {
   for backend in default select; do
     pair "$2" "$client" "$backend" --connections=100 --patience=20
-    report "an echo server in $1 over $backend"
+    result $? "an echo server in $1 over $backend"
     grep -q 'try: nc 127.0.0.1 [0-9]' "$work/log"
-    report "it says what to try"
+    result $? "it says what to try"
   done
 
   pair "$2" "$client" default --connections=20 --messages=3 --patience=20 --slow-readers
-  report "an echo server in $1 with clients that are slow to read"
+  result $? "an echo server in $1 with clients that are slow to read"
 
   "$2" --backend=nonsense > /dev/null 2>&1
   [ $? -ne 0 ]
-  report "it refuses an unknown backend"
+  result $? "it refuses an unknown backend"
 }
 
 if command -v gjs > /dev/null 2>&1; then
@@ -58,7 +50,7 @@ fi
 
 if command -v valac > /dev/null 2>&1 && command -v vapigen > /dev/null 2>&1; then
   "$compile" "$here/echo-server.vala" "$work/echo-server" >&2
-  report "an echo server in Vala is compiled without a warning"
+  result $? "an echo server in Vala is compiled without a warning"
   test_server Vala "$work/echo-server"
 else
   skip Vala valac

@@ -6,17 +6,8 @@
 
 priorities=$1
 cancel=$2
-number=0
-
-result ()
-{
-  number=$((number + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $number $2"
-  else
-    echo "not ok $number $2"
-  fi
-}
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tests/tap.sh"
 
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

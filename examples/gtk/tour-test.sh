@@ -6,18 +6,9 @@
 # usage: tour-test.sh SELECTOR-MONITOR
 
 monitor=$1
-number=0
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../../tests/tap.sh"
 MANY=5000
-
-result ()
-{
-  number=$((number + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $number $2"
-  else
-    echo "not ok $number $2"
-  fi
-}
 
 tour ()
 {

@@ -9,22 +9,13 @@ python=$1
 build=$2
 prefix=$3
 overrides=$4
-number=0
+# shellcheck source=tests/tap.sh
+. "$here/../tap.sh"
 
 if ! "$python" -c 'import gi' 2> /dev/null; then
   echo "1..0 # SKIP missing tool: PyGObject for $python"
   exit 0
 fi
-
-result ()
-{
-  number=$((number + 1))
-  if [ "$1" -eq 0 ]; then
-    echo "ok $number $2"
-  else
-    echo "not ok $number $2"
-  fi
-}
 
 # Runs a command and shows what it prints as comments.
 quietly ()
