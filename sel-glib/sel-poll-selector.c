@@ -150,10 +150,13 @@ sel_poll_selector_wait (SelBaseSelector  *self,
   n_fds = priv->waited->len;
 
   sel_base_selector_begin_reports (self);
-  for (i = priv->start < n_fds ? priv->start : 0; n_ready > 0 && room > 0; i = (i + 1) % n_fds)
+  for (i = priv->start; n_ready > 0 && room > 0; i++)
     {
-      const struct pollfd *entry = &g_array_index (priv->waited, struct pollfd, i);
+      const struct pollfd *entry;
 
+      if (i >= n_fds)
+        i = 0;
+      entry = &g_array_index (priv->waited, struct pollfd, i);
       if (entry->revents == 0)
         continue;
 

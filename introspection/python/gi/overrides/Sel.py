@@ -292,7 +292,7 @@ class BaseSelector(Sel.BaseSelector):
     def select(self, timeout=None, cancellable=None):
         if timeout is None:
             timeout = end = WAIT_FOREVER
-        else:
+        elif timeout > 0:
             end = time.monotonic() + timeout
         while True:
             try:
