@@ -350,11 +350,12 @@ GPtrArray      *sel_base_selector_peek             (SelBaseSelector     *self,
                                                     gboolean            *woken,
                                                     GError             **error);
 
-/* Fills @delivery, for sel_base_selector_end_delivery(). FALSE if the descriptor was changed or unregistered since it was
+/* Fills @delivery, for sel_base_selector_end_delivery(); until then @event follows what is done to its descriptor, but
+ * by nobody who takes care of it. FALSE if the descriptor was changed or unregistered since it was
  * reported, or if its function runs already, or the one that @function stands for where it has none: then what is
  * ready waits until that returns. */
 gboolean        sel_base_selector_begin_delivery   (SelBaseSelector     *self,
-                                                    const SelReadyEvent *event,
+                                                    SelReadyEvent       *event,
                                                     gconstpointer        function,
                                                     SelDelivery         *delivery);
 void            sel_base_selector_end_delivery     (SelBaseSelector     *self,

@@ -434,7 +434,7 @@ sel_base_selector_set_armed (SelBaseSelectorPrivate *priv,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed;
-  slot->muted = slot->resting = slot->maybe_hung_up = FALSE;
+  slot->muted = slot->resting = slot->deferred = slot->maybe_hung_up = FALSE;
   if (priv->identities != NULL)
     sel_fd_identities_remember (priv->identities, fd);
   sel_base_selector_set_always_ready (priv, fd, slot, arming->always_ready);
@@ -504,7 +504,7 @@ sel_base_selector_unmute_slot (int         fd,
                                SelKeySlot *slot,
                                gpointer    user_data)
 {
-  slot->muted = slot->resting = FALSE;
+  slot->muted = slot->resting = slot->deferred = FALSE;
 }
 
 /* Tells the kernel, which knows nothing, of all that it has to wait for. @error is not NULL. */
@@ -1226,7 +1226,36 @@ sel_base_selector_count_delivery (SelBaseSelectorPrivate *priv,
   return n >= DELIVERIES_BEFORE_SUSPICION && (n & (n - 1)) == 0;
 }
 
-/* Lets the kernel wait for what was muted for a while, if that is over. */
+/* Reports from before are out of date, but what is called now is about the same registration: nobody has taken care
+ * of it. */
+static void
+sel_base_selector_outdate_reports (SelBaseSelectorPrivate *priv,
+                                   int                     fd,
+                                   SelKeySlot             *slot)
+{
+  guint32 old_generation = slot->generation;
+
+  slot->generation = ++priv->last_generation;
+  priv->n_changes++;
+  sel_deliveries_follow (priv->deliveries, fd, old_generation, slot->generation);
+}
+
+/* Lets the kernel wait for what was muted for a while. */
+static void
+sel_base_selector_unrest (SelBaseSelector *self,
+                          int              fd,
+                          SelKeySlot      *slot)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  slot->muted = slot->resting = slot->deferred = FALSE;
+  sel_base_selector_outdate_reports (priv, fd, slot);
+  slot->n_deliveries = DELIVERIES_BEFORE_SUSPICION - 1;
+  sel_base_selector_rearm_slot (fd, slot, self);
+  sel_base_selector_changed (priv, fd);
+}
+
+/* The same for all, if the time is over. */
 static void
 sel_base_selector_end_rest_locked (SelBaseSelector *self,
                                    gboolean         at_once)
@@ -1246,15 +1275,29 @@ sel_base_selector_end_rest_locked (SelBaseSelector *self,
       int fd = g_array_index (resting, int, i);
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
-      if (slot == NULL || !slot->resting)
-        continue;
+      if (slot != NULL && slot->resting)
+        sel_base_selector_unrest (self, fd, slot);
+    }
+}
 
-      slot->muted = slot->resting = FALSE;
-      slot->generation = ++priv->last_generation;
-      priv->n_changes++;
-      slot->n_deliveries = DELIVERIES_BEFORE_SUSPICION - 1;
-      sel_base_selector_rearm_slot (fd, slot, self);
-      sel_base_selector_changed (priv, fd);
+/* The same for what waited until a function returned; not for what is hung up. */
+static void
+sel_base_selector_end_deferral (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  guint i = 0;
+
+  while (priv->resting != NULL && i < priv->resting->len)
+    {
+      int fd = g_array_index (priv->resting, int, i);
+      SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
+
+      if (slot == NULL || !slot->resting || slot->deferred)
+        g_array_remove_index_fast (priv->resting, i);
+      else
+        i++;
+      if (slot != NULL && slot->deferred)
+        sel_base_selector_unrest (self, fd, slot);
     }
 }
 
@@ -1273,10 +1316,9 @@ sel_base_selector_mute_locked (SelBaseSelector     *self,
   sel_base_selector_disarm (self, event->fd, slot->armed);
   sel_base_selector_set_always_ready (priv, event->fd, slot, FALSE);
   slot->armed = 0;
-  slot->generation = ++priv->last_generation;
   slot->muted = TRUE;
-  slot->resting = FALSE;
-  priv->n_changes++;
+  slot->resting = slot->deferred = FALSE;
+  sel_base_selector_outdate_reports (priv, event->fd, slot);
   if (rests)
     sel_base_selector_rest (priv, event->fd, slot);
   sel_base_selector_changed (priv, event->fd);
@@ -1298,6 +1340,7 @@ sel_base_selector_mute (SelBaseSelector     *self,
 static gboolean
 sel_base_selector_defer (SelBaseSelector     *self,
                          const SelReadyEvent *event,
+                         SelKeySlot          *slot,
                          gconstpointer        function)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
@@ -1308,15 +1351,16 @@ sel_base_selector_defer (SelBaseSelector     *self,
 
   running->deferred = TRUE;
   sel_base_selector_mute_locked (self, event, TRUE);
+  slot->deferred = slot->resting;
 
   return TRUE;
 }
 
 gboolean
-sel_base_selector_begin_delivery (SelBaseSelector     *self,
-                                  const SelReadyEvent *event,
-                                  gconstpointer        function,
-                                  SelDelivery         *delivery)
+sel_base_selector_begin_delivery (SelBaseSelector *self,
+                                  SelReadyEvent   *event,
+                                  gconstpointer    function,
+                                  SelDelivery     *delivery)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   gboolean success = FALSE;
@@ -1329,6 +1373,7 @@ sel_base_selector_begin_delivery (SelBaseSelector     *self,
       SelCallback *callback = sel_key_slot_get_rest (slot)->callback;
 
       *delivery = (SelDelivery) {
+        .generation = &event->generation,
         .key = sel_key_slot_get_key (slot, event->fd),
         .callback = callback,
         .asked = slot->events,
@@ -1338,7 +1383,7 @@ sel_base_selector_begin_delivery (SelBaseSelector     *self,
         .next = priv->deliveries,
       };
       delivery->doubtful = delivery->suspect && slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
-      success = !sel_base_selector_defer (self, event, delivery->function);
+      success = !sel_base_selector_defer (self, event, slot, delivery->function);
       if (success)
         priv->deliveries = delivery;
     }
@@ -1356,7 +1401,7 @@ sel_base_selector_end_delivery (SelBaseSelector *self,
   sel_base_selector_lock (priv);
   sel_deliveries_remove (&priv->deliveries, delivery);
   if (G_UNLIKELY (delivery->deferred) && priv->open && !priv->forked)
-    sel_base_selector_end_rest_locked (self, TRUE);
+    sel_base_selector_end_deferral (self);
   sel_base_selector_unlock (priv);
 
   sel_delivery_clear (delivery);

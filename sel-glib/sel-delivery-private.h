@@ -24,6 +24,7 @@ struct _SelDelivery
   gboolean doubtful;         /* ... and whether it is what is ready at all */
 
   SelDelivery *next;
+  guint32 *generation;       /* of the registration that is ready */
   gconstpointer function;    /* stands for what is called */
   gpointer thread;
   gboolean owns_key;         /* it is not in the table any more */
@@ -37,6 +38,12 @@ SelDelivery    *sel_deliveries_find           (SelDelivery     *deliveries,
 /* Takes from @removed, which was taken out of the table, what a delivery uses. */
 void            sel_deliveries_spare          (SelDelivery     *deliveries,
                                                SelKeyRest      *removed);
+
+/* The registration that was of @old_generation is now of @generation. */
+void            sel_deliveries_follow         (SelDelivery     *deliveries,
+                                               int              fd,
+                                               guint32          old_generation,
+                                               guint32          generation);
 
 /* Takes @delivery out of the list. What it owns it leaves to another one that uses it. */
 void            sel_deliveries_remove         (SelDelivery    **deliveries,

@@ -34,6 +34,19 @@ sel_deliveries_spare (SelDelivery *deliveries,
 }
 
 void
+sel_deliveries_follow (SelDelivery *deliveries,
+                       int          fd,
+                       guint32      old_generation,
+                       guint32      generation)
+{
+  for (; deliveries != NULL; deliveries = deliveries->next)
+    {
+      if (*deliveries->generation == old_generation && sel_selector_key_get_fd (deliveries->key) == fd)
+        *deliveries->generation = generation;
+    }
+}
+
+void
 sel_deliveries_remove (SelDelivery **deliveries,
                        SelDelivery  *delivery)
 {

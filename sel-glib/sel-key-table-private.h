@@ -23,6 +23,7 @@ typedef struct
   guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
   guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
   guint8 resting : 1;          /* muted only for a while */
+  guint8 deferred : 1;         /* resting, but only until a callback returns */
   guint8 maybe_hung_up : 1;    /* the kernel said so once, or does not say such things */
   guint8 index;                /* of the slot in its page */
   gpointer data;

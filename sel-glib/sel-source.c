@@ -486,10 +486,10 @@ sel_source_is_stale (SelSource           *self,
 
 /* Calls what is to be called for one ready descriptor. Returns whether the source goes on. */
 static gboolean
-sel_source_deliver (SelSource           *self,
-                    const SelReadyEvent *event,
-                    SelSelectorFunc      func,
-                    gpointer             user_data)
+sel_source_deliver (SelSource       *self,
+                    SelReadyEvent   *event,
+                    SelSelectorFunc  func,
+                    gpointer         user_data)
 {
   SelDelivery delivery;
   gboolean goes_on = TRUE;

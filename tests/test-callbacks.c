@@ -824,6 +824,45 @@ test_hang_up_throttled (BackendFixture *fixture)
     }
 }
 
+static void
+turn_once (Loop  *loop,
+           guint  self)
+{
+  g_main_context_iteration (loop->context, FALSE);
+}
+
+/* A callback that runs a loop of its own has to wait for itself, which is not as if somebody took care of it. */
+static void
+test_hang_up_in_loops (BackendFixture *fixture)
+{
+  for (SelHangupPolicy policy = SEL_HANGUP_POLICY_THROTTLE; policy <= SEL_HANGUP_POLICY_ONCE; policy += 2)
+    {
+      gint64 start = g_get_monotonic_time ();
+      guint limit = policy == SEL_HANGUP_POLICY_ONCE ? 1 : 8;
+      Loop loop;
+
+      loop_open (&loop, fixture);
+      sel_base_selector_set_hangup_policy (loop.selector, policy);
+      for (guint i = 0; i < 2; i++)
+        {
+          loop.pairs[i].act = turn_once;
+          loop_register (&loop, i, SEL_EVENT_READ);
+          close (loop.pairs[i].fds[1]);
+          loop.pairs[i].fds[1] = -1;
+        }
+      loop_attach (&loop, NULL);
+      loop_settle (&loop);
+
+      for (guint i = 0; i < 2; i++)
+        {
+          g_assert_cmpuint (loop.pairs[i].n_calls, >, 0);
+          g_assert_cmpuint (loop.pairs[i].n_calls, <=, limit + (g_get_monotonic_time () - start) / (100 * 1000));
+        }
+
+      loop_close (&loop);
+    }
+}
+
 /* What was of use for long. */
 static void
 loop_serve (Loop  *loop,
@@ -1498,6 +1537,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/no-callback", test_no_callback);
   backend_add_both_modes ("callbacks/max-dispatch", test_max_dispatch);
   backend_add_both_modes ("callbacks/hang-up-throttled", test_hang_up_throttled);
+  backend_add_both_modes ("callbacks/hang-up-in-loops", test_hang_up_in_loops);
   backend_add_both_modes ("callbacks/hang-up-late", test_hang_up_late);
   backend_add_both_modes ("callbacks/closed-late", test_closed_late);
   backend_add_both_modes ("callbacks/hang-up-once", test_hang_up_once);
