@@ -1299,6 +1299,9 @@ sel_base_selector_end_deferral (SelBaseSelector *self)
       if (slot != NULL && slot->deferred)
         sel_base_selector_unrest (self, fd, slot);
     }
+
+  if (priv->resting != NULL && priv->resting->len == 0)
+    priv->rest_end = -1;
 }
 
 /* The kernel does not wait for it any more, unless it has changed since it was reported. */
