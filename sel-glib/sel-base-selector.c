@@ -1339,7 +1339,8 @@ sel_base_selector_mute (SelBaseSelector     *self,
   sel_base_selector_unlock (priv);
 }
 
-/* Whether @function runs already, and now runs a main loop of its own: then what is ready waits until it returns. */
+/* Whether @function runs already, and now runs a main loop of its own, or runs in another thread: then what is ready
+ * waits until it returns. */
 static gboolean
 sel_base_selector_defer (SelBaseSelector     *self,
                          const SelReadyEvent *event,
