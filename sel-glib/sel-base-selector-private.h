@@ -362,9 +362,10 @@ void            sel_base_selector_end_delivery     (SelBaseSelector     *self,
                                                     SelDelivery         *delivery);
 
 /* The same for who calls nothing of ours: what is asked for if it is time to see whether the descriptor is of any
- * use, otherwise 0. */
+ * use, otherwise 0. @doubtful as in SelDelivery. */
 SelEventMask    sel_base_selector_get_suspect      (SelBaseSelector     *self,
-                                                    const SelReadyEvent *event);
+                                                    const SelReadyEvent *event,
+                                                    gboolean            *doubtful);
 
 /* The callback is not to be called any more: unregisters its descriptor, if that still has it. */
 void            sel_base_selector_remove_callback  (SelBaseSelector     *self,

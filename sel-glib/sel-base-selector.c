@@ -122,7 +122,7 @@ static GParamSpec *properties[N_PROPERTIES];
 #define DELIVERIES_BEFORE_SUSPICION 8
 #define MAX_DELIVERIES 256
 
-/* Each so many calls it is looked whether the kernel speaks of the file that has the number now. */
+/* After so many calls it is also looked whether the kernel speaks of the file that has the number now. */
 #define DELIVERIES_BEFORE_DOUBT 64
 
 /* How long a hung-up descriptor is left alone, in microseconds. */
@@ -766,7 +766,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    *
    * Whether a callback is called again, for another descriptor or the same one, while it runs a main loop of its
    * own, for example for a modal dialog. Otherwise only other callbacks are, and what is ready for this one waits until
-   * it returns.
+   * it returns. A callback that runs a loop whenever it is called, and reads nothing before, then calls itself without an
+   * end.
    *
    * It has no effect on sel_base_selector_create_source(), for which g_source_set_can_recurse() decides.
    *
@@ -1360,6 +1361,13 @@ sel_base_selector_defer (SelBaseSelector     *self,
   return TRUE;
 }
 
+/* Whether a suspect may not be what is ready at all. */
+static gboolean
+sel_base_selector_is_doubtful (SelKeySlot *slot)
+{
+  return slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
+}
+
 gboolean
 sel_base_selector_begin_delivery (SelBaseSelector *self,
                                   SelReadyEvent   *event,
@@ -1386,7 +1394,7 @@ sel_base_selector_begin_delivery (SelBaseSelector *self,
         .thread = sel_thread_self (),
         .next = priv->deliveries,
       };
-      delivery->doubtful = delivery->suspect && slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
+      delivery->doubtful = delivery->suspect && sel_base_selector_is_doubtful (slot);
       success = !sel_base_selector_defer (self, event, slot, delivery->function);
       if (success)
         priv->deliveries = delivery;
@@ -1413,7 +1421,8 @@ sel_base_selector_end_delivery (SelBaseSelector *self,
 
 SelEventMask
 sel_base_selector_get_suspect (SelBaseSelector     *self,
-                               const SelReadyEvent *event)
+                               const SelReadyEvent *event,
+                               gboolean            *doubtful)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelEventMask asked = 0;
@@ -1423,6 +1432,7 @@ sel_base_selector_get_suspect (SelBaseSelector     *self,
   slot = sel_base_selector_find_event (priv, event);
   if (slot != NULL && sel_base_selector_count_delivery (priv, slot))
     asked = slot->events;
+  *doubtful = asked != 0 && sel_base_selector_is_doubtful (slot);
   sel_base_selector_unlock (priv);
 
   return asked;

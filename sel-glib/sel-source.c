@@ -567,20 +567,32 @@ sel_source_dispatch (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
+  SelEventMask suspects[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
+  gssize n_live = 0;
 
-  if (n < 0 || (n == 0 && !sel_source_is_due (source)))
-    return n == 0;
-
-  if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
+  if (n < 0)
     return G_SOURCE_REMOVE;
 
   for (gssize i = 0; i < n; i++)
     {
-      SelEventMask asked = sel_base_selector_get_suspect (self->selector, &events[i]);
+      gboolean doubtful;
 
-      if (asked != 0)
-        sel_source_examine (self, &events[i], asked);
+      suspects[n_live] = sel_base_selector_get_suspect (self->selector, &events[i], &doubtful);
+      if (!doubtful || !sel_source_is_stale (self, &events[i]))
+        events[n_live++] = events[i];
+    }
+
+  if (n_live == 0 && !sel_source_is_due (source))
+    return G_SOURCE_CONTINUE;
+
+  if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
+    return G_SOURCE_REMOVE;
+
+  for (gssize i = 0; i < n_live; i++)
+    {
+      if (suspects[i] != 0)
+        sel_source_examine (self, &events[i], suspects[i]);
     }
 
   return G_SOURCE_CONTINUE;

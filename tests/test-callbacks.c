@@ -1309,6 +1309,31 @@ test_plain_source (BackendFixture *fixture)
     }
 }
 
+static void
+test_plain_source_reused (BackendFixture *fixture)
+{
+  int duplicate;
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  watch (loop.selector, loop.pairs[0].fds[0], SEL_EVENT_READ);
+  loop.source = sel_base_selector_create_source (loop.selector);
+  g_source_set_callback (loop.source, count_plain, &loop, NULL);
+  g_source_attach (loop.source, loop.context);
+  put_byte (loop.pairs[0].fds[1]);
+  while (loop.n_calls < 3)
+    g_main_context_iteration (loop.context, TRUE);
+
+  duplicate = dup (loop.pairs[0].fds[0]);
+  g_assert_cmpint (dup2 (loop.pairs[1].fds[0], loop.pairs[0].fds[0]), ==, loop.pairs[0].fds[0]);
+  loop_settle (&loop);
+  g_assert_cmpuint (loop.n_calls, <=, 3 + 64);
+
+  unwatch (loop.selector, loop.pairs[0].fds[0]);
+  close (duplicate);
+  loop_close (&loop);
+}
+
 /* Threads */
 
 static gpointer
@@ -1552,6 +1577,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/closed-and-replaced", test_closed_and_replaced);
   backend_add_both_modes ("callbacks/closed-with-duplicate", test_closed_with_duplicate);
   backend_add_both_modes ("callbacks/reused-with-duplicate", test_reused_with_duplicate);
+  backend_add_both_modes ("callbacks/plain-source-reused", test_plain_source_reused);
   backend_add_both_modes ("callbacks/plain-source", test_plain_source);
   backend_add_both_modes ("callbacks/notify-thread", test_notify_thread);
   backend_add_both_modes ("callbacks/notify-without-loop", test_notify_without_loop);
