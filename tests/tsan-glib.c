@@ -59,6 +59,7 @@ void
 
 /* Whoever unregisters a callback hands it to the thread that runs the main context by a source (sel_source_invoke ()):
  * what protects that is a lock which GLib takes by itself, where the functions above are not called. */
+#pragma GCC diagnostic ignored "-Wredundant-decls" /* newer headers declare it */
 const char *__tsan_default_suppressions (void);
 
 const char *
