@@ -31,7 +31,7 @@
  * call it in every turn, and the program would take all the time of a processor; #SelBaseSelector:hangup-policy
  * says what to do instead. A registered descriptor that was closed is not called for any more. To find out, it
  * takes a call of `poll()` now and then: for each eighth call of a callback, or, with epoll and kqueue, which tell of
- * hang-ups, for each 128th in the end.
+ * hang-ups, two for each 128 in the end.
  *
  * # Loops in callbacks # {#nested-loops}
  *
