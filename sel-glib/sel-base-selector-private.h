@@ -51,15 +51,19 @@ gboolean  sel_base_selector_ensure_open           (SelBaseSelector  *self,
 /* In update(): what to give the kernel so that it comes back in sel_base_selector_report_tagged(). */
 guint32   sel_base_selector_get_tag               (SelBaseSelector *self);
 
-/* In wait(): how many descriptors to report at most, at least 1. */
-gsize     sel_base_selector_get_room              (SelBaseSelector *self);
-
-/* The same for mechanisms that report reading and writing separately. */
-gsize     sel_base_selector_get_filter_room       (SelBaseSelector *self);
-
 /* In wait(): around the use of what update() changes. Not in the kernel. */
 void      sel_base_selector_hold_updates          (SelBaseSelector *self);
 void      sel_base_selector_let_updates           (SelBaseSelector *self);
+
+/* Who waits. Without the first two, it is a caller of select(). */
+typedef enum
+{
+  SEL_SINK_DISPATCHES = 1 << 0,    /* for the callbacks of a main loop */
+  SEL_SINK_COMPLETES = 1 << 1,     /* for the asynchronous wait */
+  SEL_SINK_INTERRUPTIBLE = 1 << 2  /* a signal ends the wait */
+} SelSinkFlags;
+
+#define SEL_SINK_IN_MAIN_LOOP (SEL_SINK_DISPATCHES | SEL_SINK_COMPLETES)
 
 /* Where a wait stores what is ready. */
 typedef struct
@@ -68,25 +72,27 @@ typedef struct
   SelReadyEvent *events;
   gsize n_events;
   gsize size;
+  SelSinkFlags flags;
   gboolean growable;
-  gboolean all_fit;          /* whether there is a place for every key */
-  gsize room;                /* how many reports one wait may bring */
+  gsize n_keys;              /* how many there were when the wait began */
+  gsize room;                /* how many descriptors one wait may report, at least 1 */
   gsize n_reports;           /* how many it did bring */
   gboolean wasted;           /* whether one of them took the place of something better */
-  enum
-  {
-    SEL_SINK_SELECTS,        /* for a caller of select() */
-    SEL_SINK_DISPATCHES,     /* for the callbacks of a main loop */
-    SEL_SINK_COMPLETES       /* for the asynchronous wait */
-  } purpose;
   gboolean woken;            /* whether sel_base_selector_wakeup() was called */
 } SelSink;
 
-/* Between the kernel's return and the return of wait(): locks the selector. The functions below need it. */
-SelSink  *sel_base_selector_begin_reports         (SelBaseSelector *self);
+/* Always the same one. */
+SelSink  *sel_base_selector_get_sink              (SelBaseSelector *self);
 
-/* Makes room for one more, if that can be. */
-gboolean  sel_base_selector_grow_sink             (SelBaseSelector *self);
+/* The room of mechanisms that report reading and writing separately. */
+gsize     sel_sink_get_filter_room                (const SelSink   *sink);
+
+/* Between the kernel's return and the return of wait(): locks the selector. The functions below need it. */
+void      sel_base_selector_begin_reports         (SelBaseSelector *self);
+
+/* Makes room for @size records at least, if that can be. */
+gboolean  sel_base_selector_grow_sink             (SelBaseSelector *self,
+                                                   gsize            size);
 
 /* What is ready is not registered with this tag, or not for what it is ready for. FALSE if it should not have
  * been reported at all. */
@@ -145,7 +151,7 @@ sel_base_selector_add_report (SelBaseSelector *self,
       return;
     }
 
-  if (sink->n_events == sink->size && !sel_base_selector_grow_sink (self))
+  if (sink->n_events == sink->size && !sel_base_selector_grow_sink (self, sink->size + 1))
     return;
 
   sel_ready_event_fill (&sink->events[sink->n_events], sink->n_events, fd, slot, events);

@@ -15,6 +15,7 @@
 #include "sel-file-object.h"
 #include "sel-selector-event-private.h"
 #include "sel-selector-mapping-private.h"
+#include "sel-timeout-private.h"
 #include "sel-wakeup-private.h"
 
 /**
@@ -68,12 +69,32 @@
  * Since: 1.0
  */
 
+/* A wait that begins when nothing but the first is set is an ordinary one. */
+typedef enum
+{
+  SEL_STATE_OPEN = 1 << 0,
+  SEL_STATE_CLOSED = 1 << 1,
+  SEL_STATE_FORKED = 1 << 2,        /* opened by the parent process */
+  SEL_STATE_OPENING = 1 << 3,       /* somebody who has the lock opens it */
+  SEL_STATE_WAITING = 1 << 4,       /* somebody is in select() */
+  SEL_STATE_LOOKING = 1 << 5,       /* a main loop asks what is ready */
+  SEL_STATE_ASYNC_PENDING = 1 << 6,
+  SEL_STATE_CHANGED = 1 << 7,       /* since a wait began, a descriptor was changed or removed */
+  SEL_STATE_WOKEN = 1 << 8,         /* sel_base_selector_wakeup() was called */
+  SEL_STATE_RESTS = 1 << 9,         /* something rests, until rest_end */
+  SEL_STATE_ALWAYS_READY = 1 << 10, /* something is ready that the kernel cannot wait for */
+  SEL_STATE_IDENTIFIES = 1 << 11    /* mistakes are looked for */
+} SelState;
+
+#define SEL_STATE_IN_WAIT (SEL_STATE_WAITING | SEL_STATE_LOOKING)
+
 typedef struct
 {
   GMutex lock;
   gpointer updater;          /* atomic: who is in a virtual function with the lock held, and may come again */
   guint depth;               /* how often that thread did */
   guint fork_count;          /* of the process that opened the selector */
+  guint state;               /* atomic, as an ordinary wait begins without the lock: of SelState */
 
   SelKeyTable table;
   GArray *always_ready;      /* descriptors that the kernel cannot wait for */
@@ -82,30 +103,22 @@ typedef struct
   SelFdIdentities *identities; /* for finding mistakes, or NULL */
   SelSelectorMapping *map;
   SelWakeup wakeup;
-  int wakeup_requested;      /* atomic: sel_base_selector_wakeup() was called */
-  int closed;                /* atomic for readers without the lock */
   int poll_fd;
 
   GError *open_error;        /* why it could not be opened */
-  gboolean open;
-  int forked;                /* atomic for readers without the lock: opened by the parent process */
-  gboolean waiting;
-  gboolean reporting;        /* begin_reports() has locked */
+  gboolean reporting;        /* who waits has called begin_reports(), which locks */
   gboolean wait_sees_updates;
-  gboolean async_pending;
   guint settings[SEL_N_SETTINGS];
   GArray *resting;           /* descriptors that are muted for a while */
-  gint64 rest_end;           /* until then, in monotonic time, or -1 */
+  gint64 rest_end;           /* until then, in monotonic time */
 
   guint turn;                /* what is always ready is first in a small array every other call */
 
-  guint32 last_generation;
+  guint32 last_generation;   /* atomic for who begins to wait */
   guint32 tag;               /* the generation that update() is told about */
   guint32 wait_generation;   /* last_generation when the wait began */
-  guint n_changes;           /* how often a descriptor was changed or removed */
-  guint wait_n_changes;      /* n_changes when the wait began */
 
-  SelSink *sink;
+  SelSink sink;              /* of the wait that goes on */
   SelReadyEvent *buffer;     /* of the forms that have no array of the caller's */
   gsize buffer_size;
   gsize list_room;           /* how many reports are asked for at once in these forms */
@@ -130,6 +143,13 @@ static GParamSpec *properties[N_PROPERTIES];
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (SelBaseSelector, sel_base_selector, G_TYPE_OBJECT)
 
+/* Becomes part of its callers, but not where that is in the way of who debugs or counts what is covered. */
+#ifdef __OPTIMIZE__
+#define SEL_ALWAYS_INLINE inline G_ALWAYS_INLINE
+#else
+#define SEL_ALWAYS_INLINE inline
+#endif
+
 #define PRIV(self) ((SelBaseSelectorPrivate *) sel_base_selector_get_instance_private (self))
 
 /* How many forks there are between this process and the one that loaded the library. */
@@ -148,6 +168,34 @@ sel_thread_self (void)
   return (gpointer) (gsize) pthread_self ();
 }
 
+static inline void
+sel_base_selector_add_state (SelBaseSelectorPrivate *priv,
+                             SelState                state)
+{
+  g_atomic_int_or (&priv->state, state);
+}
+
+static inline void
+sel_base_selector_remove_state (SelBaseSelectorPrivate *priv,
+                                SelState                state)
+{
+  g_atomic_int_and (&priv->state, ~(guint) state);
+}
+
+static inline gboolean
+sel_base_selector_is (SelBaseSelectorPrivate *priv,
+                      SelState                state)
+{
+  return ((guint) g_atomic_int_get (&priv->state) & state) != 0;
+}
+
+/* Whether it is open, and by this process. */
+static inline gboolean
+sel_base_selector_is_usable (SelBaseSelectorPrivate *priv)
+{
+  return ((guint) g_atomic_int_get (&priv->state) & (SEL_STATE_OPEN | SEL_STATE_FORKED)) == SEL_STATE_OPEN;
+}
+
 /* The first call in a child process. Other threads, whatever they were at, do not exist here. */
 static void
 sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
@@ -156,10 +204,11 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   priv->updater = NULL;
   priv->depth = 0;
   priv->fork_count = fork_count;
-  g_atomic_int_set (&priv->forked, priv->open);
-  priv->waiting = FALSE;
+  sel_base_selector_remove_state (priv, SEL_STATE_IN_WAIT | SEL_STATE_CHANGED | SEL_STATE_OPENING);
+  if (sel_base_selector_is (priv, SEL_STATE_OPEN))
+    sel_base_selector_add_state (priv, SEL_STATE_FORKED);
+  priv->sink.events = NULL;
   priv->reporting = FALSE;
-  priv->sink = NULL;
   sel_deliveries_retain_thread (&priv->deliveries, sel_thread_self ());
   g_atomic_int_set (&priv->wakeup.in_use, 0);
 }
@@ -178,16 +227,20 @@ sel_base_selector_set_updater (SelBaseSelectorPrivate *priv,
   __atomic_store_n (&priv->updater, updater, __ATOMIC_RELAXED);
 }
 
+/* Whether this thread has locked it already. Out of line, as that keeps what calls it short. */
+static G_NO_INLINE gboolean
+sel_base_selector_is_updater (SelBaseSelectorPrivate *priv)
+{
+  return sel_base_selector_get_updater (priv) == sel_thread_self ();
+}
+
 static inline void
 sel_base_selector_lock (SelBaseSelectorPrivate *priv)
 {
-  gpointer updater;
-
   if (G_UNLIKELY (priv->fork_count != fork_count))
     sel_base_selector_notice_fork (priv);
 
-  updater = sel_base_selector_get_updater (priv);
-  if (G_UNLIKELY (updater != NULL) && updater == sel_thread_self ())
+  if (G_UNLIKELY (sel_base_selector_get_updater (priv) != NULL) && sel_base_selector_is_updater (priv))
     priv->depth++;
   else
     g_mutex_lock (&priv->lock);
@@ -220,6 +273,23 @@ sel_base_selector_leave (SelBaseSelectorPrivate *priv,
   sel_base_selector_set_updater (priv, outer);
 }
 
+/* The last one can be read without the lock. */
+static inline guint32
+sel_base_selector_get_generation (SelBaseSelectorPrivate *priv)
+{
+  return __atomic_load_n (&priv->last_generation, __ATOMIC_RELAXED);
+}
+
+static inline guint32
+sel_base_selector_next_generation (SelBaseSelectorPrivate *priv)
+{
+  guint32 generation = priv->last_generation + 1;
+
+  __atomic_store_n (&priv->last_generation, generation, __ATOMIC_RELAXED);
+
+  return generation;
+}
+
 /* Makes sure that a virtual function that returned FALSE has set an error. */
 static gboolean
 sel_base_selector_complete_error (SelBaseSelector  *self,
@@ -247,7 +317,7 @@ sel_base_selector_is_os_error (const GError *error,
  *
  * It becomes part of its callers, as do sel_base_selector_arm() and sel_base_selector_rearm(): after a system call, each
  * return from a function that was called before is slow. */
-static inline G_ALWAYS_INLINE gboolean
+static SEL_ALWAYS_INLINE gboolean
 sel_base_selector_update (SelBaseSelector  *self,
                           int               fd,
                           SelEventMask      old_events,
@@ -287,7 +357,7 @@ sel_base_selector_disarm (SelBaseSelector *self,
 {
   g_autoptr(GError) ignored = NULL;
 
-  if (armed != 0 && !PRIV (self)->forked)
+  if (armed != 0 && !sel_base_selector_is (PRIV (self), SEL_STATE_FORKED))
     sel_base_selector_update (self, fd, armed, 0, 0, &ignored);
 }
 
@@ -303,12 +373,20 @@ sel_base_selector_notify_observers (SelBaseSelectorPrivate *priv,
     }
 }
 
+/* What a wait that goes on has found so far may not be true any more. */
+static inline void
+sel_base_selector_outdate_wait (SelBaseSelectorPrivate *priv)
+{
+  if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
+    sel_base_selector_add_state (priv, SEL_STATE_CHANGED);
+}
+
 /* Whoever waits elsewhere has to know that something was changed. */
 static inline void
 sel_base_selector_changed (SelBaseSelectorPrivate *priv,
                            int                     fd)
 {
-  if (priv->waiting && !priv->wait_sees_updates)
+  if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT) && !priv->wait_sees_updates)
     sel_wakeup_signal (&priv->wakeup);
 
   sel_base_selector_notify_observers (priv, fd);
@@ -352,6 +430,7 @@ sel_base_selector_change_always_ready (SelBaseSelectorPrivate *priv,
   if (always_ready)
     {
       g_array_append_val (priv->always_ready, fd);
+      sel_base_selector_add_state (priv, SEL_STATE_ALWAYS_READY);
       return;
     }
 
@@ -360,9 +439,11 @@ sel_base_selector_change_always_ready (SelBaseSelectorPrivate *priv,
       if (g_array_index (priv->always_ready, int, i) == fd)
         {
           g_array_remove_index_fast (priv->always_ready, i);
-          return;
+          break;
         }
     }
+  if (priv->always_ready->len == 0)
+    sel_base_selector_remove_state (priv, SEL_STATE_ALWAYS_READY);
 }
 
 static inline void
@@ -397,7 +478,7 @@ typedef struct
 } Arming;
 
 /* Tells the kernel about a slot that is in the table, or is about to be. */
-static inline G_ALWAYS_INLINE gboolean
+static SEL_ALWAYS_INLINE gboolean
 sel_base_selector_arm (SelBaseSelector  *self,
                        int               fd,
                        SelEventMask      old_events,
@@ -447,21 +528,20 @@ sel_base_selector_release (SelBaseSelector *self)
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
 
-  if (!priv->open)
+  if (!sel_base_selector_is (priv, SEL_STATE_OPEN))
     return;
 
   if (klass->release != NULL)
     {
       gpointer outer = sel_base_selector_enter (priv);
 
-      klass->release (self, priv->forked);
+      klass->release (self, sel_base_selector_is (priv, SEL_STATE_FORKED));
       sel_base_selector_leave (priv, outer);
     }
 
   sel_wakeup_close (&priv->wakeup);
   priv->poll_fd = -1;
-  priv->open = FALSE;
-  g_atomic_int_set (&priv->forked, FALSE);
+  sel_base_selector_remove_state (priv, SEL_STATE_OPEN | SEL_STATE_FORKED);
 }
 
 /* Leaves a slot that is not armed alone for a while. */
@@ -474,8 +554,9 @@ sel_base_selector_rest (SelBaseSelectorPrivate *priv,
   if (priv->resting == NULL)
     priv->resting = g_array_new (FALSE, FALSE, sizeof (int));
   g_array_append_val (priv->resting, fd);
-  if (priv->rest_end < 0)
+  if (!sel_base_selector_is (priv, SEL_STATE_RESTS))
     priv->rest_end = g_get_monotonic_time () + REST_TIME;
+  sel_base_selector_add_state (priv, SEL_STATE_RESTS);
 }
 
 /* A descriptor that is closed, or cannot be waited for, keeps its key; what failed for another reason, a lack of memory
@@ -545,7 +626,7 @@ sel_base_selector_try_open (SelBaseSelector  *self,
       return FALSE;
     }
 
-  priv->open = TRUE;
+  sel_base_selector_add_state (priv, SEL_STATE_OPEN);
   sel_key_table_foreach (&priv->table, sel_base_selector_unmute_slot, NULL);
   if (!sel_wakeup_open (&priv->wakeup, error) || !sel_base_selector_rearm_all (self, error))
     {
@@ -566,7 +647,12 @@ sel_base_selector_open (SelBaseSelector  *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  if (priv->open_error == NULL && sel_base_selector_try_open (self, &priv->open_error))
+  sel_base_selector_add_state (priv, SEL_STATE_OPENING);
+  if (priv->open_error == NULL)
+    sel_base_selector_try_open (self, &priv->open_error);
+  sel_base_selector_remove_state (priv, SEL_STATE_OPENING);
+
+  if (priv->open_error == NULL)
     return TRUE;
 
   if (error != NULL)
@@ -583,24 +669,32 @@ sel_base_selector_fail_closed (GError **error)
   return FALSE;
 }
 
-/* Whether the kernel can be asked for something. */
-static inline gboolean
-sel_base_selector_ready_for_use (SelBaseSelector  *self,
-                                 GError          **error)
+static gboolean
+sel_base_selector_get_ready_for_use (SelBaseSelector  *self,
+                                     GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  if (priv->closed)
+  if (sel_base_selector_is (priv, SEL_STATE_CLOSED))
     return sel_base_selector_fail_closed (error);
 
-  if (priv->forked)
+  if (sel_base_selector_is (priv, SEL_STATE_FORKED))
     {
       g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED,
                            "The selector belongs to the parent process");
       return FALSE;
     }
 
-  return priv->open || sel_base_selector_open (self, error);
+  return sel_base_selector_is (priv, SEL_STATE_OPEN) || sel_base_selector_open (self, error);
+}
+
+/* Whether the kernel can be asked for something. */
+static inline gboolean
+sel_base_selector_ready_for_use (SelBaseSelector  *self,
+                                 GError          **error)
+{
+  return G_LIKELY (g_atomic_int_get (&PRIV (self)->state) == SEL_STATE_OPEN) ||
+         sel_base_selector_get_ready_for_use (self, error);
 }
 
 gboolean
@@ -708,6 +802,15 @@ sel_base_selector_set_property (GObject      *object,
   sel_base_selector_set_setting (SEL_BASE_SELECTOR (object), property_id - PROP (0), setting);
 }
 
+/* For a mechanism that has none. */
+static gboolean
+sel_base_selector_real_wait (SelBaseSelector  *self,
+                             gdouble           timeout,
+                             GError          **error)
+{
+  return FALSE;
+}
+
 static void
 sel_base_selector_class_init (SelBaseSelectorClass *klass)
 {
@@ -719,6 +822,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   object_class->finalize = sel_base_selector_finalize;
   object_class->get_property = sel_base_selector_get_property;
   object_class->set_property = sel_base_selector_set_property;
+  klass->wait = sel_base_selector_real_wait;
 
   /**
    * SelBaseSelector:interruptible:
@@ -817,9 +921,10 @@ sel_base_selector_init (SelBaseSelector *self)
   priv->wakeup = (SelWakeup) SEL_WAKEUP_INIT;
   priv->poll_fd = -1;
   priv->list_room = 64;
-  priv->rest_end = -1;
+  priv->sink.table = &priv->table;
   priv->settings[SEL_SETTING_MAX_DISPATCH] = SEL_MAX_DISPATCH;
   priv->identities = sel_fd_identities_new ();
+  priv->state = priv->identities != NULL ? SEL_STATE_IDENTIFIES : 0;
 }
 
 /* --- What backends call --- */
@@ -844,19 +949,17 @@ sel_base_selector_get_tag (SelBaseSelector *self)
   return PRIV (self)->tag;
 }
 
-gsize
-sel_base_selector_get_room (SelBaseSelector *self)
+SelSink *
+sel_base_selector_get_sink (SelBaseSelector *self)
 {
-  return PRIV (self)->sink->room;
+  return &PRIV (self)->sink;
 }
 
 gsize
-sel_base_selector_get_filter_room (SelBaseSelector *self)
+sel_sink_get_filter_room (const SelSink *sink)
 {
-  const SelSink *sink = PRIV (self)->sink;
-
   /* If not all fit, a key's second report must not take the place of another key, time and again. */
-  return sink->all_fit ? 2 * sink->room + 1 : sink->room;
+  return sink->growable || sink->size >= sink->n_keys ? 2 * sink->room + 1 : sink->room;
 }
 
 void
@@ -874,34 +977,45 @@ sel_base_selector_let_updates (SelBaseSelector *self)
 gboolean
 sel_base_selector_changed_during_wait (SelBaseSelector *self)
 {
-  SelBaseSelectorPrivate *priv = PRIV (self);
-
-  return priv->n_changes != priv->wait_n_changes;
+  return sel_base_selector_is (PRIV (self), SEL_STATE_CHANGED);
 }
 
-SelSink *
+void
 sel_base_selector_begin_reports (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
   sel_base_selector_lock (priv);
   priv->reporting = TRUE;
+}
 
-  return priv->sink;
+/* Nobody but who waits uses a sink that has no events. */
+static inline void
+sel_sink_set_events (SelSink       *sink,
+                     SelReadyEvent *events)
+{
+  __atomic_store_n (&sink->events, events, __ATOMIC_RELEASE);
+}
+
+static inline gboolean
+sel_sink_is_open (SelSink *sink)
+{
+  return __atomic_load_n (&sink->events, __ATOMIC_ACQUIRE) != NULL;
 }
 
 gboolean
-sel_base_selector_grow_sink (SelBaseSelector *self)
+sel_base_selector_grow_sink (SelBaseSelector *self,
+                             gsize            size)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  if (!priv->sink->growable)
+  if (!priv->sink.growable)
     return FALSE;
 
-  priv->buffer_size = MAX (64, 2 * priv->buffer_size);
+  priv->buffer_size = MAX (size, 2 * priv->buffer_size);
   priv->buffer = g_renew (SelReadyEvent, priv->buffer, priv->buffer_size);
-  priv->sink->events = priv->buffer;
-  priv->sink->size = priv->buffer_size;
+  priv->sink.size = priv->buffer_size;
+  sel_sink_set_events (&priv->sink, priv->buffer);
 
   return TRUE;
 }
@@ -917,7 +1031,7 @@ sel_base_selector_report_unknown (SelBaseSelector *self,
   if (slot != NULL && slot->generation == tag)
     return TRUE;
 
-  priv->sink->wasted = TRUE;
+  priv->sink.wasted = TRUE;
   if (fd != priv->wakeup.read_fd)
     return FALSE;
 
@@ -948,20 +1062,17 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelKeySlot *slot;
 
-  if (priv->sink == NULL)
-    return;
-
-  priv->sink->n_reports++;
+  priv->sink.n_reports++;
   slot = sel_base_selector_lookup_waited (priv, fd);
   if (slot != NULL && (events & slot->events) != 0)
     {
       slot->maybe_hung_up = TRUE;
-      sel_base_selector_add_report (self, priv->sink, fd, slot, events & slot->events);
+      sel_base_selector_add_report (self, &priv->sink, fd, slot, events & slot->events);
     }
   else if (fd == priv->wakeup.read_fd)
     {
       /* A backend that is wrong about this one must not be asked again and again. */
-      priv->sink->wasted |= sel_wakeup_drain (&priv->wakeup);
+      priv->sink.wasted |= sel_wakeup_drain (&priv->wakeup);
     }
 }
 
@@ -980,10 +1091,10 @@ sel_base_selector_report_closed (SelBaseSelector  *self,
     return TRUE;
 
   /* Not in a wait if a main loop has found out. */
-  if (priv->sink != NULL)
+  if (priv->reporting)
     {
-      priv->sink->n_reports++;
-      priv->sink->wasted |= slot->armed != 0;
+      priv->sink.n_reports++;
+      priv->sink.wasted |= slot->armed != 0;
     }
 
   sel_base_selector_disarm (self, fd, slot->armed);
@@ -1060,34 +1171,52 @@ sel_base_selector_can_open (GType type)
   return self != NULL;
 }
 
-/* Whether a wait can begin, if none that excludes it goes on. */
-static inline gboolean
-sel_base_selector_check_wait (SelBaseSelector  *self,
-                              gdouble           timeout,
-                              gboolean          is_busy,
-                              GError          **error)
+static gboolean
+sel_base_selector_check_timeout (SelBaseSelector  *self,
+                                 gdouble           timeout,
+                                 GError          **error)
+{
+  if (!isnan (timeout))
+    return TRUE;
+
+  if (sel_base_selector_ensure_open (self, error))
+    g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_TIMEOUT,
+                         "The time-out is not a number");
+
+  return FALSE;
+}
+
+/* Begins a wait of the kind @claimed, unless one of those in @busy goes on. */
+static gboolean
+sel_base_selector_claim (SelBaseSelector  *self,
+                         SelState          claimed,
+                         SelState          busy,
+                         GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
+  gboolean success;
+  guint state;
 
-  if (!sel_base_selector_ready_for_use (self, error))
-    return FALSE;
+  sel_base_selector_lock (priv);
+  success = sel_base_selector_ready_for_use (self, error);
 
-  if (isnan (timeout))
+  /* Without the lock, an ordinary wait may begin. */
+  do
     {
-      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_TIMEOUT,
-                           "The time-out is not a number");
-      return FALSE;
+      state = (guint) g_atomic_int_get (&priv->state);
+      if (success && (state & busy) != 0)
+        {
+          g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
+                               (state & SEL_STATE_ASYNC_PENDING) != 0
+                               ? "An asynchronous select is pending"
+                               : "Another thread waits on the selector");
+          success = FALSE;
+        }
     }
+  while (success && !g_atomic_int_compare_and_exchange (&priv->state, state, state | claimed));
+  sel_base_selector_unlock (priv);
 
-  if (is_busy)
-    {
-      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
-                           priv->async_pending ? "An asynchronous select is pending"
-                                               : "Another thread waits on the selector");
-      return FALSE;
-    }
-
-  return TRUE;
+  return success;
 }
 
 /* --- What the main loop calls --- */
@@ -1100,7 +1229,7 @@ sel_base_selector_add_observer (SelBaseSelector *self,
   gboolean success;
 
   sel_base_selector_lock (priv);
-  success = !priv->closed;
+  success = !sel_base_selector_is (priv, SEL_STATE_CLOSED);
   if (success)
     {
       if (priv->observers == NULL)
@@ -1123,7 +1252,7 @@ sel_base_selector_remove_observer (SelBaseSelector *self,
     g_ptr_array_remove (priv->observers, observer);
 
   /* The others have to end what it would have ended. */
-  if (priv->rest_end >= 0)
+  if (sel_base_selector_is (priv, SEL_STATE_RESTS))
     sel_base_selector_notify_observers (priv, -1);
   sel_base_selector_unlock (priv);
 }
@@ -1133,7 +1262,10 @@ sel_base_selector_get_poll_fd (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  return priv->forked || priv->settings[SEL_SETTING_FORCE_MIRRORED] ? -1 : priv->poll_fd;
+  if (sel_base_selector_is (priv, SEL_STATE_FORKED) || priv->settings[SEL_SETTING_FORCE_MIRRORED])
+    return -1;
+
+  return priv->poll_fd;
 }
 
 SelEventMask
@@ -1143,7 +1275,7 @@ sel_base_selector_get_armed (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
-  if (!priv->open || priv->forked)
+  if (!sel_base_selector_is_usable (priv))
     return 0;
 
   if (slot != NULL)
@@ -1176,7 +1308,7 @@ sel_base_selector_foreach_armed (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   ForeachData data = { func, user_data };
 
-  if (priv->open)
+  if (sel_base_selector_is (priv, SEL_STATE_OPEN))
     func (GINT_TO_POINTER (priv->wakeup.read_fd), user_data);
   sel_key_table_foreach (&priv->table, sel_base_selector_foreach_slot, &data);
 }
@@ -1186,7 +1318,7 @@ sel_base_selector_has_always_ready (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  return priv->always_ready != NULL && priv->always_ready->len > 0 && !priv->forked;
+  return sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY) && !sel_base_selector_is (priv, SEL_STATE_FORKED);
 }
 
 gboolean
@@ -1198,7 +1330,7 @@ sel_base_selector_is_after_fork (SelBaseSelector *self)
 gboolean
 sel_base_selector_is_wakeup_requested (SelBaseSelector *self)
 {
-  return g_atomic_int_get (&PRIV (self)->wakeup_requested);
+  return sel_base_selector_is (PRIV (self), SEL_STATE_WOKEN);
 }
 
 /* The slot that a ready event is about, or NULL if it was changed or removed since. */
@@ -1236,8 +1368,8 @@ sel_base_selector_outdate_reports (SelBaseSelectorPrivate *priv,
 {
   guint32 old_generation = slot->generation;
 
-  slot->generation = ++priv->last_generation;
-  priv->n_changes++;
+  slot->generation = sel_base_selector_next_generation (priv);
+  sel_base_selector_outdate_wait (priv);
   sel_deliveries_follow (priv->deliveries, fd, old_generation, slot->generation);
 }
 
@@ -1264,12 +1396,12 @@ sel_base_selector_end_rest_locked (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   g_autoptr(GArray) resting = NULL;
 
-  if (priv->rest_end < 0 || (!at_once && g_get_monotonic_time () < priv->rest_end))
+  if (!sel_base_selector_is (priv, SEL_STATE_RESTS) || (!at_once && g_get_monotonic_time () < priv->rest_end))
     return;
 
   /* Some may have to rest again. */
   resting = g_steal_pointer (&priv->resting);
-  priv->rest_end = -1;
+  sel_base_selector_remove_state (priv, SEL_STATE_RESTS);
 
   for (guint i = 0; i < resting->len; i++)
     {
@@ -1302,7 +1434,7 @@ sel_base_selector_end_deferral (SelBaseSelector *self)
     }
 
   if (priv->resting != NULL && priv->resting->len == 0)
-    priv->rest_end = -1;
+    sel_base_selector_remove_state (priv, SEL_STATE_RESTS);
 }
 
 /* The kernel does not wait for it any more, unless it has changed since it was reported. */
@@ -1314,7 +1446,7 @@ sel_base_selector_mute_locked (SelBaseSelector     *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelKeySlot *slot = sel_base_selector_find_event (priv, event);
 
-  if (slot == NULL || priv->forked)
+  if (slot == NULL || sel_base_selector_is (priv, SEL_STATE_FORKED))
     return;
 
   sel_base_selector_disarm (self, event->fd, slot->armed);
@@ -1412,7 +1544,7 @@ sel_base_selector_end_delivery (SelBaseSelector *self,
 
   sel_base_selector_lock (priv);
   sel_deliveries_remove (&priv->deliveries, delivery);
-  if (G_UNLIKELY (delivery->deferred) && priv->open && !priv->forked)
+  if (G_UNLIKELY (delivery->deferred) && sel_base_selector_is_usable (priv))
     sel_base_selector_end_deferral (self);
   sel_base_selector_unlock (priv);
 
@@ -1444,7 +1576,7 @@ sel_base_selector_end_rest (SelBaseSelector *self)
   SelBaseSelectorPrivate *priv = PRIV (self);
 
   sel_base_selector_lock (priv);
-  if (priv->open && !priv->forked)
+  if (sel_base_selector_is_usable (priv))
     sel_base_selector_end_rest_locked (self, TRUE);
   sel_base_selector_unlock (priv);
 }
@@ -1454,7 +1586,10 @@ sel_base_selector_get_rest_end (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  return priv->forked ? -1 : priv->rest_end;
+  if (!sel_base_selector_is (priv, SEL_STATE_RESTS) || sel_base_selector_is (priv, SEL_STATE_FORKED))
+    return -1;
+
+  return priv->rest_end;
 }
 
 gboolean
@@ -1463,31 +1598,22 @@ sel_base_selector_begin_async (SelBaseSelector  *self,
                                GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  gboolean is_busy;
-  gboolean success;
+
+  if (!sel_base_selector_check_timeout (self, timeout, error) ||
+      !sel_base_selector_claim (self, SEL_STATE_ASYNC_PENDING, SEL_STATE_ASYNC_PENDING | SEL_STATE_WAITING, error))
+    return FALSE;
 
   sel_base_selector_lock (priv);
-  /* What another thread asks for its callbacks is over at once. */
-  is_busy = priv->async_pending || (priv->waiting && priv->sink->purpose == SEL_SINK_SELECTS);
-  success = sel_base_selector_check_wait (self, timeout, is_busy, error);
-  if (success)
-    {
-      sel_base_selector_end_rest_locked (self, TRUE);
-      priv->async_pending = TRUE;
-    }
+  sel_base_selector_end_rest_locked (self, TRUE);
   sel_base_selector_unlock (priv);
 
-  return success;
+  return TRUE;
 }
 
 void
 sel_base_selector_end_async (SelBaseSelector *self)
 {
-  SelBaseSelectorPrivate *priv = PRIV (self);
-
-  sel_base_selector_lock (priv);
-  priv->async_pending = FALSE;
-  sel_base_selector_unlock (priv);
+  sel_base_selector_remove_state (PRIV (self), SEL_STATE_ASYNC_PENDING);
 }
 
 /* --- Looking up --- */
@@ -1622,7 +1748,7 @@ sel_base_selector_find_slot (SelBaseSelectorPrivate  *priv,
 {
   SelKeySlot *slot;
 
-  if (priv->closed)
+  if (G_UNLIKELY (sel_base_selector_is (priv, SEL_STATE_CLOSED)))
     {
       sel_base_selector_fail_closed (error);
       return NULL;
@@ -1666,7 +1792,7 @@ sel_base_selector_add_locked (SelBaseSelector  *self,
       return FALSE;
     }
 
-  arming.generation = ++priv->last_generation;
+  arming.generation = sel_base_selector_next_generation (priv);
   if (!sel_base_selector_arm (self, fd, 0, events, &arming, error))
     return FALSE;
 
@@ -1721,7 +1847,7 @@ sel_base_selector_remove_slot (SelBaseSelector *self,
   sel_base_selector_disarm (self, fd, slot->armed);
   sel_base_selector_set_always_ready (priv, fd, slot, FALSE);
   sel_key_table_remove (&priv->table, fd, removed);
-  priv->n_changes++;
+  sel_base_selector_outdate_wait (priv);
   sel_base_selector_changed (priv, fd);
 }
 
@@ -1836,7 +1962,7 @@ sel_base_selector_replace_callback (SelBaseSelector  *self,
 }
 
 /* Tells the kernel of new events for a slot. If it refuses, the descriptor is no longer registered. */
-static inline G_ALWAYS_INLINE gboolean
+static SEL_ALWAYS_INLINE gboolean
 sel_base_selector_rearm (SelBaseSelector  *self,
                          int               fd,
                          SelKeySlot       *slot,
@@ -1846,7 +1972,7 @@ sel_base_selector_rearm (SelBaseSelector  *self,
                          GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  Arming arming = { .generation = ++priv->last_generation };
+  Arming arming = { .generation = sel_base_selector_next_generation (priv) };
 
   if (!sel_base_selector_arm (self, fd, old_events, new_events, &arming, error))
     {
@@ -1856,7 +1982,7 @@ sel_base_selector_rearm (SelBaseSelector  *self,
 
   slot->events = new_events;
   sel_base_selector_set_armed (priv, fd, slot, &arming);
-  priv->n_changes++;
+  sel_base_selector_outdate_wait (priv);
   sel_base_selector_changed (priv, fd);
 
   return TRUE;
@@ -2094,7 +2220,7 @@ sel_base_selector_get_map (SelBaseSelector *self)
   priv = PRIV (self);
 
   sel_base_selector_lock (priv);
-  if (priv->map == NULL && !priv->closed)
+  if (priv->map == NULL && !sel_base_selector_is (priv, SEL_STATE_CLOSED))
     priv->map = sel_selector_mapping_new (self);
   map = priv->map;
   sel_base_selector_unlock (priv);
@@ -2160,7 +2286,7 @@ sel_base_selector_report_always_ready (SelBaseSelector *self)
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, fd);
 
       slot->maybe_hung_up = TRUE;
-      sel_base_selector_add_report (self, priv->sink, fd, slot, slot->events);
+      sel_base_selector_add_report (self, &priv->sink, fd, slot, slot->events);
     }
 }
 
@@ -2170,7 +2296,7 @@ sel_base_selector_check_always_ready (SelBaseSelectorPrivate *priv)
 {
   guint i = 0;
 
-  if (priv->always_ready == NULL)
+  if (!sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY))
     return FALSE;
 
   while (i < priv->always_ready->len)
@@ -2201,51 +2327,29 @@ sel_base_selector_explain_limit (SelBaseSelectorPrivate  *priv,
                   priv->table.n_keys, (gulong) limit.rlim_cur);
 }
 
-/*
- * One wait in the kernel, with the lock held before and after. Sets @interrupted instead of
- * failing if a signal came.
- */
+/* What has to be done about a wait that failed. TRUE if that is no reason to fail: a signal that came, or the end of
+ * the selector, is for the caller. */
 static gboolean
-sel_base_selector_wait_once (SelBaseSelector  *self,
-                             gdouble           timeout,
-                             gboolean         *interrupted,
-                             GError          **error)
+sel_base_selector_handle_failure (SelBaseSelector  *self,
+                                  gboolean          success,
+                                  GError           *local_error,
+                                  gboolean         *interrupted,
+                                  GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
-  g_autoptr(GError) local_error = NULL;
-  gboolean success;
-
-  priv->wait_generation = priv->last_generation;
-  priv->wait_n_changes = priv->n_changes;
-  priv->sink->room = MIN (priv->sink->growable ? priv->list_room : priv->sink->size, priv->table.n_keys + 1);
-  priv->sink->all_fit = priv->sink->growable || priv->sink->size >= priv->table.n_keys;
-  priv->sink->n_reports = 0;
-  priv->sink->wasted = FALSE;
-  sel_base_selector_unlock (priv);
-
-  success = klass->wait != NULL && klass->wait (self, timeout, &local_error);
-
-  if (priv->reporting)
-    priv->reporting = FALSE;
-  else
-    sel_base_selector_lock (priv);
-
-  *interrupted = FALSE;
-  if (G_LIKELY (success && local_error == NULL))
-    return TRUE;
 
   if (sel_base_selector_complete_error (self, "wait", success, &local_error))
     return TRUE;
 
-  if (sel_base_selector_is_os_error (local_error, EINTR))
+  *interrupted = sel_base_selector_is_os_error (local_error, EINTR);
+  if (*interrupted || sel_base_selector_is (priv, SEL_STATE_CLOSED))
     {
-      *interrupted = TRUE;
+      g_error_free (local_error);
       return TRUE;
     }
 
   sel_base_selector_explain_limit (priv, &local_error);
-  g_propagate_error (error, g_steal_pointer (&local_error));
+  g_propagate_error (error, local_error);
 
   return FALSE;
 }
@@ -2254,7 +2358,7 @@ sel_base_selector_wait_once (SelBaseSelector  *self,
 static void
 sel_base_selector_drop_stale (SelBaseSelectorPrivate *priv)
 {
-  SelSink *sink = priv->sink;
+  SelSink *sink = &priv->sink;
   gsize n = 0;
 
   for (gsize i = 0; i < sink->n_events; i++)
@@ -2268,6 +2372,7 @@ sel_base_selector_drop_stale (SelBaseSelectorPrivate *priv)
       sink->events[n++] = sink->events[i];
     }
   sink->n_events = n;
+  sel_base_selector_remove_state (priv, SEL_STATE_CHANGED);
 }
 
 static gdouble
@@ -2280,25 +2385,22 @@ sel_get_time (void)
 static void
 sel_base_selector_take_wakeup (SelBaseSelectorPrivate *priv)
 {
-  if (priv->sink->purpose != SEL_SINK_DISPATCHES)
+  if ((priv->sink.flags & SEL_SINK_DISPATCHES) == 0)
     {
-      g_atomic_int_set (&priv->wakeup_requested, FALSE);
-      priv->sink->woken = TRUE;
+      sel_base_selector_remove_state (priv, SEL_STATE_WOKEN);
+      priv->sink.woken = TRUE;
     }
-  else if (priv->async_pending)
+  else if (sel_base_selector_is (priv, SEL_STATE_ASYNC_PENDING))
     {
       sel_base_selector_notify_observers (priv, -1);
     }
 }
 
-/* Whether more may be ready than the last wait had room for, and would have to be in the list. */
+/* Whether more is ready than a wait had room for that must be in the list. */
 static gboolean
-sel_base_selector_has_missed (SelBaseSelectorPrivate *priv)
+sel_base_selector_wants_more (SelBaseSelectorPrivate *priv)
 {
-  const SelSink *sink = priv->sink;
-
-  if (sink->n_reports < sink->room)
-    return FALSE;
+  const SelSink *sink = &priv->sink;
 
   /* From now on ask for more. */
   if (sink->growable && sink->room == priv->list_room)
@@ -2310,99 +2412,179 @@ sel_base_selector_has_missed (SelBaseSelectorPrivate *priv)
   return sink->wasted && (sink->growable || sink->n_events < sink->size);
 }
 
-/* How long a wait can be if what rests, as the kernel refused it, is to be tried again. */
+/* What an extraordinary wait in the kernel begins with. Returns how long it can be: not at all if something is ready
+ * without it or a call wants it to end; not beyond the time when what rests, as the kernel refused it, is to be
+ * tried again. */
 static gdouble
-sel_base_selector_limit_wait (SelBaseSelector *self,
-                              gdouble          timeout)
+sel_base_selector_prepare_wait (SelBaseSelector *self,
+                                gdouble          timeout,
+                                gboolean         is_first)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  if (G_LIKELY (priv->rest_end < 0))
-    return timeout;
-
-  sel_base_selector_end_rest_locked (self, FALSE);
-  if (priv->rest_end < 0)
-    return timeout;
-
-  return MIN (timeout, MAX (0, (gdouble) (priv->rest_end - g_get_monotonic_time ()) / G_USEC_PER_SEC));
-}
-
-/* Waits until there is a reason to return, with the lock held before and after. */
-static gboolean
-sel_base_selector_wait_locked (SelBaseSelector  *self,
-                               gdouble           timeout,
-                               gboolean          interruptible,
-                               GCancellable     *cancellable,
-                               GError          **error)
-{
-  SelBaseSelectorPrivate *priv = PRIV (self);
-  g_autoptr(GError) local_error = NULL;
-  gboolean again = FALSE;
-  gdouble deadline = 0;
-
-  /* Also a zero with a sign. */
-  if (timeout <= 0)
-    timeout = 0;
-  else if (!isinf (timeout))
-    deadline = sel_get_time () + timeout;
-
-  if (priv->always_ready != NULL && ++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
+  sel_base_selector_lock (priv);
+  sel_base_selector_end_rest_locked (self, is_first && (priv->sink.flags & SEL_SINK_IN_MAIN_LOOP) == 0);
+  if (is_first && sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY) &&
+      ++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
     sel_base_selector_report_always_ready (self);
 
-  for (;;)
+  if (sel_base_selector_check_always_ready (priv) || sel_base_selector_is (priv, SEL_STATE_WOKEN))
+    timeout = 0;
+  else if (sel_base_selector_is (priv, SEL_STATE_RESTS))
+    timeout = MIN (timeout, MAX (0, (gdouble) (priv->rest_end - g_get_monotonic_time ()) / G_USEC_PER_SEC));
+  sel_base_selector_unlock (priv);
+
+  return timeout;
+}
+
+/* What happened during the wait in the kernel that has to be known before what is ready can be used. */
+static gboolean
+sel_base_selector_check_waited (SelBaseSelector  *self,
+                                GCancellable     *cancellable,
+                                GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (sel_base_selector_is (priv, SEL_STATE_CLOSED))
+    return sel_base_selector_fail_closed (error);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+
+  for (gsize i = 0; priv->identities != NULL && i < priv->sink.n_events; i++)
+    sel_base_selector_check_identity (priv, priv->sink.events[i].fd);
+
+  if (sel_base_selector_is (priv, SEL_STATE_CHANGED))
+    sel_base_selector_drop_stale (priv);
+
+  return TRUE;
+}
+
+/* What the kernel does not tell. Returns whether the wait is over for it. */
+static gboolean
+sel_base_selector_complete_wait (SelBaseSelector *self)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  if (sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY))
+    sel_base_selector_report_always_ready (self);
+
+  if (!sel_base_selector_is (priv, SEL_STATE_WOKEN))
+    return FALSE;
+
+  sel_base_selector_take_wakeup (priv);
+
+  return TRUE;
+}
+
+/* Whether a signal ends the wait. */
+static gboolean
+sel_base_selector_is_interruptible (SelBaseSelectorPrivate *priv)
+{
+  return (priv->sink.flags & SEL_SINK_INTERRUPTIBLE) != 0 || priv->settings[SEL_SETTING_INTERRUPTIBLE];
+}
+
+typedef enum
+{
+  SEL_WAITED_FAILED,
+  SEL_WAITED_ENOUGH,
+  SEL_WAITED_TOO_SHORT,
+  SEL_WAITED_FOR_MORE       /* more is ready than there was room for */
+} SelWaited;
+
+/* One wait in the kernel, with the lock held after it, but not before. @timeout is for this one, @polls is whether the
+ * whole wait has none. */
+static SEL_ALWAYS_INLINE SelWaited
+sel_base_selector_wait_once (SelBaseSelector        *self,
+                             SelBaseSelectorPrivate *priv,
+                             gdouble                 timeout,
+                             gboolean                polls,
+                             gboolean                is_first,
+                             SelState                claimed,
+                             gboolean                growable,
+                             GCancellable           *cancellable,
+                             GError                **error)
+{
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
+  const gint ordinary = (gint) (SEL_STATE_OPEN | claimed);
+  SelSink *sink = &priv->sink;
+  GError *local_error = NULL;
+  gboolean interrupted = FALSE;
+  gboolean is_ordinary, success;
+
+  if (G_UNLIKELY (g_atomic_int_get (&priv->state) != ordinary))
+    timeout = sel_base_selector_prepare_wait (self, timeout, is_first);
+
+  priv->wait_generation = sel_base_selector_get_generation (priv);
+  sink->n_keys = sel_key_table_get_n_keys (&priv->table);
+  sink->room = MIN (growable ? priv->list_room : sink->size, sink->n_keys + 1);
+  if (growable && sink->size < sink->room)
     {
-      gboolean at_once = again || sel_base_selector_check_always_ready (priv) ||
-                         g_atomic_int_get (&priv->wakeup_requested);
-      gboolean interrupted;
-
-      if (!sel_base_selector_wait_once (self, at_once ? 0 : sel_base_selector_limit_wait (self, timeout),
-                                        &interrupted, &local_error) &&
-          !priv->closed)
-        {
-          g_propagate_error (error, g_steal_pointer (&local_error));
-          return FALSE;
-        }
-
-      if (priv->closed)
-        return sel_base_selector_fail_closed (error);
-
-      if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
-        return FALSE;
-
-      for (gsize i = 0; priv->identities != NULL && i < priv->sink->n_events; i++)
-        sel_base_selector_check_identity (priv, priv->sink->events[i].fd);
-
-      if (G_UNLIKELY (priv->n_changes != priv->wait_n_changes))
-        sel_base_selector_drop_stale (priv);
-
-      again = sel_base_selector_has_missed (priv);
-      if (again)
-        continue;
-
-      if (G_UNLIKELY (priv->always_ready != NULL))
-        sel_base_selector_report_always_ready (self);
-
-      if (g_atomic_int_get (&priv->wakeup_requested))
-        {
-          sel_base_selector_take_wakeup (priv);
-          return TRUE;
-        }
-
-      if (priv->sink->n_events > 0 || (interrupted && interruptible))
-        return TRUE;
-
-      if (timeout <= 0)
-        {
-          if (!interrupted)
-            return TRUE;
-        }
-      else if (!isinf (timeout))
-        {
-          timeout = MIN (timeout, deadline - sel_get_time ());
-          if (timeout <= 0)
-            return TRUE;
-        }
+      sel_base_selector_lock (priv);
+      sel_base_selector_grow_sink (self, sink->room);
+      sel_base_selector_unlock (priv);
     }
+  sink->n_reports = 0;
+  sink->wasted = FALSE;
+
+  success = klass->wait (self, timeout, &local_error);
+
+  if (G_LIKELY (priv->reporting))
+    priv->reporting = FALSE;
+  else
+    sel_base_selector_lock (priv);
+
+  if (G_UNLIKELY (!success || local_error != NULL) &&
+      !sel_base_selector_handle_failure (self, success, local_error, &interrupted, error))
+    return SEL_WAITED_FAILED;
+
+  is_ordinary = g_atomic_int_get (&priv->state) == ordinary;
+  if (G_UNLIKELY (!is_ordinary || cancellable != NULL) &&
+      !sel_base_selector_check_waited (self, cancellable, error))
+    return SEL_WAITED_FAILED;
+
+  if (G_UNLIKELY (sink->n_reports >= sink->room) && sel_base_selector_wants_more (priv))
+    return SEL_WAITED_FOR_MORE;
+
+  if ((G_UNLIKELY (!is_ordinary) && sel_base_selector_complete_wait (self)) ||
+      sink->n_events > 0 ||
+      (interrupted ? sel_base_selector_is_interruptible (priv) : polls))
+    return SEL_WAITED_ENOUGH;
+
+  return SEL_WAITED_TOO_SHORT;
+}
+
+/* Goes on until there is a reason to return, with the lock held before and after. */
+static gboolean
+sel_base_selector_wait_on (SelBaseSelector  *self,
+                           SelWaited         waited,
+                           gdouble           timeout,
+                           gdouble           deadline,
+                           SelState          claimed,
+                           GCancellable     *cancellable,
+                           GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+
+  while (waited != SEL_WAITED_FAILED && waited != SEL_WAITED_ENOUGH)
+    {
+      gdouble limit = 0;
+
+      if (waited == SEL_WAITED_TOO_SHORT)
+        {
+          if (deadline > 0)
+            timeout = MIN (timeout, deadline - sel_get_time ());
+          if (timeout <= 0 && deadline > 0)
+            return TRUE;
+          limit = timeout;
+        }
+
+      sel_base_selector_unlock (priv);
+      waited = sel_base_selector_wait_once (self, priv, limit, timeout <= 0, FALSE, claimed, priv->sink.growable,
+                                            cancellable, error);
+    }
+
+  return waited == SEL_WAITED_ENOUGH;
 }
 
 static void
@@ -2412,89 +2594,146 @@ sel_base_selector_cancelled (GCancellable *cancellable,
   sel_wakeup_signal (user_data);
 }
 
-/*
- * What all forms of select() have in common. The ready descriptors are in @sink. Returns with the
- * lock held if that went well.
- */
+/* A wait that @cancellable can end, with the lock held after it, but not before. */
 static gboolean
+sel_base_selector_wait_cancellable (SelBaseSelector  *self,
+                                    gdouble           timeout,
+                                    gdouble           deadline,
+                                    SelState          claimed,
+                                    GCancellable     *cancellable,
+                                    GError          **error)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelWaited waited;
+  gboolean success;
+  gulong id = 0;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    {
+      sel_base_selector_lock (priv);
+      return FALSE;
+    }
+
+  if (timeout > 0)
+    id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled), &priv->wakeup, NULL);
+
+  waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, claimed, priv->sink.growable,
+                                        cancellable, error);
+  success = sel_base_selector_wait_on (self, waited, timeout, deadline, claimed, cancellable, error);
+  if (id == 0)
+    return success;
+
+  /* The handler may be running, and must not be waited for with the lock held. */
+  sel_base_selector_unlock (priv);
+  g_cancellable_disconnect (cancellable, id);
+  sel_base_selector_lock (priv);
+
+  return success && sel_base_selector_check_waited (self, NULL, error);
+}
+
+/* Ends what sel_base_selector_collect() began, with the lock held before it, but not after. */
+static inline void
+sel_base_selector_end_wait (SelBaseSelectorPrivate *priv)
+{
+  sel_sink_set_events (&priv->sink, NULL);
+  sel_base_selector_remove_state (priv, SEL_STATE_IN_WAIT | SEL_STATE_CHANGED);
+  sel_base_selector_unlock (priv);
+}
+
+/*
+ * What all forms of select() have in common. Stores what is ready in @events or, if that is NULL, in a buffer of the
+ * selector's, which then waits, and is locked, until sel_base_selector_end_wait(). Returns how many, or -1.
+ *
+ * It becomes part of its callers, for which much of it does not apply.
+ */
+static SEL_ALWAYS_INLINE gssize
 sel_base_selector_collect (SelBaseSelector  *self,
                            gdouble           timeout,
-                           gboolean          interruptible,
-                           SelSink             *sink,
+                           SelReadyEvent    *events,
+                           gsize             n_events,
+                           SelSinkFlags      flags,
                            GCancellable     *cancellable,
                            GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  gulong cancelled_id = 0;
-  gboolean success = FALSE;
-  gboolean is_busy;
+  SelState claimed = (flags & SEL_SINK_IN_MAIN_LOOP) != 0 ? SEL_STATE_LOOKING : SEL_STATE_WAITING;
+  SelSink *sink = &priv->sink;
+  gdouble deadline = 0;
+  gboolean success;
 
-  sel_base_selector_lock (priv);
+  if (!sel_timeout_is_forever (timeout))
+    {
+      if (!sel_base_selector_check_timeout (self, timeout, error))
+        return -1;
 
-  is_busy = priv->waiting || (priv->async_pending && sink->purpose == SEL_SINK_SELECTS);
-  if (!sel_base_selector_check_wait (self, timeout, is_busy, error))
-    goto out;
+      if (timeout > 0)
+        deadline = sel_get_time () + timeout;
+      else
+        timeout = 0; /* also instead of a zero with a sign */
+    }
 
-  if (G_UNLIKELY (priv->rest_end >= 0))
-    sel_base_selector_end_rest_locked (self, sink->purpose == SEL_SINK_SELECTS);
-  if (sink->purpose == SEL_SINK_DISPATCHES)
+  if (G_UNLIKELY (priv->fork_count != fork_count ||
+                  !g_atomic_int_compare_and_exchange (&priv->state, SEL_STATE_OPEN, SEL_STATE_OPEN | claimed)) &&
+      !sel_base_selector_claim (self, claimed, (flags & SEL_SINK_IN_MAIN_LOOP) != 0
+                                               ? SEL_STATE_IN_WAIT
+                                               : SEL_STATE_IN_WAIT | SEL_STATE_ASYNC_PENDING, error))
+    return -1;
+
+  sink->growable = events == NULL;
+  sink->n_events = 0;
+  sink->flags = flags;
+  sink->size = events != NULL ? n_events : priv->buffer_size;
+  if ((flags & SEL_SINK_DISPATCHES) != 0)
     sink->size = MIN (sink->size, priv->settings[SEL_SETTING_MAX_DISPATCH]);
+  if ((flags & SEL_SINK_COMPLETES) != 0)
+    sink->woken = FALSE;
+  sel_sink_set_events (sink, events != NULL ? events : priv->buffer);
 
-  if (cancellable != NULL && g_cancellable_set_error_if_cancelled (cancellable, error))
-    goto out;
-
-  if (sink->growable)
+  if (G_UNLIKELY (cancellable != NULL))
     {
-      sink->events = priv->buffer;
-      sink->size = priv->buffer_size;
+      success = sel_base_selector_wait_cancellable (self, timeout, deadline, claimed, cancellable, error);
     }
-  sink->table = &priv->table;
-  priv->sink = sink;
-  priv->waiting = TRUE;
-
-  if (cancellable != NULL && timeout > 0)
+  else
     {
-      sel_base_selector_unlock (priv);
-      cancelled_id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled),
-                                            &priv->wakeup, NULL);
-      sel_base_selector_lock (priv);
+      SelWaited waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, claimed, events == NULL,
+                                                      NULL, error);
+
+      success = G_LIKELY (waited == SEL_WAITED_ENOUGH) ||
+                sel_base_selector_wait_on (self, waited, timeout, deadline, claimed, NULL, error);
     }
 
-  success = sel_base_selector_wait_locked (self, timeout, interruptible || priv->settings[SEL_SETTING_INTERRUPTIBLE],
-                                           cancellable, error);
-
-  if (cancelled_id != 0)
+  if (G_UNLIKELY (!success))
     {
-      /* The handler may be running, and must not be waited for with the lock held. */
-      sel_base_selector_unlock (priv);
-      g_cancellable_disconnect (cancellable, cancelled_id);
-      sel_base_selector_lock (priv);
-      if (priv->n_changes != priv->wait_n_changes)
-        sel_base_selector_drop_stale (priv);
+      if (sel_base_selector_is (priv, SEL_STATE_CLOSED))
+        sel_base_selector_release (self);
+      sel_base_selector_end_wait (priv);
+      return -1;
     }
 
-  priv->sink = NULL;
-  priv->waiting = FALSE;
-  if (priv->closed)
-    {
-      sel_base_selector_release (self);
-      if (success)
-        success = sel_base_selector_fail_closed (error);
-    }
+  n_events = sink->n_events;
+  if (events != NULL)
+    sel_base_selector_end_wait (priv);
 
-out:
-  if (!success)
-    sel_base_selector_unlock (priv);
+  return (gssize) n_events;
+}
 
-  return success;
+/* The same for the forms that make a list. */
+static gboolean
+sel_base_selector_collect_list (SelBaseSelector  *self,
+                                gdouble           timeout,
+                                SelSinkFlags      flags,
+                                GCancellable     *cancellable,
+                                GError          **error)
+{
+  return sel_base_selector_collect (self, timeout, NULL, 0, flags, cancellable, error) >= 0;
 }
 
 /* The result of select(), made of what was collected. */
 static GPtrArray *
-sel_base_selector_list_and_unlock (SelBaseSelector *self,
-                                   const SelSink      *sink)
+sel_base_selector_list_and_end_wait (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
+  const SelSink *sink = &priv->sink;
   GPtrArray *events = g_ptr_array_new_full ((guint) sink->n_events, (GDestroyNotify) sel_selector_event_unref);
 
   for (gsize i = 0; i < sink->n_events; i++)
@@ -2505,7 +2744,7 @@ sel_base_selector_list_and_unlock (SelBaseSelector *self,
       g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd),
                                                        event->events));
     }
-  sel_base_selector_unlock (priv);
+  sel_base_selector_end_wait (priv);
 
   return events;
 }
@@ -2516,14 +2755,7 @@ sel_base_selector_peek_ready (SelBaseSelector  *self,
                               gsize             n_events,
                               GError          **error)
 {
-  SelSink sink = { .events = events, .size = n_events, .purpose = SEL_SINK_DISPATCHES };
-
-  if (!sel_base_selector_collect (self, 0, FALSE, &sink, NULL, error))
-    return -1;
-
-  sel_base_selector_unlock (PRIV (self));
-
-  return (gssize) sink.n_events;
+  return sel_base_selector_collect (self, 0, events, n_events, SEL_SINK_DISPATCHES, NULL, error);
 }
 
 GPtrArray *
@@ -2531,14 +2763,12 @@ sel_base_selector_peek (SelBaseSelector  *self,
                         gboolean         *woken,
                         GError          **error)
 {
-  SelSink sink = { .growable = TRUE, .purpose = SEL_SINK_COMPLETES };
-
-  if (!sel_base_selector_collect (self, 0, FALSE, &sink, NULL, error))
+  if (!sel_base_selector_collect_list (self, 0, SEL_SINK_COMPLETES, NULL, error))
     return NULL;
 
-  *woken = sink.woken;
+  *woken = PRIV (self)->sink.woken;
 
-  return sel_base_selector_list_and_unlock (self, &sink);
+  return sel_base_selector_list_and_end_wait (self);
 }
 
 /**
@@ -2571,16 +2801,14 @@ sel_base_selector_select (SelBaseSelector  *self,
                           GCancellable     *cancellable,
                           GError          **error)
 {
-  SelSink sink = { .growable = TRUE };
-
   g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (!sel_base_selector_collect (self, timeout, FALSE, &sink, cancellable, error))
+  if (!sel_base_selector_collect_list (self, timeout, 0, cancellable, error))
     return NULL;
 
-  return sel_base_selector_list_and_unlock (self, &sink);
+  return sel_base_selector_list_and_end_wait (self);
 }
 
 /**
@@ -2610,19 +2838,12 @@ sel_base_selector_select_ready (SelBaseSelector  *self,
                                 GCancellable     *cancellable,
                                 GError          **error)
 {
-  SelSink sink = { .events = events, .size = n_events };
-
   g_return_val_if_fail (sel_is_base_selector (self), -1);
   g_return_val_if_fail (events != NULL && n_events > 0, -1);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  if (!sel_base_selector_collect (self, timeout, FALSE, &sink, cancellable, error))
-    return -1;
-
-  sel_base_selector_unlock (PRIV (self));
-
-  return (gssize) sink.n_events;
+  return sel_base_selector_collect (self, timeout, events, n_events, 0, cancellable, error);
 }
 
 /**
@@ -2655,7 +2876,7 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
                               gsize            *n_masks,
                               GError          **error)
 {
-  SelSink sink = { .growable = TRUE };
+  const SelSink *sink;
 
   g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (fds != NULL && n_fds != NULL && masks != NULL && n_masks != NULL, FALSE);
@@ -2666,18 +2887,19 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
   *masks = NULL;
   *n_fds = *n_masks = 0;
 
-  if (!sel_base_selector_collect (self, timeout, TRUE, &sink, cancellable, error))
+  if (!sel_base_selector_collect_list (self, timeout, SEL_SINK_INTERRUPTIBLE, cancellable, error))
     return FALSE;
 
-  *fds = g_new (int, sink.n_events);
-  *masks = g_new (guint8, sink.n_events);
-  *n_fds = *n_masks = sink.n_events;
-  for (gsize i = 0; i < sink.n_events; i++)
+  sink = &PRIV (self)->sink;
+  *fds = g_new (int, sink->n_events);
+  *masks = g_new (guint8, sink->n_events);
+  *n_fds = *n_masks = sink->n_events;
+  for (gsize i = 0; i < sink->n_events; i++)
     {
-      (*fds)[i] = sink.events[i].fd;
-      (*masks)[i] = (guint8) sink.events[i].events;
+      (*fds)[i] = sink->events[i].fd;
+      (*masks)[i] = (guint8) sink->events[i].events;
     }
-  sel_base_selector_unlock (PRIV (self));
+  sel_base_selector_end_wait (PRIV (self));
 
   return TRUE;
 }
@@ -2705,7 +2927,8 @@ sel_base_selector_report (SelBaseSelector *self,
   priv = PRIV (self);
 
   sel_base_selector_lock (priv);
-  sel_base_selector_report_untagged (self, fd, events);
+  if (sel_sink_is_open (&priv->sink))
+    sel_base_selector_report_untagged (self, fd, events);
   sel_base_selector_unlock (priv);
 }
 
@@ -2729,10 +2952,10 @@ sel_base_selector_wakeup (SelBaseSelector *self)
 
   priv = PRIV (self);
 
-  g_atomic_int_set (&priv->wakeup_requested, TRUE);
+  sel_base_selector_add_state (priv, SEL_STATE_WOKEN);
 
   /* In a child process the descriptor is still the parent's. */
-  if (priv->fork_count == fork_count && !g_atomic_int_get (&priv->forked))
+  if (priv->fork_count == fork_count && !sel_base_selector_is (priv, SEL_STATE_FORKED))
     sel_wakeup_signal (&priv->wakeup);
 }
 
@@ -2764,11 +2987,12 @@ sel_base_selector_reinit (SelBaseSelector  *self,
   priv = PRIV (self);
 
   sel_base_selector_lock (priv);
-  if (priv->closed)
+  sel_base_selector_add_state (priv, SEL_STATE_OPENING); /* from now on nobody begins to wait */
+  if (sel_base_selector_is (priv, SEL_STATE_CLOSED))
     {
       sel_base_selector_fail_closed (error);
     }
-  else if (priv->waiting)
+  else if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
     {
       g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
                            "A thread waits on the selector");
@@ -2779,6 +3003,7 @@ sel_base_selector_reinit (SelBaseSelector  *self,
       g_clear_error (&priv->open_error);
       success = sel_base_selector_open (self, error);
     }
+  sel_base_selector_remove_state (priv, SEL_STATE_OPENING);
   sel_base_selector_unlock (priv);
 
   return success;
@@ -2828,13 +3053,13 @@ sel_base_selector_close (SelBaseSelector *self)
   priv = PRIV (self);
 
   sel_base_selector_lock (priv);
-  if (priv->closed)
+  if (sel_base_selector_is (priv, SEL_STATE_CLOSED))
     {
       sel_base_selector_unlock (priv);
       return;
     }
 
-  g_atomic_int_set (&priv->closed, TRUE);
+  sel_base_selector_add_state (priv, SEL_STATE_CLOSED);
   for (SelDelivery *delivery = priv->deliveries; delivery != NULL; delivery = delivery->next)
     {
       SelKeySlot *slot = sel_key_table_lookup (&priv->table, sel_selector_key_get_fd (delivery->key));
@@ -2842,8 +3067,8 @@ sel_base_selector_close (SelBaseSelector *self)
       if (slot != NULL)
         sel_deliveries_spare (delivery, sel_key_slot_get_rest (slot));
     }
-  table = priv->table;
-  priv->table = (SelKeyTable) { 0 };
+  sel_key_table_move (&priv->table, &table);
+  sel_base_selector_remove_state (priv, SEL_STATE_ALWAYS_READY);
   g_clear_pointer (&priv->always_ready, g_array_unref);
   map = g_steal_pointer (&priv->map);
   observer = sel_base_selector_ref_observer (priv);
@@ -2860,7 +3085,7 @@ sel_base_selector_close (SelBaseSelector *self)
     g_ptr_array_foreach (observers, sel_observer_closed, NULL);
 
   sel_base_selector_lock (priv);
-  if (priv->waiting)
+  if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
     sel_wakeup_signal (&priv->wakeup);
   else
     sel_base_selector_release (self);
@@ -2884,5 +3109,5 @@ sel_base_selector_is_closed (SelBaseSelector *self)
 {
   g_return_val_if_fail (sel_is_base_selector (self), TRUE);
 
-  return g_atomic_int_get (&PRIV (self)->closed);
+  return sel_base_selector_is (PRIV (self), SEL_STATE_CLOSED);
 }

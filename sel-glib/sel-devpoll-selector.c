@@ -157,7 +157,7 @@ sel_devpoll_selector_report (SelBaseSelector      *self,
 static guint
 sel_devpoll_selector_get_room (SelBaseSelector *self)
 {
-  gsize room = MIN (sel_base_selector_get_room (self), G_MAXINT);
+  gsize room = MIN (sel_base_selector_get_sink (self)->room, G_MAXINT);
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && room >= limit.rlim_cur)

@@ -34,6 +34,7 @@ typedef struct
 {
 #ifdef HAVE_EPOLL
   int epoll_fd;
+  SelSink *sink;
   struct epoll_event *events;
   guint n_events;
   gboolean incomplete;  /* a new set could not be filled */
@@ -69,6 +70,7 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   if (priv->epoll_fd < 0)
     return sel_os_error_set (error, -1, errno);
 
+  priv->sink = sel_base_selector_get_sink (self);
   sel_base_selector_set_poll_fd (self, priv->epoll_fd);
   sel_base_selector_set_wait_sees_updates (self, TRUE);
 
@@ -122,16 +124,16 @@ sel_epoll_pwait2_is_missing (int errsv)
 
 #endif
 
-/* In nanoseconds where the kernel can do that, and is allowed to. */
+/* For a time: in nanoseconds where the kernel can do that, and is allowed to. */
 static int
-sel_epoll_selector_epoll_wait (SelEpollSelectorPrivate *priv,
-                               int                      n_events,
-                               gdouble                  timeout)
+sel_epoll_selector_wait_for (SelEpollSelectorPrivate *priv,
+                             int                      n_events,
+                             gdouble                  timeout)
 {
 #ifdef HAVE_EPOLL_PWAIT2
   static int missing; /* atomic */
 
-  if (timeout > 0 && !isinf (timeout) && !g_atomic_int_get (&missing))
+  if (!g_atomic_int_get (&missing))
     {
       struct timespec timespec;
       int n = epoll_pwait2 (priv->epoll_fd, priv->events, n_events,
@@ -202,9 +204,11 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
   return sel_epoll_selector_rebuild (self, error);
 }
 
+G_STATIC_ASSERT ((int) EPOLLIN == SEL_EVENT_READ && (int) EPOLLOUT == 2 * SEL_EVENT_WRITE);
+
 /* Adds reports to the ready list, which is empty and has room for all, up to the first that is out of the ordinary: no
  * descriptor comes twice in one wait. Returns how many. */
-static G_NO_INLINE gsize
+static inline gsize
 sel_epoll_selector_report_ordinary (SelSink                  *sink,
                                     const struct epoll_event *events,
                                     gsize                     n_ready)
@@ -217,12 +221,11 @@ sel_epoll_selector_report_ordinary (SelSink                  *sink,
     {
       guint revents = events[n].events;
       guint64 tagged_fd = events[n].data.u64;
-      SelEventMask ready_for = ((revents & EPOLLIN) != 0 ? SEL_EVENT_READ : 0) |
-                               ((revents & EPOLLOUT) != 0 ? SEL_EVENT_WRITE : 0);
 
+      /* EPOLLIN is SEL_EVENT_READ, and EPOLLOUT twice SEL_EVENT_WRITE. */
       if (G_UNLIKELY ((revents & ~(guint) (EPOLLIN | EPOLLOUT)) != 0) ||
           !sel_ready_event_fill_tagged (&ready[n], n, &table, (int) (guint32) tagged_fd, (guint32) (tagged_fd >> 32),
-                                        ready_for))
+                                        revents | revents >> 1))
         break;
     }
   sink->n_events = n;
@@ -230,21 +233,17 @@ sel_epoll_selector_report_ordinary (SelSink                  *sink,
   return n;
 }
 
-static gboolean
+/* Adds the reports from the one with the number @i on, whatever they say. */
+static G_NO_INLINE gboolean
 sel_epoll_selector_report (SelBaseSelector  *self,
                            SelSink          *sink,
-                           int               n_ready,
+                           gsize             i,
                            GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
-  gsize n_done = 0;
   int stale = -1;
 
-  sink->n_reports = (gsize) n_ready;
-  if (sink->n_events == 0 && sink->n_reports <= sink->size)
-    n_done = sel_epoll_selector_report_ordinary (sink, priv->events, sink->n_reports);
-
-  for (gsize i = n_done; i < sink->n_reports; i++)
+  for (; i < sink->n_reports; i++)
     {
       const struct epoll_event *event = &priv->events[i];
       int fd = (int) (guint32) event->data.u64;
@@ -261,30 +260,58 @@ sel_epoll_selector_report (SelBaseSelector  *self,
   return sel_epoll_selector_forget (self, stale, error);
 }
 
+/* Makes room for reports, and completes what could not be completed before. Returns for how many there is room, 0 if
+ * that failed. */
+static gsize
+sel_epoll_selector_prepare (SelBaseSelector  *self,
+                            gsize             room,
+                            GError          **error)
+{
+  SelEpollSelectorPrivate *priv = PRIV (self);
+
+  room = MIN (room, G_MAXINT / sizeof (struct epoll_event));
+  if (priv->n_events < room)
+    {
+      priv->n_events = (guint) room;
+      priv->events = g_renew (struct epoll_event, priv->events, priv->n_events);
+    }
+
+  return !priv->incomplete || sel_epoll_selector_complete (self, error) ? room : 0;
+}
+
 static gboolean
 sel_epoll_selector_wait (SelBaseSelector  *self,
                          gdouble           timeout,
                          GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
-  gsize max_room = sel_base_selector_get_room (self);
-  guint room = (guint) MIN (max_room, G_MAXINT / sizeof (struct epoll_event));
+  SelSink *sink = priv->sink;
+  gsize room = sink->room;
+  gsize n_done = 0;
   int n_ready;
 
-  if (priv->n_events < room)
+  if (G_UNLIKELY (priv->n_events < room || priv->incomplete))
     {
-      priv->n_events = room;
-      priv->events = g_renew (struct epoll_event, priv->events, priv->n_events);
+      room = sel_epoll_selector_prepare (self, room, error);
+      if (room == 0)
+        return FALSE;
     }
 
-  if (G_UNLIKELY (priv->incomplete) && !sel_epoll_selector_complete (self, error))
-    return FALSE;
-
-  n_ready = sel_epoll_selector_epoll_wait (priv, (int) room, timeout);
-  if (n_ready < 0)
+  if (sel_timeout_is_forever (timeout))
+    n_ready = epoll_wait (priv->epoll_fd, priv->events, (int) room, -1);
+  else if (timeout <= 0)
+    n_ready = epoll_wait (priv->epoll_fd, priv->events, (int) room, 0);
+  else
+    n_ready = sel_epoll_selector_wait_for (priv, (int) room, timeout);
+  if (G_UNLIKELY (n_ready < 0))
     return sel_os_error_set (error, -1, errno);
 
-  return sel_epoll_selector_report (self, sel_base_selector_begin_reports (self), n_ready, error);
+  sel_base_selector_begin_reports (self);
+  sink->n_reports = (gsize) n_ready;
+  if (G_LIKELY (sink->n_events == 0))
+    n_done = sel_epoll_selector_report_ordinary (sink, priv->events, sink->n_reports);
+
+  return G_LIKELY (n_done == sink->n_reports) || sel_epoll_selector_report (self, sink, n_done, error);
 }
 
 static void

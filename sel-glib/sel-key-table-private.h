@@ -50,7 +50,7 @@ typedef struct
 {
   SelKeyPage **pages;
   guint n_pages;
-  guint n_keys;
+  guint n_keys;                /* atomic for sel_key_table_get_n_keys() */
   guint64 last_order;
 } SelKeyTable;
 
@@ -71,6 +71,8 @@ int             sel_key_table_find     (SelKeyTable     *table,
                                         GObject         *fileobj);
 GPtrArray      *sel_key_table_get_keys (SelKeyTable     *table);
 GPtrArray      *sel_key_table_steal_callbacks (SelKeyTable *table);
+void            sel_key_table_move     (SelKeyTable     *table,
+                                        SelKeyTable     *to);
 void            sel_key_table_clear    (SelKeyTable     *table);
 
 SelSelectorKey *sel_key_slot_get_key   (SelKeySlot      *slot,
@@ -78,6 +80,13 @@ SelSelectorKey *sel_key_slot_get_key   (SelKeySlot      *slot,
 SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,
                                         int              fd);
 void            sel_key_rest_clear     (SelKeyRest      *rest);
+
+/* Also for who has not locked the table. */
+static inline guint
+sel_key_table_get_n_keys (SelKeyTable *table)
+{
+  return __atomic_load_n (&table->n_keys, __ATOMIC_RELAXED);
+}
 
 static inline SelKeyRest *
 sel_key_slot_get_rest (SelKeySlot *slot)

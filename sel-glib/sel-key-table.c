@@ -7,6 +7,13 @@
 #include "sel-key-table-private.h"
 #include "sel-selector-key-private.h"
 
+static void
+sel_key_table_set_n_keys (SelKeyTable *table,
+                          guint        n_keys)
+{
+  __atomic_store_n (&table->n_keys, n_keys, __ATOMIC_RELAXED);
+}
+
 /* @fd must not be in the table. */
 SelKeySlot *
 sel_key_table_insert (SelKeyTable  *table,
@@ -33,7 +40,7 @@ sel_key_table_insert (SelKeyTable  *table,
   slot->index = (guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1);
   sel_key_slot_get_rest (slot)->order = ++table->last_order;
   slot->events = events;
-  table->n_keys++;
+  sel_key_table_set_n_keys (table, table->n_keys + 1);
 
   return slot;
 }
@@ -53,7 +60,7 @@ sel_key_table_remove (SelKeyTable *table,
   *removed = *rest;
   *rest = (SelKeyRest) { 0 };
   *slot = (SelKeySlot) { 0 };
-  table->n_keys--;
+  sel_key_table_set_n_keys (table, table->n_keys - 1);
 }
 
 void
@@ -178,6 +185,17 @@ sel_key_table_clear_slot (int         fd,
                           gpointer    user_data)
 {
   sel_key_rest_clear (sel_key_slot_get_rest (slot));
+}
+
+/* Leaves the table empty. */
+void
+sel_key_table_move (SelKeyTable *table,
+                    SelKeyTable *to)
+{
+  *to = *table;
+  table->pages = NULL;
+  table->n_pages = 0;
+  sel_key_table_set_n_keys (table, 0);
 }
 
 /* Calls foreign code, so the table must not be locked. */

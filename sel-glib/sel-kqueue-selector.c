@@ -208,9 +208,9 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
-  guint room = (guint) MIN (sel_base_selector_get_filter_room (self), G_MAXINT);
+  SelSink *sink = sel_base_selector_get_sink (self);
+  guint room = (guint) MIN (sel_sink_get_filter_room (sink), G_MAXINT);
   struct timespec timespec;
-  SelSink *sink;
   int n_ready;
 
   if (priv->n_events < room)
@@ -224,7 +224,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
 
-  sink = sel_base_selector_begin_reports (self);
+  sel_base_selector_begin_reports (self);
   sink->n_reports = (gsize) n_ready;
   for (int i = 0; i < n_ready; i++)
     {

@@ -130,7 +130,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
                         GError          **error)
 {
   SelPollSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_base_selector_get_room (self);
+  gsize room = sel_base_selector_get_sink (self)->room;
   guint i, n_fds;
   int n_ready;
 

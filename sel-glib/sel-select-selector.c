@@ -267,7 +267,7 @@ sel_select_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_base_selector_get_room (self);
+  gsize room = sel_base_selector_get_sink (self)->room;
   int n_ready, errsv;
   guint n_fds;
 

@@ -7,6 +7,13 @@
 
 G_BEGIN_DECLS
 
+/* As isinf(), but in a single comparison. */
+static inline gboolean
+sel_timeout_is_forever (gdouble timeout)
+{
+  return timeout > G_MAXDOUBLE;
+}
+
 int              sel_timeout_to_ms       (gdouble          timeout);
 struct timespec *sel_timeout_to_timespec (gdouble          timeout,
                                           struct timespec *timespec);

@@ -17,7 +17,7 @@
 int
 sel_timeout_to_ms (gdouble timeout)
 {
-  if (isinf (timeout))
+  if (sel_timeout_is_forever (timeout))
     return -1;
 
   return (int) ceil (MIN (timeout, MAX_SECONDS) * 1e3);
@@ -32,7 +32,7 @@ sel_timeout_to_timespec (gdouble          timeout,
 {
   gdouble seconds, nanoseconds;
 
-  if (isinf (timeout))
+  if (sel_timeout_is_forever (timeout))
     return NULL;
 
   timeout = MIN (timeout, MAX_SECONDS);

@@ -98,7 +98,7 @@ check_helgrind ()
   need valgrind
   echo '#include <valgrind/helgrind.h>' | ${CC:-cc} -E - > /dev/null || skip "missing tool valgrind/helgrind.h"
   set_up --buildtype=debug -Dc_args="$(pkg-config --cflags glib-2.0) -include $source/tests/helgrind.h"
-  wrapper="valgrind --tool=helgrind --quiet --error-exitcode=9 --suppressions=$source/tests/helgrind.supp"
+  wrapper="valgrind --tool=helgrind --fair-sched=try --quiet --error-exitcode=9 --suppressions=$source/tests/helgrind.supp"
   run_tests threads source callbacks
 }
 

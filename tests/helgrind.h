@@ -57,6 +57,9 @@
 #undef g_atomic_int_set
 #undef g_atomic_int_inc
 #undef g_atomic_int_add
+#undef g_atomic_int_or
+#undef g_atomic_int_and
+#undef g_atomic_int_compare_and_exchange
 #define g_atomic_int_get(variable)                         \
   (__extension__ ({                                        \
     int helgrind_value;                                    \
@@ -71,3 +74,13 @@
   ((void) HELGRIND_ATOMIC (int, (variable), __atomic_fetch_add, (variable), 1))
 #define g_atomic_int_add(variable, value)                  \
   HELGRIND_ATOMIC (int, (variable), __atomic_fetch_add, (variable), (value))
+#define g_atomic_int_or(variable, value)                   \
+  HELGRIND_ATOMIC (guint, (variable), __atomic_fetch_or, (variable), (value))
+#define g_atomic_int_and(variable, value)                  \
+  HELGRIND_ATOMIC (guint, (variable), __atomic_fetch_and, (variable), (value))
+#define g_atomic_int_compare_and_exchange(variable, old, value) \
+  (__extension__ ({                                        \
+    guint helgrind_old = (old);                            \
+    HELGRIND_ATOMIC (gboolean, (variable), __atomic_compare_exchange_n, (variable), &helgrind_old, (value), FALSE, \
+                     __ATOMIC_SEQ_CST);                    \
+  }))

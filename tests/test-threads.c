@@ -31,13 +31,16 @@ waiter_run (gpointer user_data)
   waiter->id = pthread_self ();
 
   /* BUSY is for whoever looks whether this thread waits already. */
-  do
+  for (;;)
     {
-      g_clear_error (&waiter->error);
       waiter->ready = sel_base_selector_select (waiter->selector, SEL_WAIT_FOREVER,
                                                 waiter->cancellable, &waiter->error);
+      if (!g_error_matches (waiter->error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
+        break;
+
+      g_clear_error (&waiter->error);
+      g_thread_yield ();
     }
-  while (g_error_matches (waiter->error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY));
   g_atomic_int_set (&waiter->is_done, TRUE);
 
   return NULL;
@@ -784,6 +787,127 @@ test_mutators (BackendFixture *fixture)
     }
 }
 
+/* Threads that want to wait at the same time: one does, the others are told so. */
+
+#define N_POLLERS 3
+#define N_POLLS 2000
+
+typedef struct
+{
+  SelBaseSelector *selector;
+  int              fd;        /* the only one that may be ready */
+  gboolean         endless;
+} Poller;
+
+/* FALSE and an error, or what is ready is right. */
+static gboolean
+poller_poll (Poller  *poller,
+             guint    i,
+             GError **error)
+{
+  SelReadyEvent event;
+  gssize n;
+
+  if (i % 2 == 0)
+    {
+      g_autoptr (GPtrArray) ready = sel_base_selector_select (poller->selector, 0, NULL, error);
+
+      if (ready == NULL)
+        return FALSE;
+
+      g_assert_cmpuint (ready->len, <=, 1);
+      if (ready->len == 1)
+        g_assert_cmpint (sel_selector_key_get_fd (sel_selector_event_get_key (g_ptr_array_index (ready, 0))), ==,
+                         poller->fd);
+
+      return TRUE;
+    }
+
+  n = sel_base_selector_select_ready (poller->selector, 0, &event, 1, NULL, error);
+  if (n == 1)
+    {
+      g_assert_cmpint (event.fd, ==, poller->fd);
+      g_assert_true (event.data == poller);
+    }
+
+  return n >= 0;
+}
+
+static gpointer
+poller_run (gpointer user_data)
+{
+  Poller *poller = user_data;
+
+  for (guint i = 0; i < N_POLLS || poller->endless; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      if (poller_poll (poller, i, &error))
+        continue;
+
+      if (poller->endless && g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
+        return NULL;
+      g_assert_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
+    }
+
+  return NULL;
+}
+
+static void
+pollers_start (Poller  *poller,
+               int      pair[2],
+               GThread *threads[N_POLLERS])
+{
+  g_autoptr (GError) error = NULL;
+
+  open_socketpair (pair);
+  poller->fd = pair[0];
+  sel_base_selector_register (poller->selector, pair[0], ALL_EVENTS, poller, NULL, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < N_POLLERS; i++)
+    threads[i] = g_thread_new ("poller", poller_run, poller);
+}
+
+static void
+test_pollers (BackendFixture *fixture)
+{
+  Poller poller = { .selector = fixture->selector };
+  GThread *threads[N_POLLERS];
+  int pair[2];
+
+  pollers_start (&poller, pair, threads);
+  for (guint i = 0; i < N_POLLS / 10; i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      sel_base_selector_modify_events (fixture->selector, pair[0], i % 2 == 0 ? SEL_EVENT_WRITE : ALL_EVENTS, &error);
+      g_assert_no_error (error);
+      if (!sel_base_selector_reinit (fixture->selector, &error))
+        g_assert_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
+    }
+  for (guint i = 0; i < N_POLLERS; i++)
+    g_thread_join (threads[i]);
+
+  assert_ready (fixture->selector, 0, pair[0], SEL_EVENT_WRITE, -1);
+  unwatch (fixture->selector, pair[0]);
+  close_pair (pair);
+}
+
+static void
+test_pollers_and_close (BackendFixture *fixture)
+{
+  Poller poller = { .selector = fixture->selector, .endless = TRUE };
+  GThread *threads[N_POLLERS];
+  int pair[2];
+
+  pollers_start (&poller, pair, threads);
+  sel_base_selector_close (fixture->selector);
+  for (guint i = 0; i < N_POLLERS; i++)
+    g_thread_join (threads[i]);
+
+  close_pair (pair);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -809,6 +933,8 @@ main (int    argc,
   backend_add ("threads/second-waiter", test_second_waiter);
   backend_add ("threads/cancel", test_cancel);
   backend_add ("threads/mutators", test_mutators);
+  backend_add ("threads/pollers", test_pollers);
+  backend_add ("threads/pollers-and-close", test_pollers_and_close);
 
   return g_test_run ();
 }
