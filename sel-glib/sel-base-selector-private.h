@@ -145,7 +145,8 @@ sel_base_selector_add_report (SelBaseSelector *self,
                               SelKeySlot      *slot,
                               SelEventMask     events)
 {
-  if (slot->report < sink->n_events && sink->events[slot->report].fd == fd)
+  if (slot->report < sink->n_events && sink->events[slot->report].fd == fd &&
+      sink->events[slot->report].generation == slot->generation)
     {
       sink->events[slot->report].events |= events;
       return;

@@ -108,7 +108,7 @@ typedef struct
   GError *open_error;        /* why it could not be opened */
   gboolean reporting;        /* who waits has called begin_reports(), which locks */
   gboolean wait_sees_updates;
-  guint settings[SEL_N_SETTINGS];
+  guint settings[SEL_N_SETTINGS]; /* atomic for who begins to wait */
   GArray *resting;           /* descriptors that are muted for a while */
   gint64 rest_end;           /* until then, in monotonic time */
 
@@ -196,6 +196,13 @@ sel_base_selector_is_usable (SelBaseSelectorPrivate *priv)
   return ((guint) g_atomic_int_get (&priv->state) & (SEL_STATE_OPEN | SEL_STATE_FORKED)) == SEL_STATE_OPEN;
 }
 
+/* Whether this is a child process that has not used the selector yet. */
+static inline gboolean
+sel_base_selector_is_unnoticed_fork (SelBaseSelectorPrivate *priv)
+{
+  return priv->fork_count != fork_count;
+}
+
 /* The first call in a child process. Other threads, whatever they were at, do not exist here. */
 static void
 sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
@@ -203,7 +210,6 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   g_mutex_init (&priv->lock);
   priv->updater = NULL;
   priv->depth = 0;
-  priv->fork_count = fork_count;
   sel_base_selector_remove_state (priv, SEL_STATE_IN_WAIT | SEL_STATE_CHANGED | SEL_STATE_OPENING);
   if (sel_base_selector_is (priv, SEL_STATE_OPEN))
     sel_base_selector_add_state (priv, SEL_STATE_FORKED);
@@ -211,6 +217,7 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   priv->reporting = FALSE;
   sel_deliveries_retain_thread (&priv->deliveries, sel_thread_self ());
   g_atomic_int_set (&priv->wakeup.in_use, 0);
+  priv->fork_count = fork_count; /* now also for who does not lock */
 }
 
 /* No order is needed: a thread compares with itself, and that is only ever written by itself. */
@@ -237,7 +244,7 @@ sel_base_selector_is_updater (SelBaseSelectorPrivate *priv)
 static inline void
 sel_base_selector_lock (SelBaseSelectorPrivate *priv)
 {
-  if (G_UNLIKELY (priv->fork_count != fork_count))
+  if (G_UNLIKELY (sel_base_selector_is_unnoticed_fork (priv)))
     sel_base_selector_notice_fork (priv);
 
   if (G_UNLIKELY (sel_base_selector_get_updater (priv) != NULL) && sel_base_selector_is_updater (priv))
@@ -431,6 +438,8 @@ sel_base_selector_change_always_ready (SelBaseSelectorPrivate *priv,
     {
       g_array_append_val (priv->always_ready, fd);
       sel_base_selector_add_state (priv, SEL_STATE_ALWAYS_READY);
+      if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
+        sel_wakeup_signal (&priv->wakeup);
       return;
     }
 
@@ -759,7 +768,7 @@ sel_base_selector_set_setting (SelBaseSelector *self,
 
   sel_base_selector_lock (priv);
   changed = priv->settings[setting] != value;
-  priv->settings[setting] = value;
+  g_atomic_int_set (&priv->settings[setting], value);
   if (changed && setting == SEL_SETTING_FORCE_MIRRORED)
     sel_base_selector_changed (priv, -1);
   sel_base_selector_unlock (priv);
@@ -1082,15 +1091,16 @@ sel_base_selector_report_closed (SelBaseSelector  *self,
                                  GError          **error)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
-  SelKeySlot *slot = sel_base_selector_lookup_waited (priv, fd);
+  SelKeySlot *slot;
 
   if (fd == priv->wakeup.read_fd)
     return sel_os_error_set (error, -1, EBADF);
 
+  /* Not in a wait if a main loop has found out. */
+  slot = priv->reporting ? sel_base_selector_lookup_waited (priv, fd) : sel_key_table_lookup (&priv->table, fd);
   if (slot == NULL)
     return TRUE;
 
-  /* Not in a wait if a main loop has found out. */
   if (priv->reporting)
     {
       priv->sink.n_reports++;
@@ -1324,7 +1334,7 @@ sel_base_selector_has_always_ready (SelBaseSelector *self)
 gboolean
 sel_base_selector_is_after_fork (SelBaseSelector *self)
 {
-  return PRIV (self)->fork_count != fork_count;
+  return sel_base_selector_is_unnoticed_fork (PRIV (self));
 }
 
 gboolean
@@ -2424,6 +2434,8 @@ sel_base_selector_prepare_wait (SelBaseSelector *self,
 
   sel_base_selector_lock (priv);
   sel_base_selector_end_rest_locked (self, is_first && (priv->sink.flags & SEL_SINK_IN_MAIN_LOOP) == 0);
+  if (is_first)
+    sel_base_selector_remove_state (priv, SEL_STATE_CHANGED);
   if (is_first && sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY) &&
       ++priv->turn % 2 == 0 && sel_base_selector_check_always_ready (priv))
     sel_base_selector_report_always_ready (self);
@@ -2445,14 +2457,16 @@ sel_base_selector_check_waited (SelBaseSelector  *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
+  /* A warning may have a handler that closes the selector. */
+  for (gsize i = 0; priv->identities != NULL && !sel_base_selector_is (priv, SEL_STATE_CLOSED) &&
+                    i < priv->sink.n_events; i++)
+    sel_base_selector_check_identity (priv, priv->sink.events[i].fd);
+
   if (sel_base_selector_is (priv, SEL_STATE_CLOSED))
     return sel_base_selector_fail_closed (error);
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
-
-  for (gsize i = 0; priv->identities != NULL && i < priv->sink.n_events; i++)
-    sel_base_selector_check_identity (priv, priv->sink.events[i].fd);
 
   if (sel_base_selector_is (priv, SEL_STATE_CHANGED))
     sel_base_selector_drop_stale (priv);
@@ -2591,7 +2605,7 @@ static void
 sel_base_selector_cancelled (GCancellable *cancellable,
                              gpointer      user_data)
 {
-  sel_wakeup_signal (user_data);
+  sel_wakeup_signal (&PRIV (user_data)->wakeup);
 }
 
 /* A wait that @cancellable can end, with the lock held after it, but not before. */
@@ -2615,20 +2629,18 @@ sel_base_selector_wait_cancellable (SelBaseSelector  *self,
     }
 
   if (timeout > 0)
-    id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled), &priv->wakeup, NULL);
+    id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled),
+                                g_object_ref (self), g_object_unref);
 
   waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, claimed, priv->sink.growable,
                                         cancellable, error);
   success = sel_base_selector_wait_on (self, waited, timeout, deadline, claimed, cancellable, error);
-  if (id == 0)
-    return success;
 
-  /* The handler may be running, and must not be waited for with the lock held. */
-  sel_base_selector_unlock (priv);
-  g_cancellable_disconnect (cancellable, id);
-  sel_base_selector_lock (priv);
+  /* If the handler is running it goes on, with its own reference: who waited for its end could not hold the lock. */
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
 
-  return success && sel_base_selector_check_waited (self, NULL, error);
+  return success;
 }
 
 /* Ends what sel_base_selector_collect() began, with the lock held before it, but not after. */
@@ -2672,9 +2684,9 @@ sel_base_selector_collect (SelBaseSelector  *self,
         timeout = 0; /* also instead of a zero with a sign */
     }
 
-  if (G_UNLIKELY (priv->fork_count != fork_count ||
+  if (G_UNLIKELY (sel_base_selector_is_unnoticed_fork (priv) ||
                   !g_atomic_int_compare_and_exchange (&priv->state, SEL_STATE_OPEN, SEL_STATE_OPEN | claimed)) &&
-      !sel_base_selector_claim (self, claimed, (flags & SEL_SINK_IN_MAIN_LOOP) != 0
+      !sel_base_selector_claim (self, claimed, claimed == SEL_STATE_LOOKING
                                                ? SEL_STATE_IN_WAIT
                                                : SEL_STATE_IN_WAIT | SEL_STATE_ASYNC_PENDING, error))
     return -1;
@@ -2684,7 +2696,11 @@ sel_base_selector_collect (SelBaseSelector  *self,
   sink->flags = flags;
   sink->size = events != NULL ? n_events : priv->buffer_size;
   if ((flags & SEL_SINK_DISPATCHES) != 0)
-    sink->size = MIN (sink->size, priv->settings[SEL_SETTING_MAX_DISPATCH]);
+    {
+      gsize max_dispatch = (gsize) g_atomic_int_get (&priv->settings[SEL_SETTING_MAX_DISPATCH]);
+
+      sink->size = MIN (sink->size, max_dispatch);
+    }
   if ((flags & SEL_SINK_COMPLETES) != 0)
     sink->woken = FALSE;
   sel_sink_set_events (sink, events != NULL ? events : priv->buffer);
@@ -2955,7 +2971,7 @@ sel_base_selector_wakeup (SelBaseSelector *self)
   sel_base_selector_add_state (priv, SEL_STATE_WOKEN);
 
   /* In a child process the descriptor is still the parent's. */
-  if (priv->fork_count == fork_count && !sel_base_selector_is (priv, SEL_STATE_FORKED))
+  if (!sel_base_selector_is_unnoticed_fork (priv) && !sel_base_selector_is (priv, SEL_STATE_FORKED))
     sel_wakeup_signal (&priv->wakeup);
 }
 

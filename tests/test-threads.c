@@ -273,6 +273,27 @@ test_reuse_number (BackendFixture *fixture)
   close_pair (new);
 }
 
+/* The kernel does not see that there is something to report. */
+static void
+test_register_always_ready (BackendFixture *fixture)
+{
+  Waiter waiter = { 0 };
+  g_autofree char *path = NULL;
+  g_autoptr (GError) error = NULL;
+  int fd = g_file_open_tmp (NULL, &path, &error);
+
+  g_assert_no_error (error);
+  sel_base_selector_set_emulate_always_ready (fixture->selector, TRUE);
+  waiter_start (&waiter, fixture->selector);
+
+  watch (fixture->selector, fd, SEL_EVENT_READ);
+
+  waiter_assert_ready (&waiter, fd, SEL_EVENT_READ);
+  unwatch (fixture->selector, fd);
+  close (fd);
+  unlink (path);
+}
+
 static void
 test_wakeup_before (BackendFixture *fixture)
 {
@@ -916,6 +937,7 @@ main (int    argc,
 
   backend_add ("threads/register", test_register);
   backend_add ("threads/register-then-write", test_register_then_write);
+  backend_add ("threads/register-always-ready", test_register_always_ready);
   backend_add ("threads/modify", test_modify);
   backend_add ("threads/modify-away", test_modify_away);
   backend_add ("threads/unregister", test_unregister);
