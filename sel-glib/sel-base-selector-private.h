@@ -247,7 +247,7 @@ typedef enum
 } SelSetting;
 
 /* The largest #SelBaseSelector:max-dispatch, which is also the default. */
-#define SEL_MAX_DISPATCH 64
+#define SEL_MAX_DISPATCH 256
 
 guint           sel_base_selector_get_setting      (SelBaseSelector     *self,
                                                     SelSetting           setting);
@@ -357,15 +357,15 @@ GPtrArray      *sel_base_selector_peek             (SelBaseSelector     *self,
                                                     gboolean            *woken,
                                                     GError             **error);
 
-/* Fills @delivery, for sel_base_selector_end_delivery(); until then @event follows what is done to its descriptor, but
- * by nobody who takes care of it. FALSE if the descriptor was changed or unregistered since it was
- * reported, or if its function runs already, or the one that @function stands for where it has none: then what is
- * ready waits until that returns. */
-gboolean        sel_base_selector_begin_delivery   (SelBaseSelector     *self,
+/* Fills @delivery, which is empty or was filled for the callback before. Until the next one, or
+ * sel_base_selector_end_deliveries(), @event follows what is done to its descriptor, but by nobody who takes care of it.
+ * FALSE if the descriptor was changed or unregistered since it was reported, or if its function runs already, or the
+ * one that @function stands for where it has none: then what is ready waits until that returns. */
+gboolean        sel_base_selector_next_delivery    (SelBaseSelector     *self,
                                                     SelReadyEvent       *event,
                                                     gconstpointer        function,
                                                     SelDelivery         *delivery);
-void            sel_base_selector_end_delivery     (SelBaseSelector     *self,
+void            sel_base_selector_end_deliveries   (SelBaseSelector     *self,
                                                     SelDelivery         *delivery);
 
 /* The same for who calls nothing of ours: what is asked for if it is time to see whether the descriptor is of any

@@ -1344,7 +1344,7 @@ sel_base_selector_is_wakeup_requested (SelBaseSelector *self)
 }
 
 /* The slot that a ready event is about, or NULL if it was changed or removed since. */
-static SelKeySlot *
+static inline SelKeySlot *
 sel_base_selector_find_event (SelBaseSelectorPrivate *priv,
                               const SelReadyEvent    *event)
 {
@@ -1354,7 +1354,7 @@ sel_base_selector_find_event (SelBaseSelectorPrivate *priv,
 }
 
 /* Counts a call of the slot's callback. Returns whether it is time to look of what use the descriptor is. */
-static gboolean
+static inline gboolean
 sel_base_selector_count_delivery (SelBaseSelectorPrivate *priv,
                                   SelKeySlot             *slot)
 {
@@ -1484,7 +1484,7 @@ sel_base_selector_mute (SelBaseSelector     *self,
 
 /* Whether @function runs already, and now runs a main loop of its own, or runs in another thread: then what is ready
  * waits until it returns. */
-static gboolean
+static inline gboolean
 sel_base_selector_defer (SelBaseSelector     *self,
                          const SelReadyEvent *event,
                          SelKeySlot          *slot,
@@ -1510,36 +1510,77 @@ sel_base_selector_is_doubtful (SelKeySlot *slot)
   return slot->n_deliveries % DELIVERIES_BEFORE_DOUBT == 0;
 }
 
+/* The callback has returned, and left something to do. Frees without the lock. */
+static void
+sel_base_selector_clean_up_delivery (SelBaseSelector *self,
+                                     SelDelivery     *delivery)
+{
+  SelBaseSelectorPrivate *priv = PRIV (self);
+  SelDelivery finished = *delivery;
+
+  delivery->key = NULL;
+  delivery->callback = NULL;
+  delivery->function = NULL;
+  delivery->owns_key = delivery->owns_callback = delivery->deferred = FALSE;
+  if (finished.deferred && sel_base_selector_is_usable (priv))
+    sel_base_selector_end_deferral (self);
+  sel_deliveries_bequeath (priv->deliveries, &finished);
+  sel_base_selector_unlock (priv);
+
+  sel_delivery_clear (&finished);
+
+  sel_base_selector_lock (priv);
+}
+
+/* The callback has returned. */
+static inline void
+sel_base_selector_finish_delivery (SelBaseSelector *self,
+                                   SelDelivery     *delivery)
+{
+  if (G_UNLIKELY (delivery->owns_key || delivery->owns_callback || delivery->deferred))
+    sel_base_selector_clean_up_delivery (self, delivery);
+
+  delivery->key = NULL;
+  delivery->callback = NULL;
+  delivery->function = NULL;
+}
+
 gboolean
-sel_base_selector_begin_delivery (SelBaseSelector *self,
-                                  SelReadyEvent   *event,
-                                  gconstpointer    function,
-                                  SelDelivery     *delivery)
+sel_base_selector_next_delivery (SelBaseSelector *self,
+                                 SelReadyEvent   *event,
+                                 gconstpointer    function,
+                                 SelDelivery     *delivery)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
   gboolean success = FALSE;
   SelKeySlot *slot;
 
   sel_base_selector_lock (priv);
+  sel_base_selector_finish_delivery (self, delivery);
   slot = sel_base_selector_find_event (priv, event);
   if (G_LIKELY (slot != NULL))
     {
       SelCallback *callback = sel_key_slot_get_rest (slot)->callback;
 
-      *delivery = (SelDelivery) {
-        .generation = &event->generation,
-        .key = sel_key_slot_get_key (slot, event->fd),
-        .callback = callback,
-        .asked = slot->events,
-        .suspect = sel_base_selector_count_delivery (priv, slot),
-        .function = callback != NULL ? callback : function,
-        .thread = sel_thread_self (),
-        .next = priv->deliveries,
-      };
-      delivery->doubtful = delivery->suspect && sel_base_selector_is_doubtful (slot);
-      success = !sel_base_selector_defer (self, event, slot, delivery->function);
+      if (callback != NULL)
+        function = callback;
+      success = !sel_base_selector_defer (self, event, slot, function);
       if (success)
-        priv->deliveries = delivery;
+        {
+          if (delivery->thread == NULL)
+            {
+              delivery->thread = sel_thread_self ();
+              delivery->next = priv->deliveries;
+              priv->deliveries = delivery;
+            }
+          delivery->generation = &event->generation;
+          delivery->key = sel_key_slot_get_key (slot, event->fd);
+          delivery->callback = callback;
+          delivery->function = function;
+          delivery->asked = slot->events;
+          delivery->suspect = sel_base_selector_count_delivery (priv, slot);
+          delivery->doubtful = delivery->suspect && sel_base_selector_is_doubtful (slot);
+        }
     }
   sel_base_selector_unlock (priv);
 
@@ -1547,18 +1588,19 @@ sel_base_selector_begin_delivery (SelBaseSelector *self,
 }
 
 void
-sel_base_selector_end_delivery (SelBaseSelector *self,
-                                SelDelivery     *delivery)
+sel_base_selector_end_deliveries (SelBaseSelector *self,
+                                  SelDelivery     *delivery)
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
+  /* It was in no list if nothing was called. */
+  if (delivery->thread == NULL)
+    return;
+
   sel_base_selector_lock (priv);
   sel_deliveries_remove (&priv->deliveries, delivery);
-  if (G_UNLIKELY (delivery->deferred) && sel_base_selector_is_usable (priv))
-    sel_base_selector_end_deferral (self);
+  sel_base_selector_finish_delivery (self, delivery);
   sel_base_selector_unlock (priv);
-
-  sel_delivery_clear (delivery);
 }
 
 SelEventMask

@@ -7,8 +7,9 @@
 G_BEGIN_DECLS
 
 /*
- * A callback that is called now for a ready descriptor, by whatever thread and main loop: a callback may run a loop of
- * its own. Those of a selector are in a list, which the lock of the selector protects.
+ * Callbacks that are called one after the other for ready descriptors, and the one that is called now, by whatever
+ * thread and main loop: a callback may run a loop of its own. Those of a selector are in a list, which the lock of the
+ * selector protects.
  *
  * The key and the callback are borrowed from the table. Whoever takes one out of it asks the list, and leaves to it
  * what is in use: that is cheaper than to hold references for each call.
@@ -17,7 +18,7 @@ typedef struct _SelDelivery SelDelivery;
 
 struct _SelDelivery
 {
-  SelSelectorKey *key;
+  SelSelectorKey *key;       /* NULL: none is called */
   SelCallback *callback;     /* of the descriptor's own, or NULL */
   SelEventMask asked;        /* what the descriptor is registered for */
   gboolean suspect;          /* it is time to see whether the descriptor is of any use, ... */
@@ -25,15 +26,22 @@ struct _SelDelivery
 
   SelDelivery *next;
   guint32 *generation;       /* of the registration that is ready */
-  gconstpointer function;    /* stands for what is called */
-  gpointer thread;
-  gboolean owns_key;         /* it is not in the table any more */
-  gboolean owns_callback;
-  gboolean deferred;         /* something is ready for the same function, and waits until it returns */
+  gconstpointer function;    /* stands for what is called, or NULL */
+  gpointer thread;           /* NULL: it is not in the list */
+  guint owns_key : 1;        /* it is not in the table any more */
+  guint owns_callback : 1;
+  guint deferred : 1;        /* something is ready for the same function, and waits until it returns */
 };
 
-SelDelivery    *sel_deliveries_find           (SelDelivery     *deliveries,
-                                               gconstpointer    function);
+static inline SelDelivery *
+sel_deliveries_find (SelDelivery   *deliveries,
+                     gconstpointer  function)
+{
+  while (deliveries != NULL && deliveries->function != function)
+    deliveries = deliveries->next;
+
+  return deliveries;
+}
 
 /* Takes from @removed, which was taken out of the table, what a delivery uses. */
 void            sel_deliveries_spare          (SelDelivery     *deliveries,
@@ -45,7 +53,10 @@ void            sel_deliveries_follow         (SelDelivery     *deliveries,
                                                guint32          old_generation,
                                                guint32          generation);
 
-/* Takes @delivery out of the list. What it owns it leaves to another one that uses it. */
+/* What @delivery owns it leaves to another one that uses it. */
+void            sel_deliveries_bequeath       (SelDelivery     *deliveries,
+                                               SelDelivery     *delivery);
+
 void            sel_deliveries_remove         (SelDelivery    **deliveries,
                                                SelDelivery     *delivery);
 
@@ -53,7 +64,7 @@ void            sel_deliveries_remove         (SelDelivery    **deliveries,
 void            sel_deliveries_retain_thread  (SelDelivery    **deliveries,
                                                gpointer         thread);
 
-/* Frees what it owns, after it was removed. May call foreign code. */
+/* Frees what it owned. May call foreign code. */
 void            sel_delivery_clear            (SelDelivery     *delivery);
 
 G_END_DECLS

@@ -4,16 +4,6 @@
 
 #include "sel-delivery-private.h"
 
-SelDelivery *
-sel_deliveries_find (SelDelivery   *deliveries,
-                     gconstpointer  function)
-{
-  while (deliveries != NULL && deliveries->function != function)
-    deliveries = deliveries->next;
-
-  return deliveries;
-}
-
 void
 sel_deliveries_spare (SelDelivery *deliveries,
                       SelKeyRest  *removed)
@@ -41,7 +31,7 @@ sel_deliveries_follow (SelDelivery *deliveries,
 {
   for (; deliveries != NULL; deliveries = deliveries->next)
     {
-      if (*deliveries->generation == old_generation && sel_selector_key_get_fd (deliveries->key) == fd)
+      if (deliveries->key != NULL && *deliveries->generation == old_generation && sel_selector_key_get_fd (deliveries->key) == fd)
         *deliveries->generation = generation;
     }
 }
@@ -50,17 +40,20 @@ void
 sel_deliveries_remove (SelDelivery **deliveries,
                        SelDelivery  *delivery)
 {
-  SelDelivery **link = deliveries;
+  while (*deliveries != delivery)
+    deliveries = &(*deliveries)->next;
+  *deliveries = delivery->next;
+}
 
-  while (*link != delivery)
-    link = &(*link)->next;
-  *link = delivery->next;
-
-  if (G_LIKELY (!delivery->owns_key && !delivery->owns_callback))
-    return;
-
-  for (SelDelivery *other = *deliveries; other != NULL; other = other->next)
+void
+sel_deliveries_bequeath (SelDelivery *deliveries,
+                         SelDelivery *delivery)
+{
+  for (SelDelivery *other = deliveries; other != NULL; other = other->next)
     {
+      if (other == delivery)
+        continue;
+
       if (delivery->owns_key && other->key == delivery->key)
         {
           other->owns_key = TRUE;

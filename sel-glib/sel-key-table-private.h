@@ -75,7 +75,7 @@ void            sel_key_table_move     (SelKeyTable     *table,
                                         SelKeyTable     *to);
 void            sel_key_table_clear    (SelKeyTable     *table);
 
-SelSelectorKey *sel_key_slot_get_key   (SelKeySlot      *slot,
+SelSelectorKey *sel_key_slot_make_key  (SelKeySlot      *slot,
                                         int              fd);
 SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,
                                         int              fd);
@@ -94,6 +94,16 @@ sel_key_slot_get_rest (SelKeySlot *slot)
   SelKeyPage *page = (SelKeyPage *) (void *) (slot - slot->index);
 
   return &page->rests[slot->index];
+}
+
+/* Returns: (transfer none) */
+static inline SelSelectorKey *
+sel_key_slot_get_key (SelKeySlot *slot,
+                      int         fd)
+{
+  SelSelectorKey *key = sel_key_slot_get_rest (slot)->key;
+
+  return G_LIKELY (key != NULL) ? key : sel_key_slot_make_key (slot, fd);
 }
 
 /* The slot of @fd, which may be free, or NULL. Called for every ready descriptor. */

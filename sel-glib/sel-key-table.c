@@ -209,15 +209,13 @@ sel_key_table_clear (SelKeyTable *table)
   *table = (SelKeyTable) { 0 };
 }
 
-/* Returns: (transfer none) */
 SelSelectorKey *
-sel_key_slot_get_key (SelKeySlot *slot,
-                      int         fd)
+sel_key_slot_make_key (SelKeySlot *slot,
+                       int         fd)
 {
   SelKeyRest *rest = sel_key_slot_get_rest (slot);
 
-  if (rest->key == NULL)
-    rest->key = sel_selector_key_new (fd, slot->events, slot->data, rest->attachment);
+  rest->key = sel_selector_key_new (fd, slot->events, slot->data, rest->attachment);
 
   return rest->key;
 }

@@ -171,7 +171,7 @@ sel_base_selector_get_max_dispatch (SelBaseSelector *self)
 /**
  * sel_base_selector_set_max_dispatch:
  * @self: a selector
- * @max_dispatch: for how many descriptors callbacks are called in one turn of a main loop, from 1 to 64; more or less is brought into that range
+ * @max_dispatch: for how many descriptors callbacks are called in one turn of a main loop, from 1 to 256; more or less is brought into that range
  *
  * Sets #SelBaseSelector:max-dispatch.
  *

@@ -489,28 +489,28 @@ static gboolean
 sel_source_deliver (SelSource       *self,
                     SelReadyEvent   *event,
                     SelSelectorFunc  func,
-                    gpointer         user_data)
+                    gpointer         user_data,
+                    SelDelivery     *delivery)
 {
-  SelDelivery delivery;
   gboolean goes_on = TRUE;
 
   /* What an earlier callback has changed or unregistered is not called any more. */
-  if (!sel_base_selector_begin_delivery (self->selector, event, self, &delivery))
+  if (!sel_base_selector_next_delivery (self->selector, event, self, delivery))
     return TRUE;
 
-  if (G_UNLIKELY (delivery.doubtful) && sel_source_is_stale (self, event))
-    goto out;
+  if (G_UNLIKELY (delivery->doubtful) && sel_source_is_stale (self, event))
+    return TRUE;
 
-  if (delivery.callback != NULL)
+  if (delivery->callback != NULL)
     {
-      SelSelectorFunc own_func = (SelSelectorFunc) sel_callback_get_func (delivery.callback);
+      SelSelectorFunc own_func = (SelSelectorFunc) sel_callback_get_func (delivery->callback);
 
-      if (!own_func (self->selector, delivery.key, event->events, sel_callback_get_user_data (delivery.callback)))
-        sel_base_selector_remove_callback (self->selector, event->fd, delivery.callback);
+      if (!own_func (self->selector, delivery->key, event->events, sel_callback_get_user_data (delivery->callback)))
+        sel_base_selector_remove_callback (self->selector, event->fd, delivery->callback);
     }
   else if (func != NULL)
     {
-      goes_on = func (self->selector, delivery.key, event->events, user_data);
+      goes_on = func (self->selector, delivery->key, event->events, user_data);
     }
   else
     {
@@ -519,11 +519,8 @@ sel_source_deliver (SelSource       *self,
       sel_base_selector_mute (self->selector, event, FALSE);
     }
 
-  if (G_UNLIKELY (delivery.suspect))
-    sel_source_examine (self, event, delivery.asked);
-
-out:
-  sel_base_selector_end_delivery (self->selector, &delivery);
+  if (G_UNLIKELY (delivery->suspect))
+    sel_source_examine (self, event, delivery->asked);
 
   return goes_on;
 }
@@ -539,15 +536,16 @@ sel_source_dispatch_events (GSource     *source,
   SelReadyEvent events[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
   guint n_dispatches = ++self->n_dispatches;
+  SelDelivery delivery = { 0 };
+  gboolean goes_on = n >= 0;
 
   /* If a callback runs a main loop of its own, that delivers what is ready, and the rest is out of date. */
-  for (gssize i = 0; i < n && n_dispatches == self->n_dispatches; i++)
-    {
-      if (!sel_source_deliver (self, &events[i], func, user_data) || g_source_is_destroyed (source))
-        return G_SOURCE_REMOVE;
-    }
+  for (gssize i = 0; i < n && goes_on && n_dispatches == self->n_dispatches; i++)
+    goes_on = sel_source_deliver (self, &events[i], func, user_data, &delivery) && !g_source_is_destroyed (source);
 
-  return n >= 0;
+  sel_base_selector_end_deliveries (self->selector, &delivery);
+
+  return goes_on;
 }
 
 /* Whether the time has come that was set with g_source_set_ready_time(). */
