@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Builds the library and its tests in another way and runs them, or has a tool look at the code. Speaks TAP.
-# usage: checks.sh sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|cppcheck|clang-tidy|fuzz SOURCE-DIR BUILD-DIR
+# usage: checks.sh sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|many|cppcheck|clang-tidy|fuzz SOURCE-DIR BUILD-DIR
 # SEL_TEST_FUZZ_SECONDS is for how long each fuzzer runs, 10 if it is not set.
 
 check=$1
@@ -102,6 +102,46 @@ check_helgrind ()
   run_tests threads source callbacks
 }
 
+# As many descriptors as no ordinary process may have: in user-mode Linux, if this one may not.
+check_many ()
+{
+  n_files=100000
+  backends='epoll poll select'
+  if [ "${SEL_TEST_LOAD-}" = long ]; then
+    n_files=200000
+    backends="$backends kqueue devpoll"
+  fi
+
+  mkdir -p "$build"
+  cat > "$build/run" << EOF
+#!/bin/sh
+mount -t proc proc /proc
+ulimit -n $((n_files + 1000)) && for backend in $backends; do
+  SEL_TEST_LOAD=$n_files "$3/tests/test-load" -p /selector/\$backend/churn
+done
+echo o > /proc/sysrq-trigger
+sleep 10
+EOF
+  chmod +x "$build/run"
+
+  if ulimit -n $((n_files + 1000)) 2> /dev/null; then
+    sed -i '/proc/d; /sleep/d' "$build/run"
+    "$build/run" > "$build/output" 2>&1
+  else
+    command -v linux.uml > /dev/null 2>&1 || skip "RLIMIT_NOFILE is $(ulimit -Hn), and there is no user-mode Linux"
+    timeout 840 linux.uml mem=2G rootfstype=hostfs rootflags=/ ro "init=$build/run" \
+      con=null con0=null,fd:1 quiet > "$build/output" 2>&1 < /dev/null
+    grep -q '^1\.\.' "$build/output" || skip "RLIMIT_NOFILE is $(ulimit -Hn), and user-mode Linux does not run"
+  fi
+
+  tr -d '\r' < "$build/output" | sed 's/^/# /' | tee "$build/lines"
+  for backend in $backends; do
+    grep -q "^# ok 1 /selector/$backend/churn" "$build/lines" || failures="$failures $backend"
+  done
+  grep -q "^# # $n_files descriptors" "$build/lines" || failures="$failures number"
+  grep -E '^# (ok|# .* descriptors)' "$build/lines" >&3
+}
+
 check_coverage ()
 {
   need gcovr
@@ -186,7 +226,7 @@ check_clang_tidy ()
 }
 
 case $check in
-  sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|cppcheck|clang-tidy|fuzz)
+  sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|many|cppcheck|clang-tidy|fuzz)
     mkdir -p "$3/checks"
     "check_$(echo "$check" | tr - _)" "$1" "$2" "$3" > "$3/checks/$check.log" 2>&1
     ;;
