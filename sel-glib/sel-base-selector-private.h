@@ -102,15 +102,13 @@ gboolean  sel_base_selector_report_unknown        (SelBaseSelector *self,
 
 /* The next ones are called for each ready descriptor. */
 
-/* Stores a record at its place in the ready list. @events is not empty, and was asked for. */
+/* @events is not empty, and was asked for. */
 static inline void
 sel_ready_event_fill (SelReadyEvent *event,
-                      gsize          position,
                       int            fd,
                       SelKeySlot    *slot,
                       SelEventMask   events)
 {
-  slot->report = (guint32) position;
   event->fd = fd;
   event->events = events;
   event->data = slot->data;
@@ -120,7 +118,6 @@ sel_ready_event_fill (SelReadyEvent *event,
 /* The same for what was reported with a tag, if the registration with this tag still is. */
 static inline gboolean
 sel_ready_event_fill_tagged (SelReadyEvent *event,
-                             gsize          position,
                              SelKeyTable   *table,
                              int            fd,
                              guint32        tag,
@@ -131,7 +128,7 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events &= slot->events) == 0))
     return FALSE;
 
-  sel_ready_event_fill (event, position, fd, slot, events);
+  sel_ready_event_fill (event, fd, slot, events);
 
   return TRUE;
 }
@@ -145,18 +142,20 @@ sel_base_selector_add_report (SelBaseSelector *self,
                               SelKeySlot      *slot,
                               SelEventMask     events)
 {
-  if (slot->report < sink->n_events && sink->events[slot->report].fd == fd &&
-      sink->events[slot->report].generation == slot->generation)
+  guint32 *report = sel_key_slot_get_report (slot);
+
+  if (*report < sink->n_events && sink->events[*report].fd == fd &&
+      sink->events[*report].generation == slot->generation)
     {
-      sink->events[slot->report].events |= events;
+      sink->events[*report].events |= events;
       return;
     }
 
   if (sink->n_events == sink->size && !sel_base_selector_grow_sink (self, sink->size + 1))
     return;
 
-  sel_ready_event_fill (&sink->events[sink->n_events], sink->n_events, fd, slot, events);
-  sink->n_events++;
+  sel_ready_event_fill (&sink->events[sink->n_events], fd, slot, events);
+  *report = (guint32) sink->n_events++;
 }
 
 /* FALSE if the registration with this tag is no more. Counts of reports are the caller's. @hung_up tells whether the

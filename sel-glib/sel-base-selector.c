@@ -2406,7 +2406,8 @@ sel_base_selector_handle_failure (SelBaseSelector  *self,
   return FALSE;
 }
 
-/* Drops the records of what was changed or removed, by another thread or in wait(), after it was reported. */
+/* Drops the records of what was changed or removed, by another thread or in wait(), after it was reported. The slots know
+ * then where the others stand. */
 static void
 sel_base_selector_drop_stale (SelBaseSelectorPrivate *priv)
 {
@@ -2420,7 +2421,7 @@ sel_base_selector_drop_stale (SelBaseSelectorPrivate *priv)
       if (slot == NULL || slot->generation != sink->events[i].generation)
         continue;
 
-      slot->report = (guint32) n;
+      *sel_key_slot_get_report (slot) = (guint32) n;
       sink->events[n++] = sink->events[i];
     }
   sink->n_events = n;
@@ -2600,7 +2601,10 @@ sel_base_selector_wait_once (SelBaseSelector        *self,
     return SEL_WAITED_FAILED;
 
   if (G_UNLIKELY (sink->n_reports >= sink->room) && sel_base_selector_wants_more (priv))
-    return SEL_WAITED_FOR_MORE;
+    {
+      sel_base_selector_drop_stale (priv);
+      return SEL_WAITED_FOR_MORE;
+    }
 
   if ((G_UNLIKELY (!is_ordinary) && sel_base_selector_complete_wait (self)) ||
       sink->n_events > 0 ||

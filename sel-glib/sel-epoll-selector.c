@@ -224,7 +224,7 @@ sel_epoll_selector_report_ordinary (SelSink                  *sink,
 
       /* EPOLLIN is SEL_EVENT_READ, and EPOLLOUT twice SEL_EVENT_WRITE. */
       if (G_UNLIKELY ((revents & ~(guint) (EPOLLIN | EPOLLOUT)) != 0) ||
-          !sel_ready_event_fill_tagged (&ready[n], n, &table, (int) (guint32) tagged_fd, (guint32) (tagged_fd >> 32),
+          !sel_ready_event_fill_tagged (&ready[n], &table, (int) (guint32) tagged_fd, (guint32) (tagged_fd >> 32),
                                         revents | revents >> 1))
         break;
     }

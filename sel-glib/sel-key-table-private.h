@@ -16,16 +16,15 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint32 generation;          /* changes whenever the kernel is told something new */
-  guint32 report;              /* where its record stands in the ready list, if it does */
   guint8 events;               /* what was asked for; 0: the slot is free */
-  guint8 armed;                /* what the kernel waits for */
   guint8 n_deliveries;         /* how often it was given to a callback, roughly */
+  guint8 index;                /* of the slot in its page */
+  guint8 armed : 2;            /* what the kernel waits for */
   guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
   guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
   guint8 resting : 1;          /* muted only for a while */
   guint8 deferred : 1;         /* resting, but only until a callback returns */
   guint8 maybe_hung_up : 1;    /* the kernel said so once, or does not say such things */
-  guint8 index;                /* of the slot in its page */
   gpointer data;
 } SelKeySlot;
 
@@ -41,6 +40,7 @@ typedef struct
 typedef struct
 {
   SelKeySlot slots[SEL_KEY_TABLE_PAGE_SIZE];
+  guint32 reports[SEL_KEY_TABLE_PAGE_SIZE]; /* see sel_key_slot_get_report() */
   SelKeyRest rests[SEL_KEY_TABLE_PAGE_SIZE];
 } SelKeyPage;
 
@@ -88,12 +88,23 @@ sel_key_table_get_n_keys (SelKeyTable *table)
   return __atomic_load_n (&table->n_keys, __ATOMIC_RELAXED);
 }
 
+static inline SelKeyPage *
+sel_key_slot_get_page (SelKeySlot *slot)
+{
+  return (SelKeyPage *) (void *) (slot - slot->index);
+}
+
 static inline SelKeyRest *
 sel_key_slot_get_rest (SelKeySlot *slot)
 {
-  SelKeyPage *page = (SelKeyPage *) (void *) (slot - slot->index);
+  return &sel_key_slot_get_page (slot)->rests[slot->index];
+}
 
-  return &page->rests[slot->index];
+/* Where its record stands in the ready list, if it does and if somebody had to know. */
+static inline guint32 *
+sel_key_slot_get_report (SelKeySlot *slot)
+{
+  return &sel_key_slot_get_page (slot)->reports[slot->index];
 }
 
 /* Returns: (transfer none) */
