@@ -124,10 +124,10 @@ optional ()
   may_have_many_files || have linux.uml || echo user-mode-linux
 }
 
-# More than there is a test with; where a process may not have them, one in user-mode Linux may.
+# As many as there is a test with; where a process may not have them, one in user-mode Linux may.
 may_have_many_files ()
 {
-  [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -gt 200000 ]
+  [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
 }
 
 # Says why, if that cannot be done.
@@ -168,7 +168,6 @@ install_missing ()
   [ -z "$packages" ] || die "still missing or too old after installing: $packages"
 }
 
-# shellcheck disable=SC2086
 install_optional ()
 {
   # One by one, as not every release has all.

@@ -99,10 +99,10 @@ typedef struct
   SelKeyTable table;
   GArray *always_ready;      /* descriptors that the kernel cannot wait for */
   GPtrArray *observers;
-  SelDelivery *deliveries;   /* callbacks that are called now */
+  SelDelivery *deliveries;   /* of the main loops that call callbacks now */
   SelFdIdentities *identities; /* for finding mistakes, or NULL */
   SelSelectorMapping *map;
-  SelWakeup wakeup;
+  SelWakeup *wakeup;         /* with references of its own, for who may signal after the selector is gone */
   int poll_fd;
 
   GError *open_error;        /* why it could not be opened */
@@ -216,7 +216,7 @@ sel_base_selector_notice_fork (SelBaseSelectorPrivate *priv)
   priv->sink.events = NULL;
   priv->reporting = FALSE;
   sel_deliveries_retain_thread (&priv->deliveries, sel_thread_self ());
-  g_atomic_int_set (&priv->wakeup.in_use, 0);
+  g_atomic_int_set (&priv->wakeup->in_use, 0);
   priv->fork_count = fork_count; /* now also for who does not lock */
 }
 
@@ -394,7 +394,7 @@ sel_base_selector_changed (SelBaseSelectorPrivate *priv,
                            int                     fd)
 {
   if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT) && !priv->wait_sees_updates)
-    sel_wakeup_signal (&priv->wakeup);
+    sel_wakeup_signal (priv->wakeup);
 
   sel_base_selector_notify_observers (priv, fd);
 }
@@ -439,7 +439,7 @@ sel_base_selector_change_always_ready (SelBaseSelectorPrivate *priv,
       g_array_append_val (priv->always_ready, fd);
       sel_base_selector_add_state (priv, SEL_STATE_ALWAYS_READY);
       if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
-        sel_wakeup_signal (&priv->wakeup);
+        sel_wakeup_signal (priv->wakeup);
       return;
     }
 
@@ -548,7 +548,7 @@ sel_base_selector_release (SelBaseSelector *self)
       sel_base_selector_leave (priv, outer);
     }
 
-  sel_wakeup_close (&priv->wakeup);
+  sel_wakeup_close (priv->wakeup);
   priv->poll_fd = -1;
   sel_base_selector_remove_state (priv, SEL_STATE_OPEN | SEL_STATE_FORKED);
 }
@@ -604,7 +604,7 @@ sel_base_selector_rearm_all (SelBaseSelector  *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  if (!sel_base_selector_update (self, priv->wakeup.read_fd, 0, SEL_EVENT_READ, 0, error))
+  if (!sel_base_selector_update (self, priv->wakeup->read_fd, 0, SEL_EVENT_READ, 0, error))
     return FALSE;
 
   sel_key_table_foreach (&priv->table, sel_base_selector_rearm_slot, self);
@@ -637,7 +637,7 @@ sel_base_selector_try_open (SelBaseSelector  *self,
 
   sel_base_selector_add_state (priv, SEL_STATE_OPEN);
   sel_key_table_foreach (&priv->table, sel_base_selector_unmute_slot, NULL);
-  if (!sel_wakeup_open (&priv->wakeup, error) || !sel_base_selector_rearm_all (self, error))
+  if (!sel_wakeup_open (priv->wakeup, error) || !sel_base_selector_rearm_all (self, error))
     {
       sel_base_selector_release (self);
       return FALSE;
@@ -739,6 +739,7 @@ sel_base_selector_finalize (GObject *object)
   g_clear_pointer (&priv->identities, sel_fd_identities_free);
   g_clear_error (&priv->open_error);
   g_free (priv->buffer);
+  g_atomic_rc_box_release (priv->wakeup);
   g_mutex_clear (&priv->lock);
 
   G_OBJECT_CLASS (sel_base_selector_parent_class)->finalize (object);
@@ -927,7 +928,8 @@ sel_base_selector_init (SelBaseSelector *self)
 
   g_mutex_init (&priv->lock);
   priv->fork_count = fork_count;
-  priv->wakeup = (SelWakeup) SEL_WAKEUP_INIT;
+  priv->wakeup = g_atomic_rc_box_new (SelWakeup);
+  *priv->wakeup = (SelWakeup) SEL_WAKEUP_INIT;
   priv->poll_fd = -1;
   priv->list_room = 64;
   priv->sink.table = &priv->table;
@@ -1041,10 +1043,10 @@ sel_base_selector_report_unknown (SelBaseSelector *self,
     return TRUE;
 
   priv->sink.wasted = TRUE;
-  if (fd != priv->wakeup.read_fd)
+  if (fd != priv->wakeup->read_fd)
     return FALSE;
 
-  sel_wakeup_drain (&priv->wakeup);
+  sel_wakeup_drain (priv->wakeup);
 
   return TRUE;
 }
@@ -1078,10 +1080,10 @@ sel_base_selector_report_untagged (SelBaseSelector *self,
       slot->maybe_hung_up = TRUE;
       sel_base_selector_add_report (self, &priv->sink, fd, slot, events & slot->events);
     }
-  else if (fd == priv->wakeup.read_fd)
+  else if (fd == priv->wakeup->read_fd)
     {
       /* A backend that is wrong about this one must not be asked again and again. */
-      priv->sink.wasted |= sel_wakeup_drain (&priv->wakeup);
+      priv->sink.wasted |= sel_wakeup_drain (priv->wakeup);
     }
 }
 
@@ -1093,7 +1095,7 @@ sel_base_selector_report_closed (SelBaseSelector  *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelKeySlot *slot;
 
-  if (fd == priv->wakeup.read_fd)
+  if (fd == priv->wakeup->read_fd)
     return sel_os_error_set (error, -1, EBADF);
 
   /* Not in a wait if a main loop has found out. */
@@ -1120,7 +1122,7 @@ sel_base_selector_is_registered (SelBaseSelector *self,
 {
   SelBaseSelectorPrivate *priv = PRIV (self);
 
-  return fd == priv->wakeup.read_fd || sel_key_table_lookup (&priv->table, fd) != NULL;
+  return fd == priv->wakeup->read_fd || sel_key_table_lookup (&priv->table, fd) != NULL;
 }
 
 gboolean
@@ -1291,7 +1293,7 @@ sel_base_selector_get_armed (SelBaseSelector *self,
   if (slot != NULL)
     return slot->armed;
 
-  return fd == priv->wakeup.read_fd ? SEL_EVENT_READ : 0;
+  return fd == priv->wakeup->read_fd ? SEL_EVENT_READ : 0;
 }
 
 typedef struct
@@ -1319,7 +1321,7 @@ sel_base_selector_foreach_armed (SelBaseSelector *self,
   ForeachData data = { func, user_data };
 
   if (sel_base_selector_is (priv, SEL_STATE_OPEN))
-    func (GINT_TO_POINTER (priv->wakeup.read_fd), user_data);
+    func (GINT_TO_POINTER (priv->wakeup->read_fd), user_data);
   sel_key_table_foreach (&priv->table, sel_base_selector_foreach_slot, &data);
 }
 
@@ -1837,7 +1839,7 @@ sel_base_selector_add_locked (SelBaseSelector  *self,
       !sel_base_selector_check_value (data->value, error))
     return FALSE;
 
-  if (fd == priv->wakeup.read_fd || sel_key_table_lookup (&priv->table, fd) != NULL)
+  if (fd == priv->wakeup->read_fd || sel_key_table_lookup (&priv->table, fd) != NULL)
     {
       g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_ALREADY_REGISTERED,
                    "Descriptor %d is already registered", fd);
@@ -2524,7 +2526,11 @@ sel_base_selector_complete_wait (SelBaseSelector *self)
   SelBaseSelectorPrivate *priv = PRIV (self);
 
   if (sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY))
-    sel_base_selector_report_always_ready (self);
+    {
+      /* What became so in this wait may stand in the list already. */
+      sel_base_selector_drop_stale (priv);
+      sel_base_selector_report_always_ready (self);
+    }
 
   if (!sel_base_selector_is (priv, SEL_STATE_WOKEN))
     return FALSE;
@@ -2651,7 +2657,7 @@ static void
 sel_base_selector_cancelled (GCancellable *cancellable,
                              gpointer      user_data)
 {
-  sel_wakeup_signal (&PRIV (user_data)->wakeup);
+  sel_wakeup_signal (user_data);
 }
 
 /* A wait that @cancellable can end, with the lock held after it, but not before. */
@@ -2676,13 +2682,14 @@ sel_base_selector_wait_cancellable (SelBaseSelector  *self,
 
   if (timeout > 0)
     id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled),
-                                g_object_ref (self), g_object_unref);
+                                g_atomic_rc_box_acquire (priv->wakeup), g_atomic_rc_box_release);
 
   waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, claimed, priv->sink.growable,
                                         cancellable, error);
   success = sel_base_selector_wait_on (self, waited, timeout, deadline, claimed, cancellable, error);
 
-  /* If the handler is running it goes on, with its own reference: who waited for its end could not hold the lock. */
+  /* If the handler is running it goes on, with its own reference: who waited for its end could not hold the lock, and
+   * what is ready would not be so any more. */
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);
 
@@ -3018,7 +3025,7 @@ sel_base_selector_wakeup (SelBaseSelector *self)
 
   /* In a child process the descriptor is still the parent's. */
   if (!sel_base_selector_is_unnoticed_fork (priv) && !sel_base_selector_is (priv, SEL_STATE_FORKED))
-    sel_wakeup_signal (&priv->wakeup);
+    sel_wakeup_signal (priv->wakeup);
 }
 
 /**
@@ -3124,8 +3131,10 @@ sel_base_selector_close (SelBaseSelector *self)
   sel_base_selector_add_state (priv, SEL_STATE_CLOSED);
   for (SelDelivery *delivery = priv->deliveries; delivery != NULL; delivery = delivery->next)
     {
-      SelKeySlot *slot = sel_key_table_lookup (&priv->table, sel_selector_key_get_fd (delivery->key));
+      SelKeySlot *slot = NULL;
 
+      if (delivery->key != NULL)
+        slot = sel_key_table_lookup (&priv->table, sel_selector_key_get_fd (delivery->key));
       if (slot != NULL)
         sel_deliveries_spare (delivery, sel_key_slot_get_rest (slot));
     }
@@ -3148,7 +3157,7 @@ sel_base_selector_close (SelBaseSelector *self)
 
   sel_base_selector_lock (priv);
   if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
-    sel_wakeup_signal (&priv->wakeup);
+    sel_wakeup_signal (priv->wakeup);
   else
     sel_base_selector_release (self);
   sel_base_selector_unlock (priv);

@@ -484,18 +484,29 @@ sel_source_is_stale (SelSource           *self,
   return TRUE;
 }
 
+/* If a callback, or the end of what one needed, runs a main loop of its own, that delivers what is ready, and the rest is
+ * out of date. */
+static gboolean
+sel_source_is_over (SelSource *self,
+                    guint      n_dispatches)
+{
+  return n_dispatches != self->n_dispatches || g_source_is_destroyed (&self->source);
+}
+
 /* Calls what is to be called for one ready descriptor. Returns whether the source goes on. */
 static gboolean
 sel_source_deliver (SelSource       *self,
                     SelReadyEvent   *event,
                     SelSelectorFunc  func,
                     gpointer         user_data,
+                    guint            n_dispatches,
                     SelDelivery     *delivery)
 {
   gboolean goes_on = TRUE;
 
   /* What an earlier callback has changed or unregistered is not called any more. */
-  if (!sel_base_selector_next_delivery (self->selector, event, self, delivery))
+  if (!sel_base_selector_next_delivery (self->selector, event, self, delivery) ||
+      sel_source_is_over (self, n_dispatches))
     return TRUE;
 
   if (G_UNLIKELY (delivery->doubtful) && sel_source_is_stale (self, event))
@@ -539,9 +550,8 @@ sel_source_dispatch_events (GSource     *source,
   SelDelivery delivery = { 0 };
   gboolean goes_on = n >= 0;
 
-  /* If a callback runs a main loop of its own, that delivers what is ready, and the rest is out of date. */
-  for (gssize i = 0; i < n && goes_on && n_dispatches == self->n_dispatches; i++)
-    goes_on = sel_source_deliver (self, &events[i], func, user_data, &delivery) && !g_source_is_destroyed (source);
+  for (gssize i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
+    goes_on = sel_source_deliver (self, &events[i], func, user_data, n_dispatches, &delivery);
 
   sel_base_selector_end_deliveries (self->selector, &delivery);
 

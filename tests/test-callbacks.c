@@ -676,6 +676,69 @@ count_idle (gpointer user_data)
 }
 
 static void
+run_turn (Loop *loop,
+          guint self)
+{
+  g_main_context_iteration (loop->context, FALSE);
+}
+
+typedef struct
+{
+  Loop *loop;
+  void (*act) (Loop *loop,
+               guint self);
+} Ending;
+
+static Ending ending;
+
+static void
+on_ending_notify (gpointer user_data)
+{
+  Ending now = ending;
+
+  ending.act = NULL;
+  if (now.act != NULL)
+    now.act (now.loop, 0);
+}
+
+/* What is done where a callback's data is freed holds for those that would be called next. */
+static void
+test_notify_acts (BackendFixture *fixture)
+{
+  static const struct
+  {
+    void (*act) (Loop *loop,
+                 guint self);
+    guint  n_calls; /* of both together */
+  }
+  cases[] = { { close_selector, 1 }, { destroy_source, 1 }, { run_turn, 2 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture);
+      loop_attach (&loop, NULL);
+      for (guint j = 0; j < 2; j++)
+        {
+          loop.pairs[j].result = FALSE;
+          put_byte (loop.pairs[j].fds[1]);
+          g_assert_true (sel_base_selector_register_callback (loop.selector, loop.pairs[j].fds[0], SEL_EVENT_READ,
+                                                              on_own_ready, &loop.pairs[j], on_ending_notify, NULL));
+        }
+      ending = (Ending) { &loop, cases[i].act };
+
+      loop_settle (&loop);
+
+      g_assert_cmpuint (loop.pairs[0].n_calls, <=, 1);
+      g_assert_cmpuint (loop.pairs[1].n_calls, <=, 1);
+      g_assert_cmpuint (loop.pairs[0].n_calls + loop.pairs[1].n_calls, ==, cases[i].n_calls);
+      ending.act = NULL;
+      loop_close (&loop);
+    }
+}
+
+static void
 test_max_dispatch (BackendFixture *fixture)
 {
   g_autoptr (GSource) idle = g_idle_source_new ();
@@ -1563,6 +1626,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/objects", test_objects);
   backend_add_both_modes ("callbacks/no-callback", test_no_callback);
   backend_add_both_modes ("callbacks/max-dispatch", test_max_dispatch);
+  backend_add_both_modes ("callbacks/notify-acts", test_notify_acts);
   backend_add_both_modes ("callbacks/hang-up-throttled", test_hang_up_throttled);
   backend_add_both_modes ("callbacks/hang-up-in-loops", test_hang_up_in_loops);
   backend_add_both_modes ("callbacks/hang-up-late", test_hang_up_late);

@@ -103,7 +103,7 @@ n_churned (void)
   if (g_strcmp0 (load, "long") == 0)
     return 200000;
 
-  return load != NULL ? (guint) atoi (load) : scale (20000, 2000);
+  return load != NULL ? (guint) MAX (atoi (load), 100) : scale (20000, 2000);
 }
 
 /* So many eventfds; in each round some are taken out, closed and replaced, and others become ready. */
