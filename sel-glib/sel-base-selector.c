@@ -196,6 +196,13 @@ sel_base_selector_is_usable (SelBaseSelectorPrivate *priv)
   return ((guint) g_atomic_int_get (&priv->state) & (SEL_STATE_OPEN | SEL_STATE_FORKED)) == SEL_STATE_OPEN;
 }
 
+/* Whether nothing else is to be thought of, but for a wait that may go on. */
+static inline gboolean
+sel_base_selector_is_ordinary (SelBaseSelectorPrivate *priv)
+{
+  return ((guint) g_atomic_int_get (&priv->state) & ~(guint) SEL_STATE_IN_WAIT) == SEL_STATE_OPEN;
+}
+
 /* Whether this is a child process that has not used the selector yet. */
 static inline gboolean
 sel_base_selector_is_unnoticed_fork (SelBaseSelectorPrivate *priv)
@@ -388,12 +395,13 @@ sel_base_selector_outdate_wait (SelBaseSelectorPrivate *priv)
     sel_base_selector_add_state (priv, SEL_STATE_CHANGED);
 }
 
-/* Whoever waits elsewhere has to know that something was changed. */
+/* Whoever waits elsewhere has to know that something was changed. No kernel sees what is always ready. */
 static inline void
 sel_base_selector_changed (SelBaseSelectorPrivate *priv,
                            int                     fd)
 {
-  if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT) && !priv->wait_sees_updates)
+  if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT) &&
+      (!priv->wait_sees_updates || sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY)))
     sel_wakeup_signal (priv->wakeup);
 
   sel_base_selector_notify_observers (priv, fd);
@@ -438,8 +446,6 @@ sel_base_selector_change_always_ready (SelBaseSelectorPrivate *priv,
     {
       g_array_append_val (priv->always_ready, fd);
       sel_base_selector_add_state (priv, SEL_STATE_ALWAYS_READY);
-      if (sel_base_selector_is (priv, SEL_STATE_IN_WAIT))
-        sel_wakeup_signal (priv->wakeup);
       return;
     }
 
@@ -702,8 +708,7 @@ static inline gboolean
 sel_base_selector_ready_for_use (SelBaseSelector  *self,
                                  GError          **error)
 {
-  return G_LIKELY (g_atomic_int_get (&PRIV (self)->state) == SEL_STATE_OPEN) ||
-         sel_base_selector_get_ready_for_use (self, error);
+  return G_LIKELY (sel_base_selector_is_ordinary (PRIV (self))) || sel_base_selector_get_ready_for_use (self, error);
 }
 
 gboolean
@@ -1520,10 +1525,7 @@ sel_base_selector_clean_up_delivery (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
   SelDelivery finished = *delivery;
 
-  delivery->key = NULL;
-  delivery->callback = NULL;
-  delivery->function = NULL;
-  delivery->owns_key = delivery->owns_callback = delivery->deferred = FALSE;
+  sel_delivery_empty (delivery);
   if (finished.deferred && sel_base_selector_is_usable (priv))
     sel_base_selector_end_deferral (self);
   sel_deliveries_bequeath (priv->deliveries, &finished);
@@ -1541,10 +1543,8 @@ sel_base_selector_finish_delivery (SelBaseSelector *self,
 {
   if (G_UNLIKELY (delivery->owns_key || delivery->owns_callback || delivery->deferred))
     sel_base_selector_clean_up_delivery (self, delivery);
-
-  delivery->key = NULL;
-  delivery->callback = NULL;
-  delivery->function = NULL;
+  else
+    sel_delivery_empty (delivery);
 }
 
 gboolean
@@ -1651,15 +1651,11 @@ sel_base_selector_begin_async (SelBaseSelector  *self,
                                gdouble           timeout,
                                GError          **error)
 {
-  SelBaseSelectorPrivate *priv = PRIV (self);
-
   if (!sel_base_selector_check_timeout (self, timeout, error) ||
       !sel_base_selector_claim (self, SEL_STATE_ASYNC_PENDING, SEL_STATE_ASYNC_PENDING | SEL_STATE_WAITING, error))
     return FALSE;
 
-  sel_base_selector_lock (priv);
-  sel_base_selector_end_rest_locked (self, TRUE);
-  sel_base_selector_unlock (priv);
+  sel_base_selector_end_rest (self);
 
   return TRUE;
 }
@@ -2478,7 +2474,7 @@ sel_base_selector_prepare_wait (SelBaseSelector *self,
   SelBaseSelectorPrivate *priv = PRIV (self);
 
   sel_base_selector_lock (priv);
-  sel_base_selector_end_rest_locked (self, is_first && (priv->sink.flags & SEL_SINK_IN_MAIN_LOOP) == 0);
+  sel_base_selector_end_rest_locked (self, is_first && sel_base_selector_is (priv, SEL_STATE_WAITING));
   if (is_first)
     sel_base_selector_remove_state (priv, SEL_STATE_CHANGED);
   if (is_first && sel_base_selector_is (priv, SEL_STATE_ALWAYS_READY) &&
@@ -2563,19 +2559,17 @@ sel_base_selector_wait_once (SelBaseSelector        *self,
                              gdouble                 timeout,
                              gboolean                polls,
                              gboolean                is_first,
-                             SelState                claimed,
                              gboolean                growable,
                              GCancellable           *cancellable,
                              GError                **error)
 {
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (self);
-  const gint ordinary = (gint) (SEL_STATE_OPEN | claimed);
   SelSink *sink = &priv->sink;
   GError *local_error = NULL;
   gboolean interrupted = FALSE;
   gboolean is_ordinary, success;
 
-  if (G_UNLIKELY (g_atomic_int_get (&priv->state) != ordinary))
+  if (G_UNLIKELY (!sel_base_selector_is_ordinary (priv)))
     timeout = sel_base_selector_prepare_wait (self, timeout, is_first);
 
   priv->wait_generation = sel_base_selector_get_generation (priv);
@@ -2601,7 +2595,7 @@ sel_base_selector_wait_once (SelBaseSelector        *self,
       !sel_base_selector_handle_failure (self, success, local_error, &interrupted, error))
     return SEL_WAITED_FAILED;
 
-  is_ordinary = g_atomic_int_get (&priv->state) == ordinary;
+  is_ordinary = sel_base_selector_is_ordinary (priv);
   if (G_UNLIKELY (!is_ordinary || cancellable != NULL) &&
       !sel_base_selector_check_waited (self, cancellable, error))
     return SEL_WAITED_FAILED;
@@ -2626,7 +2620,6 @@ sel_base_selector_wait_on (SelBaseSelector  *self,
                            SelWaited         waited,
                            gdouble           timeout,
                            gdouble           deadline,
-                           SelState          claimed,
                            GCancellable     *cancellable,
                            GError          **error)
 {
@@ -2646,7 +2639,7 @@ sel_base_selector_wait_on (SelBaseSelector  *self,
         }
 
       sel_base_selector_unlock (priv);
-      waited = sel_base_selector_wait_once (self, priv, limit, timeout <= 0, FALSE, claimed, priv->sink.growable,
+      waited = sel_base_selector_wait_once (self, priv, limit, timeout <= 0, FALSE, priv->sink.growable,
                                             cancellable, error);
     }
 
@@ -2665,7 +2658,6 @@ static gboolean
 sel_base_selector_wait_cancellable (SelBaseSelector  *self,
                                     gdouble           timeout,
                                     gdouble           deadline,
-                                    SelState          claimed,
                                     GCancellable     *cancellable,
                                     GError          **error)
 {
@@ -2684,9 +2676,9 @@ sel_base_selector_wait_cancellable (SelBaseSelector  *self,
     id = g_cancellable_connect (cancellable, G_CALLBACK (sel_base_selector_cancelled),
                                 g_atomic_rc_box_acquire (priv->wakeup), g_atomic_rc_box_release);
 
-  waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, claimed, priv->sink.growable,
+  waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, priv->sink.growable,
                                         cancellable, error);
-  success = sel_base_selector_wait_on (self, waited, timeout, deadline, claimed, cancellable, error);
+  success = sel_base_selector_wait_on (self, waited, timeout, deadline, cancellable, error);
 
   /* If the handler is running it goes on, with its own reference: who waited for its end could not hold the lock, and
    * what is ready would not be so any more. */
@@ -2760,15 +2752,15 @@ sel_base_selector_collect (SelBaseSelector  *self,
 
   if (G_UNLIKELY (cancellable != NULL))
     {
-      success = sel_base_selector_wait_cancellable (self, timeout, deadline, claimed, cancellable, error);
+      success = sel_base_selector_wait_cancellable (self, timeout, deadline, cancellable, error);
     }
   else
     {
-      SelWaited waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, claimed, events == NULL,
+      SelWaited waited = sel_base_selector_wait_once (self, priv, timeout, timeout <= 0, TRUE, events == NULL,
                                                       NULL, error);
 
       success = G_LIKELY (waited == SEL_WAITED_ENOUGH) ||
-                sel_base_selector_wait_on (self, waited, timeout, deadline, claimed, NULL, error);
+                sel_base_selector_wait_on (self, waited, timeout, deadline, NULL, error);
     }
 
   if (G_UNLIKELY (!success))

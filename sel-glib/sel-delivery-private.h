@@ -33,6 +33,16 @@ struct _SelDelivery
   guint deferred : 1;        /* something is ready for the same function, and waits until it returns */
 };
 
+/* Nothing is called any more, and nothing owned. It stays in the list. */
+static inline void
+sel_delivery_empty (SelDelivery *delivery)
+{
+  delivery->key = NULL;
+  delivery->callback = NULL;
+  delivery->function = NULL;
+  delivery->owns_key = delivery->owns_callback = delivery->deferred = FALSE;
+}
+
 static inline SelDelivery *
 sel_deliveries_find (SelDelivery   *deliveries,
                      gconstpointer  function)

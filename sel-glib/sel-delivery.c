@@ -31,7 +31,8 @@ sel_deliveries_follow (SelDelivery *deliveries,
 {
   for (; deliveries != NULL; deliveries = deliveries->next)
     {
-      if (deliveries->key != NULL && *deliveries->generation == old_generation && sel_selector_key_get_fd (deliveries->key) == fd)
+      if (deliveries->key != NULL && *deliveries->generation == old_generation &&
+          sel_selector_key_get_fd (deliveries->key) == fd)
         *deliveries->generation = generation;
     }
 }
