@@ -9,14 +9,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-fd-identity-private.h"
+#include "core/sel-timeout-private.h"
+#include "core/sel-wakeup-private.h"
 #include "sel-enum-types.h"
-#include "sel-fd-identity-private.h"
 #include "sel-file-object.h"
 #include "sel-selector-event-private.h"
 #include "sel-selector-mapping-private.h"
-#include "sel-timeout-private.h"
-#include "sel-wakeup-private.h"
 
 /**
  * SECTION:sel-base-selector

@@ -2,10 +2,10 @@
 
 #include "config.h"
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-environment-private.h"
 #include "sel-default-selector.h"
 #include "sel-devpoll-selector.h"
-#include "sel-environment-private.h"
 #include "sel-epoll-selector.h"
 #include "sel-kqueue-selector.h"
 #include "sel-poll-selector.h"

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
 #include "sel-file-object.h"
 
 /* The public functions that register, change and unregister: one for each way to name the file and to

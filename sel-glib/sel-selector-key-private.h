@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "sel-attachment-private.h"
+#include "core/sel-attachment-private.h"
 #include "sel-selector-key.h"
 
 G_BEGIN_DECLS

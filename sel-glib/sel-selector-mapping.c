@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
 #include "sel-selector-mapping-private.h"
 
 /**

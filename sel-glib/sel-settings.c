@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
 
 /* The accessors of the properties. What they mean stands in sel-base-selector.c. */
 

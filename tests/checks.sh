@@ -211,7 +211,7 @@ check_cppcheck ()
   cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --library=gtk \
     --suppress=unknownMacro --suppress=normalCheckLevelMaxBranches \
     -DHAVE_EPOLL -DHAVE_POLL -DHAVE_SELECT -DHAVE_EVENTFD -DHAVE_KQUEUE -DHAVE_DEVPOLL \
-    -I "$source" "$source/sel-glib" || failures="$failures cppcheck"
+    -I "$source" -I "$source/sel-glib" "$source/sel-glib" || failures="$failures cppcheck"
 }
 
 check_clang_tidy ()
@@ -220,7 +220,7 @@ check_clang_tidy ()
   CC=clang set_up
   ninja -C "$build" sel-glib/sel-enum-types.h sel-glib/sel-enum-types.c > /dev/null 2>&1
   # Not the functions of Annex K of C11, which no C library here has, nor stores that g_autoptr uses, nor sums of flags.
-  printf '%s\n' "$source"/sel-glib/*.c | xargs -n 3 -P 2 clang-tidy --quiet --warnings-as-errors='*' -p "$build" \
+  find "$source/sel-glib" -name '*.c' | xargs -n 3 -P 2 clang-tidy --quiet --warnings-as-errors='*' -p "$build" \
     --checks='-*,clang-analyzer-*,-clang-analyzer-deadcode.DeadStores,-clang-analyzer-security.insecureAPI.*,
       -clang-analyzer-optin.core.EnumCastOutOfRange' \
     || failures="$failures clang-tidy"

@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-glib/sel-key-table-private.h"
+#include "core/sel-key-table-private.h"
 
 typedef struct
 {

@@ -40,10 +40,11 @@ def without_comments(text):
 class Library:
     def __init__(self, directory):
         self.files = {}
-        for name in sorted(os.listdir(directory)):
-            if name.endswith(('.c', '.h')):
-                with open(os.path.join(directory, name)) as f:
-                    self.files[name] = without_comments(f.read())
+        for folder, _, names in sorted(os.walk(directory)):
+            for name in sorted(names):
+                if name.endswith(('.c', '.h')):
+                    with open(os.path.join(folder, name)) as f:
+                        self.files[name] = without_comments(f.read())
 
     def expand(self, name):
         """The files that a name of the table stands for."""

@@ -6,10 +6,10 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-fd-state-private.h"
+#include "loop/sel-source-private.h"
 #include "sel-enum-types.h"
-#include "sel-fd-state-private.h"
-#include "sel-source-private.h"
 
 /**
  * SECTION:sel-source

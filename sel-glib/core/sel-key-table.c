@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "sel-key-table-private.h"
+#include "core/sel-key-table-private.h"
 #include "sel-selector-key-private.h"
 
 static void

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "sel-key-table-private.h"
+#include "core/sel-key-table-private.h"
 
 G_BEGIN_DECLS
 

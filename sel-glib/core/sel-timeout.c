@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "sel-timeout-private.h"
+#include "core/sel-timeout-private.h"
 
 /* What one wait in the kernel may last at most. Darwin refuses longer ones in kevent(), and the
  * caller waits on if time is left. */

@@ -9,9 +9,9 @@
 #include <unistd.h>
 #endif
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-timeout-private.h"
 #include "sel-epoll-selector.h"
-#include "sel-timeout-private.h"
 
 /**
  * SECTION:sel-epoll-selector

@@ -12,9 +12,9 @@
 #include <unistd.h>
 #endif
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-timeout-private.h"
 #include "sel-kqueue-selector.h"
-#include "sel-timeout-private.h"
 
 /**
  * SECTION:sel-kqueue-selector

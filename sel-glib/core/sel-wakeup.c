@@ -12,8 +12,8 @@
 #include <sys/eventfd.h>
 #endif
 
+#include "core/sel-wakeup-private.h"
 #include "sel-error-private.h"
-#include "sel-wakeup-private.h"
 
 gboolean
 sel_wakeup_open (SelWakeup  *wakeup,

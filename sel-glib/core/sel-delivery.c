@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-delivery-private.h"
+#include "core/sel-delivery-private.h"
 
 void
 sel_deliveries_spare (SelDelivery *deliveries,

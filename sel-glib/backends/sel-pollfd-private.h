@@ -4,7 +4,7 @@
 
 #include <poll.h>
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
 
 G_BEGIN_DECLS
 

@@ -4,8 +4,8 @@
 
 #include <sys/stat.h>
 
-#include "sel-environment-private.h"
-#include "sel-fd-identity-private.h"
+#include "core/sel-environment-private.h"
+#include "core/sel-fd-identity-private.h"
 
 typedef struct
 {

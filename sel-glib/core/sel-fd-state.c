@@ -10,7 +10,7 @@
 #include <sys/filio.h>
 #endif
 
-#include "sel-fd-state-private.h"
+#include "core/sel-fd-state-private.h"
 
 /* That the other end will not send any more; by its own where poll() tells, otherwise by a hang-up. */
 #ifndef POLLRDHUP

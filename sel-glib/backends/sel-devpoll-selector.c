@@ -11,12 +11,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "sel-pollfd-private.h"
+#include "backends/sel-pollfd-private.h"
 #endif
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-timeout-private.h"
 #include "sel-devpoll-selector.h"
-#include "sel-timeout-private.h"
 
 /**
  * SECTION:sel-devpoll-selector

@@ -5,12 +5,12 @@
 #ifdef HAVE_POLL
 #include <errno.h>
 
-#include "sel-pollfd-private.h"
+#include "backends/sel-pollfd-private.h"
 #endif
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-timeout-private.h"
 #include "sel-poll-selector.h"
-#include "sel-timeout-private.h"
 
 /**
  * SECTION:sel-poll-selector

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "sel-environment-private.h"
+#include "core/sel-environment-private.h"
 
 /* A variable of the environment, or NULL. Who starts a program that has other rights than its user must not have a say
  * in what it does. */

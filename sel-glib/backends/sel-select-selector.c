@@ -13,9 +13,9 @@
 #include <sys/select.h>
 #endif
 
-#include "sel-base-selector-private.h"
+#include "core/sel-base-selector-private.h"
+#include "core/sel-timeout-private.h"
 #include "sel-select-selector.h"
-#include "sel-timeout-private.h"
 
 /**
  * SECTION:sel-select-selector

@@ -2,11 +2,11 @@
 
 #pragma once
 
+#include "core/sel-callback-private.h"
+#include "core/sel-delivery-private.h"
+#include "core/sel-key-table-private.h"
 #include "sel-base-selector.h"
-#include "sel-callback-private.h"
-#include "sel-delivery-private.h"
 #include "sel-error-private.h"
-#include "sel-key-table-private.h"
 
 G_BEGIN_DECLS
 

@@ -4,9 +4,9 @@
 
 #include <math.h>
 
+#include "core/sel-base-selector-private.h"
+#include "loop/sel-source-private.h"
 #include "sel-async.h"
-#include "sel-base-selector-private.h"
-#include "sel-source-private.h"
 
 /**
  * SECTION:sel-async

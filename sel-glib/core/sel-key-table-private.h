@@ -2,8 +2,8 @@
 
 #pragma once
 
-#include "sel-attachment-private.h"
-#include "sel-callback-private.h"
+#include "core/sel-attachment-private.h"
+#include "core/sel-callback-private.h"
 #include "sel-selector-key.h"
 
 G_BEGIN_DECLS

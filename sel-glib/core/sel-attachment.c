@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-attachment-private.h"
+#include "core/sel-attachment-private.h"
 
 struct _SelAttachment
 {

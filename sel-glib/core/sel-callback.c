@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "sel-callback-private.h"
+#include "core/sel-callback-private.h"
 
 struct _SelCallback
 {
