@@ -29,15 +29,27 @@ need ()
   command -v "$1" > /dev/null 2>&1 || skip "missing tool $1"
 }
 
-# Builds the named tests and runs them; the environment may be set before.
+# Builds the named tests and runs them; the environment may be set before. A name stands for the program test-NAME and
+# for the programs test-NAME-*, which test other parts of the same subject.
 run_tests ()
 {
+  programs=
   for name in "$@"; do
-    set -- "$@" "tests/test-$name"
-    shift
+    found=
+    for file in "$source/tests/test-$name.c" "$source/tests/test-$name"-*.c; do
+      [ -e "$file" ] || continue
+      found=yes
+      program=tests/$(basename "$file" .c)
+      case " $programs " in
+        *" $program "*) ;;
+        *) programs="$programs $program" ;;
+      esac
+    done
+    [ -n "$found" ] || failures="$failures $name"
   done
-  ninja -C "$build" "$@" || { failures="$failures building"; return; }
-  for program in "$@"; do
+  # shellcheck disable=SC2086
+  ninja -C "$build" $programs || { failures="$failures building"; return; }
+  for program in $programs; do
     (cd "$build" && $wrapper "./$program" --tap) || failures="$failures ${program#tests/test-}"
   done
 }
