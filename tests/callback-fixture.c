@@ -27,7 +27,7 @@ on_own_ready (SelBaseSelector *selector,
 
       pair->act (loop, (guint) (pair - loop->pairs));
 
-      /* Whatever was done, what belongs to the callback lives until it returns. */
+      /* Whatever act did, the arguments of the callback are valid until it returns. */
       g_assert_cmpint (g_atomic_int_get (&pair->n_notified), ==, n_notified);
       g_assert_true (SEL_IS_BASE_SELECTOR (selector));
       g_assert_cmpint (sel_selector_key_get_fd (key), ==, fd);
@@ -109,7 +109,6 @@ loop_close (Loop *loop)
   g_main_context_unref (loop->context);
 }
 
-/* Turns until there is nothing to do any more. Returns how many did something. */
 guint
 loop_settle (Loop *loop)
 {

@@ -47,7 +47,7 @@ on_ready (SelBaseSelector *selector,
   if (state->act != NULL)
     state->act (state, fd);
 
-  /* Whatever was done, what belongs to the callback lives until it returns. */
+  /* Whatever act did, the arguments of the callback are valid until it returns. */
   g_assert_cmpint (g_atomic_int_get (&state->n_notified), ==, 0);
   g_assert_cmpint (sel_selector_key_get_fd (key), ==, fd);
   g_assert_true (SEL_IS_BASE_SELECTOR (selector));
@@ -55,7 +55,6 @@ on_ready (SelBaseSelector *selector,
   return state->result;
 }
 
-/* The callback of a plain source looks itself what is ready. */
 gboolean
 on_plain_ready (gpointer user_data)
 {
@@ -118,7 +117,6 @@ unwatch_all (SelBaseSelector *selector)
     unwatch (selector, sel_selector_key_get_fd (g_ptr_array_index (keys, i)));
 }
 
-/* Leaves the selector to the fixture, if the case has not dropped it. */
 void
 state_close (State *state)
 {
@@ -161,7 +159,6 @@ state_watch (State        *state,
     watch (state->selector, state->b[0], b_events);
 }
 
-/* Turns of the loop until it has nothing to do any more, which has to be soon. */
 void
 settle (State *state)
 {
@@ -181,7 +178,6 @@ assert_trace (State      *state,
   g_string_truncate (state->trace, 0);
 }
 
-/* Something will happen, and nothing more than that. */
 void
 expect (State      *state,
         const char *expected)
@@ -207,7 +203,6 @@ unwatch_fd (State *state,
   unwatch (state->selector, fd);
 }
 
-/* Other files under the same numbers. */
 void
 replace_pair (int fds[2])
 {

@@ -10,12 +10,12 @@
 
 /* Descriptors that stay ready for ever: hang-ups, and descriptors that were closed while registered. */
 
-/* Hang-ups that nobody takes care of */
+/* Hang-ups that no callback handles */
 
 typedef enum
 {
   PIPE_READ,        /* the writer is gone */
-  PIPE_READ_WRITE,  /* the same, and writing is asked for, which is never possible */
+  PIPE_READ_WRITE,  /* the same, registered for writing, which is never possible */
   PIPE_WRITE,       /* the reader is gone */
   SOCKET,           /* the other end is closed */
   SOCKET_HALF       /* the other end does not send any more */
@@ -81,25 +81,25 @@ test_hang_up_throttled (BackendFixture *fixture)
       loop_open (&loop, fixture);
       g_assert_cmpint (sel_base_selector_get_hangup_policy (loop.selector), ==, SEL_HANGUP_POLICY_THROTTLE);
 
-      /* With and without reading to the end. */
+      /* Some of the callbacks read to the end, others do not read. */
       loop.pairs[0].ignores = hang_up % 2 == 0;
       loop_hang_up (&loop, hang_up);
       loop_register (&loop, 1, SEL_EVENT_READ);
       loop_attach (&loop, NULL);
 
-      /* A handful of calls, and there is peace, unless a slow machine has had the time for more, ... */
+      /* At most eight calls come before the descriptor is paused, plus one per 100 ms on a slow machine, ... */
       start = g_get_monotonic_time ();
       loop_settle (&loop);
       n = loop.pairs[0].n_calls;
       g_assert_cmpuint (n, >, 0);
       g_assert_cmpuint (n, <=, 8 + (g_get_monotonic_time () - start) / (100 * 1000));
 
-      /* ... others go on, ... */
+      /* ... other descriptors are dispatched meanwhile, ... */
       put_byte (loop.pairs[1].fds[1]);
       while (loop.pairs[1].n_calls == 0)
         g_main_context_iteration (loop.context, TRUE);
 
-      /* ... but it is not forgotten: one call for each rest. */
+      /* ... and there is one call after each pause. */
       n = loop.pairs[0].n_calls;
       start = g_get_monotonic_time ();
       while (loop.pairs[0].n_calls < n + 3)
@@ -117,7 +117,8 @@ turn_once (Loop  *loop,
   g_main_context_iteration (loop->context, FALSE);
 }
 
-/* A callback that runs a loop of its own has to wait for itself, which is not as if somebody took care of it. */
+/* The callback runs a nested loop, in which its own descriptor is not dispatched. This does not count as handling the
+ * hang-up. */
 static void
 test_hang_up_in_loops (BackendFixture *fixture)
 {
@@ -149,7 +150,7 @@ test_hang_up_in_loops (BackendFixture *fixture)
     }
 }
 
-/* What was of use for long. */
+/* Dispatches events with data, so that the descriptor has a long history of useful calls. */
 static void
 loop_serve (Loop  *loop,
             guint  n_calls)
@@ -183,7 +184,8 @@ test_hang_up_late (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* No hang-up, but also a descriptor that is of no use any more; nothing tells of it but a look. */
+/* The descriptor is closed while a duplicate is open. That is no hang-up: only the check for stale descriptors finds
+ * it. */
 static void
 test_closed_late (BackendFixture *fixture)
 {
@@ -236,7 +238,7 @@ test_hang_up_once (BackendFixture *fixture)
     }
 }
 
-/* A duplicate of a closed descriptor makes epoll build its set anew: what is muted remains so. */
+/* The duplicate of a closed descriptor makes the epoll backend rebuild its set. A paused descriptor stays paused. */
 static void
 test_muted_during_rebuild (BackendFixture *fixture)
 {
@@ -262,7 +264,7 @@ test_muted_during_rebuild (BackendFixture *fixture)
   g_object_get (loop.selector, "rebuild-count", &rebuild_count, NULL);
   g_assert_cmpuint (rebuild_count, ==, 1);
 
-  /* Not after asking for everything anew. */
+  /* reinit () resumes the descriptor. */
   g_assert_true (sel_base_selector_reinit (loop.selector, &error));
   g_assert_no_error (error);
   loop_expect (&loop, 1, 0);
@@ -272,7 +274,7 @@ test_muted_during_rebuild (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* Whoever modifies a descriptor while it rests has ended the rest. */
+/* Modifying a paused descriptor resumes it. */
 static void
 test_modify_during_rest (BackendFixture *fixture)
 {
@@ -323,7 +325,7 @@ test_hang_up_reported (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* Whoever does not read yet, but could, is told so in each turn. */
+/* A callback that leaves data unread is called in every iteration, even after a hang-up. */
 static void
 test_hang_up_with_data (BackendFixture *fixture)
 {
@@ -348,7 +350,7 @@ test_hang_up_with_data (BackendFixture *fixture)
     }
 }
 
-/* select() is for who wants to know everything. */
+/* select () reports paused descriptors, too. */
 static void
 test_select_during_rest (BackendFixture *fixture)
 {
@@ -389,7 +391,7 @@ test_select_async_during_rest (BackendFixture *fixture)
   loop_settle (&loop);
   loop_detach (&loop);
 
-  /* No source is there that could end the rest in time. */
+  /* There is no source that could end the pause in time. */
   g_main_context_push_thread_default (loop.context);
   sel_base_selector_select_async (loop.selector, SEL_WAIT_FOREVER, G_PRIORITY_DEFAULT, NULL, on_async_done, &n_ready);
   while (n_ready == 0)
@@ -400,7 +402,7 @@ test_select_async_during_rest (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* A source that comes later does not wait for the one that is gone. */
+/* A source that is attached later does not wait for a pause that the destroyed source would have ended. */
 static void
 test_rest_outlives_source (BackendFixture *fixture)
 {
@@ -422,7 +424,7 @@ test_rest_outlives_source (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* A reader of a FIFO outlives its writers. */
+/* The reader of a FIFO is dispatched again when another writer opens the FIFO after a hang-up. */
 static void
 test_next_writer (BackendFixture *fixture)
 {
@@ -470,7 +472,8 @@ replace_closed (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* The context sees a closed descriptor; before that is told to the selector, the number stands for another file. */
+/* The context finds a closed descriptor. Before the source is dispatched, the number is registered again for another
+ * file. */
 static void
 test_closed_and_replaced (BackendFixture *fixture)
 {
@@ -495,7 +498,7 @@ test_closed_and_replaced (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* Something is ready, and its callback is called for it, but reads nothing. */
+/* Makes a descriptor ready whose callback is called, but does not read. */
 static void
 loop_ignore (Loop *loop)
 {
@@ -507,7 +510,8 @@ loop_ignore (Loop *loop)
     g_main_context_iteration (loop->context, TRUE);
 }
 
-/* Closed, though registered, while a duplicate keeps the file open: nobody should be called for ever. */
+/* The descriptor is closed while it is registered, and a duplicate keeps the file open. The callback must not be
+ * called for ever. */
 static void
 test_closed_with_duplicate (BackendFixture *fixture)
 {
@@ -532,14 +536,14 @@ test_closed_with_duplicate (BackendFixture *fixture)
   loop_expect (&loop, 0, 0);
   g_assert_cmpuint (loop.pairs[0].n_calls, ==, n);
 
-  /* The key is still there. */
+  /* The key is still registered. */
   unwatch (loop.selector, loop.pairs[0].fds[0]);
   close (duplicate);
   loop.pairs[0].fds[0] = -1;
   loop_close (&loop);
 }
 
-/* The same, and the number stands for another file, which is not ready. */
+/* The same, but the number now refers to another file, which is not ready. */
 static void
 test_reused_with_duplicate (BackendFixture *fixture)
 {
@@ -562,7 +566,7 @@ test_reused_with_duplicate (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* The same rules for a source whose callback asks the selector itself. */
+/* The same rules for a plain source, whose callback calls select () itself. */
 
 static gboolean
 count_plain (gpointer user_data)
@@ -628,7 +632,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
   g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
 

@@ -25,7 +25,7 @@ test_notify (BackendFixture *fixture)
   g_assert_no_error (error);
   g_assert_cmpint (pair->n_notified, ==, 0);
 
-  /* Not registered, it is given back at once. */
+  /* If the call fails, notify is called at once. */
   g_assert_false (sel_base_selector_register_callback (loop.selector, fd, SEL_EVENT_READ, on_own_ready, pair,
                                                        on_own_notify, &error));
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_ALREADY_REGISTERED);
@@ -82,7 +82,8 @@ on_ending_notify (gpointer user_data)
     now.act (now.loop, 0);
 }
 
-/* What is done where a callback's data is freed holds for those that would be called next. */
+/* notify may close the selector, destroy the source or iterate the loop. This applies to the callbacks that would be
+ * called next. */
 static void
 test_notify_acts (BackendFixture *fixture)
 {
@@ -90,7 +91,7 @@ test_notify_acts (BackendFixture *fixture)
   {
     void (*act) (Loop *loop,
                  guint self);
-    guint  n_calls; /* of both together */
+    guint  n_calls; /* of both pairs together */
   }
   cases[] = { { close_selector, 1 }, { destroy_source, 1 }, { run_turn, 2 } };
 
@@ -146,7 +147,7 @@ unregister_other_in_thread (Loop *loop,
   g_thread_join (g_thread_new ("other", unregister_in_thread, &loop->pairs[!self]));
 }
 
-/* Where another thread runs the loop, notify is called there. */
+/* If another thread runs the main loop, notify is called in that thread. */
 static void
 test_notify_thread (BackendFixture *fixture)
 {
@@ -173,7 +174,7 @@ test_notify_thread (BackendFixture *fixture)
     }
 }
 
-/* Where none does, by whoever unregisters. */
+/* If no thread runs a main loop, notify is called in the thread that unregisters. */
 static void
 test_notify_without_loop (BackendFixture *fixture)
 {
@@ -261,8 +262,8 @@ mutator_run (gpointer user_data)
   return NULL;
 }
 
-/* Four threads register, modify and unregister while this one runs the loop. A callback may be about to be
- * called when its descriptor is unregistered, so these stay open until the end. */
+/* Four threads register, modify and unregister while this thread runs the loop. A callback may be called shortly
+ * after its descriptor was unregistered, so the descriptors stay open until the end. */
 static void
 test_mutators (BackendFixture *fixture)
 {
@@ -291,7 +292,7 @@ test_mutators (BackendFixture *fixture)
     close_pair (mutators[i].pair);
   g_assert_cmpint (churn.n_notified, ==, 2 * N_MUTATORS * N_ROUNDS);
 
-  /* And it works as before. */
+  /* The selector still works. */
   loop_register (&loop, 0, SEL_EVENT_READ);
   put_byte (loop.pairs[0].fds[1]);
   loop_expect (&loop, 1, 0);
@@ -305,7 +306,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
   g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
 

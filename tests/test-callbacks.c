@@ -22,7 +22,7 @@ on_ready (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
-/* Each its own */
+/* A callback for each descriptor */
 
 static void
 test_ready (BackendFixture *fixture)
@@ -53,7 +53,7 @@ test_ready (BackendFixture *fixture)
   g_assert_cmpint (loop.pairs[1].n_notified, ==, 1);
 }
 
-/* Those that have none are the source's. */
+/* A descriptor without a callback is dispatched to the function of the source. */
 static void
 test_beside_func (BackendFixture *fixture)
 {
@@ -72,7 +72,7 @@ test_beside_func (BackendFixture *fixture)
   loop_expect (&loop, 0, 0);
   g_assert_cmpuint (loop.n_calls, ==, 1);
 
-  /* And the other way round, without asking the kernel. */
+  /* Exchange the two, which needs no system call. */
   g_assert_true (sel_base_selector_set_callback (loop.selector, loop.pairs[0].fds[0], NULL, NULL, NULL,
                                                  &error));
   g_assert_no_error (error);
@@ -122,7 +122,7 @@ reregister (Loop *loop,
   loop_register (loop, self, SEL_EVENT_READ);
 }
 
-/* What a callback returns is about itself, not about its successor. */
+/* The return value of a callback applies to its own registration, not to a registration that has replaced it. */
 static void
 test_reregister_and_remove (BackendFixture *fixture)
 {
@@ -146,8 +146,8 @@ test_reregister_and_remove (BackendFixture *fixture)
   g_assert_cmpint (loop.pairs[0].n_notified, ==, 2);
 }
 
-/* Two are ready, and the callback of either does something to the other, to itself, or to all. Which comes
- * first is the kernel's choice. */
+/* Two descriptors are ready. The callback of each one acts on the other one, on itself, or on both. The kernel
+ * chooses which descriptor comes first. */
 
 static void
 unregister_other (Loop *loop,
@@ -204,7 +204,7 @@ test_other_is_not_called (BackendFixture *fixture)
     const char *name;
     void      (*act) (Loop *loop,
                       guint self);
-    int         n_notified;  /* of both together, before the end */
+    int         n_notified;  /* of both pairs together, before the end */
   }
   actions[] =
   {
@@ -250,7 +250,7 @@ test_other_is_not_called (BackendFixture *fixture)
       }
 }
 
-/* Loops in callbacks: the others are called, what runs is not, and nothing spins. */
+/* Nested loops in callbacks: other callbacks are called, a running callback is not called again, and no loop spins. */
 
 static void
 run_inner_loop (Loop *loop,
@@ -284,8 +284,8 @@ test_inner_loop (BackendFixture *fixture)
     }
   loop_attach (&loop, NULL);
 
-  /* The first to come is called again when it has returned, for what came meanwhile. The other one, which was
-   * ready together with it, was called by the inner loop and is not called twice. */
+  /* The first callback is called again after it has returned, for the data that came meanwhile. The other descriptor,
+   * which was ready at the same time, was dispatched by the nested loop and is not dispatched twice. */
   while (loop.pairs[0].n_calls + loop.pairs[1].n_calls < 3)
     g_main_context_iteration (loop.context, TRUE);
   loop_settle (&loop);
@@ -383,7 +383,7 @@ test_objects (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* Nobody is responsible. */
+/* Neither the descriptor nor the source has a function. The selector warns once. */
 static void
 test_no_callback (BackendFixture *fixture)
 {
@@ -401,7 +401,7 @@ test_no_callback (BackendFixture *fixture)
   g_test_assert_expected_messages ();
   loop_expect (&loop, 0, 0);
 
-  /* Then somebody is. */
+  /* Give the descriptor a callback. */
   g_assert_true (sel_base_selector_set_callback (loop.selector, loop.pairs[0].fds[0], on_own_ready,
                                                  &loop.pairs[0], NULL, NULL));
   rewatch (loop.selector, loop.pairs[0].fds[0], SEL_EVENT_READ);
@@ -410,7 +410,7 @@ test_no_callback (BackendFixture *fixture)
   loop_close (&loop);
 }
 
-/* How many are called in one turn */
+/* The number of callbacks in one iteration */
 
 #define N_MANY 10
 
@@ -462,7 +462,7 @@ test_max_dispatch (BackendFixture *fixture)
   g_source_attach (idle, loop.context);
   loop_attach (&loop, NULL);
 
-  /* All are always ready. Each gets its turn, and so does the other source. */
+  /* All descriptors are always ready. Each one gets its turn, and so does the other source. */
   for (guint turn = 1; turn <= 5 * N_MANY; turn++)
     {
       guint sum = 0;
@@ -499,7 +499,7 @@ test_switch_mode (BackendFixture *fixture)
       loop_expect (&loop, 0, 0);
     }
 
-  /* The context has forgotten what it polled before. */
+  /* After unregistering, the context polls the descriptor in neither mode. */
   unwatch (loop.selector, loop.pairs[0].fds[0]);
   close (loop.pairs[0].fds[0]);
   loop_expect (&loop, 0, 0);
@@ -514,7 +514,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
   g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
 

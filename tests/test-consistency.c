@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The table of the manual that says what happens in situations in which the mechanisms of the systems differ.
+ * The table of the manual on situations in which the system's mechanisms differ.
  *
- * Each row is tried with every backend. With --print the page is printed, as docs/consistency.xml has it; without, that
- * file is compared.
+ * Each row is tried with every backend. With --print the program prints the page docs/consistency.xml. Without it,
+ * the program compares that file.
  */
 
 #include "backends.h"
@@ -19,7 +19,7 @@
 
 #define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
 
-/* What a case finds out is one of these texts. */
+/* The results of the cases are these texts. */
 #define NOTHING "nothing"
 #define READ_ONLY "ready to read"
 #define WRITE_ONLY "ready to write"
@@ -33,7 +33,7 @@ text_of_mask (SelEventMask events)
   return texts[events & BOTH];
 }
 
-/* What a wait without time says of @fd. */
+/* Returns the events of @fd in a wait with a timeout of 0, as text. */
 static const char *
 text_of_ready (SelBaseSelector *selector,
                int              fd)
@@ -394,7 +394,7 @@ use_in_child (SelBaseSelector *selector)
   return WIFEXITED (status) && WEXITSTATUS (status) == 42 ? "FORKED" : "something else";
 }
 
-/* What a child does to its copy must not reach the parent's. */
+/* What a child process does to its copy of the selector must not affect the parent. */
 static const char *
 close_in_child (SelBaseSelector *selector)
 {
@@ -427,17 +427,17 @@ short_wait (SelBaseSelector *selector)
   gint64 start = g_get_monotonic_time ();
   g_autoptr (GPtrArray) ready = sel_base_selector_select (selector, 2e-4, NULL, NULL);
 
-  /* The clock is read in whole microseconds. */
+  /* The resolution of the clock is one microsecond. */
   return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "not before they are over" : "too early";
 }
 
-/* The rows. What one backend does otherwise is said of it. */
+/* The rows of the table. exceptions and other describe backends that differ. */
 static const struct
 {
   const char *situation;
   const char *(*func) (SelBaseSelector *selector);
   const char *result;
-  const char *exceptions;    /* "epoll kqueue": these give @other */
+  const char *exceptions;    /* "epoll kqueue": these backends give @other */
   const char *other;
 } rows[] = {
   { "register a regular file", regular_file, READ_WRITE, "epoll kqueue", "EPERM" },
@@ -491,7 +491,7 @@ test_rows (BackendFixture *fixture)
     }
 }
 
-/* As DocBook; `code` in a text is literal there. */
+/* Prints a text as DocBook. `code` in the text becomes a literal. */
 static void
 append_entry (GString    *page,
               const char *text)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* SEL_DEBUG=fd, over every backend. */
+/* SEL_DEBUG=fd with every backend. */
 
 #include "config.h"
 
@@ -17,7 +17,7 @@ expect_warning (int fd)
   g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, pattern);
 }
 
-/* Puts the read end of another pipe under the number of a registered one. */
+/* Replaces a registered descriptor by the read end of another pipe, under the same number. */
 static void
 replace (int fds[2])
 {
@@ -42,7 +42,7 @@ test_unregister (BackendFixture *fixture)
   unwatch (fixture->selector, fds[0]);
   g_test_assert_expected_messages ();
 
-  /* That was all there is to say. */
+  /* There is only one warning. */
   watch (fixture->selector, fds[0], SEL_EVENT_READ);
   unwatch (fixture->selector, fds[0]);
   close_pair (fds);
@@ -95,7 +95,7 @@ is_fatal (const gchar    *domain,
   return FALSE;
 }
 
-/* Who handles the warning closes the selector, in the midst of a wait that has found something. */
+/* The log handler closes the selector, during a wait that has found a ready descriptor. */
 static void
 test_close (BackendFixture *fixture)
 {

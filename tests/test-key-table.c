@@ -39,7 +39,7 @@ test_empty (Fixture       *fixture,
   g_assert_cmpuint (keys->len, ==, 0);
 }
 
-/* A slot stays where it is, whatever is inserted after it. */
+/* A slot keeps its address when others are inserted after it. */
 static void
 test_stable (Fixture       *fixture,
              gconstpointer  data)
@@ -63,7 +63,7 @@ test_stable (Fixture       *fixture,
   g_assert_cmpuint (fixture->table.n_keys, ==, G_N_ELEMENTS (fds) - 1);
 }
 
-/* Keys come in the order of their registration, not of their numbers. */
+/* Keys are listed in the order of registration, not by descriptor. */
 static void
 test_order (Fixture       *fixture,
             gconstpointer  data)

@@ -34,7 +34,7 @@ test_changes (BackendFixture *fixture)
   unwatch (state.selector, state.a[0]);
   expect (&state, "b:R ");
 
-  /* Back again, with what is still to be read. */
+  /* Register the descriptor again. Its data has not been read yet. */
   watch (state.selector, state.a[0], SEL_EVENT_READ);
   expect (&state, "a:R ");
 
@@ -109,8 +109,8 @@ test_unregister_in_callback (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* Two are ready, and the callback of either does something that keeps the other from being
- * told. Which comes first is the kernel's choice. */
+/* Two descriptors are ready. The callback of each one does something after which the other one must not be
+ * dispatched. The kernel chooses which descriptor comes first. */
 
 static int
 state_get_other (State *state,
@@ -152,7 +152,7 @@ do_nothing (State *state,
   (void) fd;
 }
 
-/* What the batch knows is not about the new file. */
+/* The events of the current batch do not apply to the new file. */
 static void
 replace_other (State *state,
                int    fd)
@@ -336,7 +336,7 @@ test_priority (BackendFixture *fixture)
   add_idle (&state, 4, "end ");
   expect (&state, "quiet write a:R end ");
 
-  /* What is more urgent than the source comes first, although the source is ready. */
+  /* A source with a higher priority is dispatched first, although the selector's source is ready, too. */
   put_byte (state.a[1]);
   add_idle (&state, 0, "urgent ");
   add_idle (&state, 2, "end ");
@@ -345,7 +345,7 @@ test_priority (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* A source that is always ready leaves their turns to others of its priority. */
+/* A source that is always ready does not starve other sources of the same priority. */
 static void
 test_fairness (BackendFixture *fixture)
 {
@@ -412,7 +412,7 @@ test_many_ready (BackendFixture *fixture)
                                                            &n_missing, NULL);
   g_source_attach (state.source, state.context);
 
-  /* Even one at a time would do, if each gets its turn. */
+  /* Dispatching one descriptor per iteration is enough, if each one gets its turn. */
   for (guint i = 0; i < N_MANY && n_missing > 0; i++)
     g_assert_true (g_main_context_iteration (state.context, FALSE));
   g_assert_cmpuint (n_missing, ==, 0);
@@ -455,7 +455,7 @@ test_recursive (BackendFixture *fixture)
   put_byte (state.a[1]);
   expect (&state, "a:R b:R ");
 
-  /* Afterwards everything is as before. */
+  /* After the nested loop the source works as before. */
   state.act = NULL;
   put_byte (state.a[1]);
   expect (&state, "a:R ");
@@ -463,7 +463,7 @@ test_recursive (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* What the nested loop frees is not used by the outer one. */
+/* The outer loop must not use memory that the nested loop has freed. */
 static void
 recurse_and_close (State *state,
                    int    fd)
@@ -536,7 +536,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
 
   backend_add_both_modes ("source/changes", test_changes);

@@ -53,7 +53,7 @@ test_never_attached (BackendFixture *fixture)
   g_source_unref (source);
   g_assert_cmpint (state.n_notified, ==, 1);
 
-  /* The other end first. */
+  /* Close the selector before the source is released. */
   source = sel_base_selector_create_dispatch_source (state.selector, on_ready, &state, on_notify);
   sel_base_selector_close (state.selector);
   g_source_unref (source);
@@ -62,7 +62,7 @@ test_never_attached (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* The user data belongs to the source, also if there is no function. */
+/* The source owns the user data even if it has no function. */
 static void
 test_notify_without_func (BackendFixture *fixture)
 {
@@ -180,7 +180,7 @@ test_thread_default (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* Closures, the form of languages other than C */
+/* Closures, which language bindings use */
 
 static void
 marshal_counting (GClosure     *closure,
@@ -253,7 +253,7 @@ test_closure (BackendFixture *fixture)
     }
 }
 
-/* More than one */
+/* Several selectors in one context */
 
 static void
 test_two_selectors (BackendFixture *fixture)
@@ -324,7 +324,8 @@ test_reinit (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* Somebody closes it behind the selector's back: a bug that is told once, and costs no time. */
+/* Other code closes the selector's own descriptor. The selector warns once about this bug, and the loop does not
+ * spin. */
 static void
 test_own_descriptor_closed (BackendFixture *fixture)
 {
@@ -349,7 +350,7 @@ test_own_descriptor_closed (BackendFixture *fixture)
   g_assert_cmpint (state.n_notified, ==, 1);
   expect_nothing (&state);
 
-  /* Not the number that the selector will close. */
+  /* Reuse the number: the selector is going to close it. */
   g_clear_pointer (&state.source, g_source_unref);
   g_assert_cmpint (dup2 (state.a[0], fd), ==, fd);
   state_close (&state);
@@ -361,7 +362,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
 
   backend_add_both_modes ("source/keeps-selector", test_source_keeps_selector);

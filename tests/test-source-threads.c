@@ -7,8 +7,7 @@
 
 /* Another thread registers, modifies, waits or closes while a main loop polls the selector. */
 
-/* Another thread changes something while the loop polls. That it does is known from the poll
- * function. */
+/* Another thread changes something while the loop polls. It knows from the poll function that the loop polls. */
 
 static int is_polling;  /* atomic */
 
@@ -178,7 +177,7 @@ test_other_thread_ends (BackendFixture *fixture)
     }
 }
 
-/* However much another thread changes, the loop gets on. */
+/* The loop makes progress, however often another thread changes registrations or sources. */
 
 #define N_CHANGES 500
 #define N_EVENTS  100
@@ -277,7 +276,7 @@ wait_elsewhere (gpointer user_data)
   g_autoptr (GPtrArray) ready = NULL;
   g_autoptr (GError) error = NULL;
 
-  /* BUSY is the loop's turn. */
+  /* BUSY: the main loop uses the selector at this moment. */
   do
     {
       g_clear_error (&error);
@@ -290,7 +289,7 @@ wait_elsewhere (gpointer user_data)
   return NULL;
 }
 
-/* A thread that waits and a loop get in each other's way, but both are served. */
+/* A waiting thread and a main loop compete for the selector. Both receive events. */
 static void
 test_waiter_elsewhere (BackendFixture *fixture)
 {
@@ -313,7 +312,8 @@ test_waiter_elsewhere (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* The time of a source comes while another thread waits, and gets what is ready. */
+/* The ready time of the source expires while another thread waits. The source stays attached, and dispatches events
+ * after the wait has ended. */
 static gpointer
 wait_until_woken (gpointer data)
 {
@@ -321,7 +321,7 @@ wait_until_woken (gpointer data)
   g_autoptr (GError) error = NULL;
   g_autoptr (GPtrArray) ready = NULL;
 
-  /* Who looks whether it waits already may have come first. */
+  /* await_waiter () may have called select () first. */
   while ((ready = sel_base_selector_select (state->selector, SEL_WAIT_FOREVER, NULL, &error)) == NULL)
     assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
   g_assert_cmpuint (ready->len, ==, 0);
@@ -329,7 +329,7 @@ wait_until_woken (gpointer data)
   return NULL;
 }
 
-/* A second wait is refused as soon as there is a first. */
+/* Waits until another thread waits: from then on a second select () fails with BUSY. */
 static void
 await_waiter (SelBaseSelector *selector)
 {
@@ -380,7 +380,7 @@ register_file_elsewhere (gpointer user_data)
   return NULL;
 }
 
-/* The kernel has nothing to wait for, so that the main loop must be told. */
+/* The kernel does not wait for a regular file, so registering one must wake up the main loop. */
 static void
 test_always_ready_elsewhere (BackendFixture *fixture)
 {
@@ -414,7 +414,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
 
   backend_add_both_modes ("source/due-beside-waiter", test_due_beside_waiter);

@@ -68,7 +68,7 @@ on_ready_with_object (SelBaseSelector *selector,
   return G_SOURCE_REMOVE;
 }
 
-/* The callback gets what select() would give. */
+/* The callback receives the key and the events that select () would return. */
 static void
 test_key (BackendFixture *fixture)
 {
@@ -145,7 +145,7 @@ test_masks (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* A callback that does not read is called in each turn, once for each descriptor. */
+/* A callback that does not read is called in every iteration, once for each ready descriptor. */
 static void
 test_level (BackendFixture *fixture)
 {
@@ -186,7 +186,8 @@ test_plain_once (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* A time that was set is told like something that is ready, and again until it is set anew. */
+/* A ready time that the user sets dispatches the source as a ready descriptor does, until it is set to another
+ * value. */
 static gboolean
 on_due (gpointer user_data)
 {
@@ -220,7 +221,7 @@ test_plain_ready_time (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* Descriptors that rest because nobody takes care of them have a time of their own. */
+/* Pausing a descriptor after an unhandled hang-up does not change the ready time that the user has set. */
 static void
 test_plain_ready_time_kept (BackendFixture *fixture)
 {
@@ -233,7 +234,7 @@ test_plain_ready_time_kept (BackendFixture *fixture)
 
   close (state.a[1]);
   state.a[1] = -1;
-  /* It rests once and is tried again. */
+  /* The descriptor is paused once and then polled again. */
   while (state.n_calls < 9)
     {
       g_main_context_iteration (state.context, TRUE);
@@ -263,7 +264,7 @@ test_wakeup (BackendFixture *fixture)
         }
       g_assert_cmpuint (state.n_calls, ==, 0);
 
-      /* It ends the next wait, once. */
+      /* The wake-up ends the next wait, and only that one. */
       assert_ready (state.selector, SEL_WAIT_FOREVER, -1);
       assert_quiet (state.selector, 0.001);
 
@@ -315,7 +316,7 @@ test_hang_up (BackendFixture *fixture)
     }
 }
 
-/* The read end of a pipe without a writer, watched for writing only, is ready for ever. */
+/* The read end of a pipe without a writer stays ready for ever, even if it is registered for writing only. */
 static void
 test_hang_up_of_pipe (BackendFixture *fixture)
 {
@@ -364,7 +365,7 @@ test_closed_descriptor (BackendFixture *fixture)
         expect (&state, "b:R ");
         expect_nothing (&state);
 
-        /* The key stays, and can be given back. */
+        /* The key is still registered and can be unregistered. */
         unwatch (state.selector, state.a[0]);
         state.a[0] = state.a[1] = -1;
         put_byte (state.b[1]);
@@ -397,7 +398,7 @@ test_refresh (BackendFixture *fixture)
   state_close (&state);
 }
 
-/* Nobody has said what to call. */
+/* A plain source without a callback is destroyed when a descriptor is ready. The event is not lost. */
 static void
 test_plain_without_callback (BackendFixture *fixture)
 {
@@ -484,7 +485,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes it when a thread gets a context of its own, and its descriptor would be counted. */
+  /* GLib creates the default context when a thread gets a context of its own. Its descriptor would count as a leak. */
   g_main_context_default ();
 
   backend_add_both_modes ("source/ready", test_ready);
