@@ -15,7 +15,7 @@ SYNTAX = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', re.S)
 
 
 def table(page, first_column):
-    """The rows of the table whose head begins with a word, as lists of cells."""
+    """Returns the rows, as lists of cells, of the table whose header begins with a word."""
     lines = iter(page.splitlines())
     for line in lines:
         if line.startswith('| %s |' % first_column):
@@ -47,13 +47,13 @@ class Library:
                         self.files[name] = without_comments(f.read())
 
     def expand(self, name):
-        """The files that a name of the table stands for."""
+        """Returns the files that a name in the table stands for."""
         if name.endswith(('.c', '.h')):
             return [name] if name in self.files or name in GENERATED else []
         return [name + suffix for suffix in SUFFIXES if name + suffix in self.files or name + suffix in GENERATED]
 
     def includes(self):
-        """(file, '<' or '"', what follows) for each header of the library that is included."""
+        """Yields (file, '<' or '"', path) for each #include line with a header of the library."""
         for name, text in self.files.items():
             for bracket, path in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', text, re.M):
                 if os.path.basename(path).startswith('sel-'):
