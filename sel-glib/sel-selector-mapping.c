@@ -2,7 +2,8 @@
 
 #include "config.h"
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-registry-private.h"
+#include "sel-lookup-private.h"
 #include "sel-selector-mapping-private.h"
 
 /**
@@ -86,7 +87,7 @@ sel_selector_mapping_get_size (SelSelectorMapping *self)
 
   selector = g_weak_ref_get (&self->selector);
 
-  return selector != NULL ? sel_base_selector_get_size (selector) : 0;
+  return selector != NULL ? sel_registry_get_n_keys (sel_core (selector)) : 0;
 }
 
 /**
@@ -134,7 +135,7 @@ sel_selector_mapping_lookup (SelSelectorMapping *self,
 
   selector = g_weak_ref_get (&self->selector);
 
-  return selector != NULL ? sel_base_selector_lookup (selector, fd) : NULL;
+  return selector != NULL ? sel_registry_ref_key (sel_core (selector), fd) : NULL;
 }
 
 /**
@@ -160,7 +161,10 @@ sel_selector_mapping_lookup_object (SelSelectorMapping *self,
 
   selector = g_weak_ref_get (&self->selector);
 
-  return selector != NULL ? sel_base_selector_lookup_object (selector, fileobj) : NULL;
+  if (selector == NULL)
+    return NULL;
+
+  return sel_registry_ref_key (sel_core (selector), sel_base_selector_resolve (selector, fileobj, NULL));
 }
 
 /**
@@ -184,5 +188,5 @@ sel_selector_mapping_get_keys (SelSelectorMapping *self)
   if (selector == NULL)
     return g_ptr_array_new_with_free_func (g_object_unref);
 
-  return sel_base_selector_get_keys (selector);
+  return sel_registry_get_keys (sel_core (selector));
 }
