@@ -92,7 +92,8 @@ gssize sel_core_offset;
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (SelBaseSelector, sel_base_selector, G_TYPE_OBJECT)
 
-#define PRIV(self) ((SelBaseSelectorPrivate *) sel_base_selector_get_instance_private (self))
+#define PRIV(self) \
+  ((SelBaseSelectorPrivate *) sel_base_selector_get_instance_private ((SelBaseSelector *) (self)))
 
 /* In a child process: other threads do not exist here, and nobody finishes what they were doing. */
 static void
@@ -102,6 +103,51 @@ sel_base_selector_forked (SelCore *core)
   sel_dispatch_forked (core);
   sel_notify_forked (core);
 }
+
+/* A waiting thread gives the kernel's objects back when it returns. */
+static void
+sel_base_selector_end_wait_or_release (SelCore *core)
+{
+  sel_state_lock (core);
+  if (sel_state_has (core, SEL_STATE_IN_WAIT))
+    sel_notify_wake (core);
+  else
+    sel_lifecycle_release (core);
+  sel_state_unlock (core);
+}
+
+/* The second half of sel_base_selector_close(). It calls foreign code, so @core must be kept alive. */
+static void
+sel_base_selector_finish_close (SelCore *core)
+{
+  GPtrArray *observers;
+  SelObserver *observer;
+  GPtrArray *callbacks;
+  SelKeyTable table;
+
+  g_object_ref (sel_core_get_selector (core));
+  sel_state_lock (core);
+  sel_dispatch_retain_all (core);
+  sel_registry_take_all (core, &table);
+  observer = sel_notify_ref_observer (core);
+  observers = sel_notify_steal_observers (core);
+  sel_state_unlock (core);
+
+  callbacks = sel_key_table_steal_callbacks (&table);
+  sel_notify_free_callbacks (observer, (GDestroyNotify) g_ptr_array_unref, callbacks);
+
+  /* A main loop must stop polling a descriptor before that is closed. */
+  sel_notify_close_observers (observers);
+  sel_base_selector_end_wait_or_release (core);
+
+  sel_key_table_clear (&table);
+  g_object_unref (sel_core_get_selector (core));
+}
+
+static const SelStateFuncs sel_base_selector_state_funcs = {
+  .forked = sel_base_selector_forked,
+  .finish_close = sel_base_selector_finish_close,
+};
 
 static void
 sel_base_selector_dispose (GObject *object)
@@ -114,8 +160,12 @@ sel_base_selector_dispose (GObject *object)
 static void
 sel_base_selector_finalize (GObject *object)
 {
-  SelCore *core = sel_core (object);
+  SelBaseSelectorPrivate *priv = PRIV (object);
+  SelCore *core = &priv->core;
 
+  if (priv->map != NULL)
+    sel_selector_mapping_detach (priv->map);
+  g_clear_object (&priv->map);
   sel_wait_clear (core);
   sel_lifecycle_clear (core);
   sel_pause_clear (core);
@@ -194,7 +244,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
   sel_core_offset = SelBaseSelector_private_offset;
-  sel_state_set_forked_func (sel_base_selector_forked);
+  sel_state_set_funcs (&sel_base_selector_state_funcs);
   pthread_atfork (NULL, NULL, sel_state_count_fork);
 
   object_class->dispose = sel_base_selector_dispose;
@@ -306,7 +356,8 @@ sel_base_selector_init (SelBaseSelector *self)
  * sel_base_selector_get_map:
  * @self: a selector
  *
- * Gets a live view of the registered descriptors: the same object each time.
+ * Gets a live view of the registered descriptors: the same object each time. The mapping lives as long as @self, also after
+ * @self was closed by another thread, and is empty then.
  *
  * Returns: (transfer none) (nullable): the mapping, or %NULL if @self is closed
  *
@@ -317,15 +368,17 @@ sel_base_selector_get_map (SelBaseSelector *self)
 {
   SelBaseSelectorPrivate *priv;
   SelSelectorMapping *map;
+  gboolean closed;
 
   g_return_val_if_fail (sel_is_base_selector (self), NULL);
 
   priv = PRIV (self);
 
   sel_state_lock (&priv->core);
-  if (priv->map == NULL && !sel_state_has (&priv->core, SEL_STATE_CLOSED))
+  closed = sel_state_has (&priv->core, SEL_STATE_CLOSED);
+  if (priv->map == NULL && !closed)
     priv->map = sel_selector_mapping_new (self);
-  map = priv->map;
+  map = closed ? NULL : priv->map;
   sel_state_unlock (&priv->core);
 
   return map;
@@ -356,24 +409,14 @@ sel_base_selector_reinit (SelBaseSelector  *self,
   return sel_lifecycle_reinit (sel_core (self), error);
 }
 
-/* A waiting thread gives the kernel's objects back when it returns. */
-static void
-sel_base_selector_end_wait_or_release (SelCore *core)
-{
-  sel_state_lock (core);
-  if (sel_state_has (core, SEL_STATE_IN_WAIT))
-    sel_notify_wake (core);
-  else
-    sel_lifecycle_release (core);
-  sel_state_unlock (core);
-}
-
 /**
  * sel_base_selector_close:
  * @self: a selector
  *
  * Closes @self: forgets all keys and gives back the kernel's objects. Registered descriptors stay
  * open. A thread that waits gets %SEL_SELECTOR_ERROR_CLOSED, and so does every later call.
+ *
+ * If a virtual function of @self calls this, the call that has called the virtual function closes @self when it is done.
  *
  * This function may be called more than once. Dropping the last reference closes a selector as well.
  *
@@ -382,42 +425,27 @@ sel_base_selector_end_wait_or_release (SelCore *core)
 void
 sel_base_selector_close (SelBaseSelector *self)
 {
-  g_autoptr(SelSelectorMapping) map = NULL;
-  SelBaseSelectorPrivate *priv;
-  GPtrArray *observers;
-  SelObserver *observer;
-  GPtrArray *callbacks;
-  SelKeyTable table;
+  gboolean finish;
   SelCore *core;
 
   g_return_if_fail (sel_is_base_selector (self));
 
-  priv = PRIV (self);
-  core = &priv->core;
+  core = sel_core (self);
 
+  /* Anything that is freed may have the last reference. */
+  g_object_ref (self);
   sel_state_lock (core);
-  if (sel_state_has (core, SEL_STATE_CLOSED))
+  finish = !sel_state_has (core, SEL_STATE_CLOSED);
+  if (finish)
     {
-      sel_state_unlock (core);
-      return;
+      sel_state_set (core, SEL_STATE_CLOSED);
+      finish = !sel_state_close_later (core);
     }
-
-  sel_state_set (core, SEL_STATE_CLOSED);
-  sel_dispatch_retain_all (core);
-  sel_registry_take_all (core, &table);
-  map = g_steal_pointer (&priv->map);
-  observer = sel_notify_ref_observer (core);
-  observers = sel_notify_steal_observers (core);
   sel_state_unlock (core);
 
-  callbacks = sel_key_table_steal_callbacks (&table);
-  sel_notify_free_callbacks (observer, (GDestroyNotify) g_ptr_array_unref, callbacks);
-
-  /* A main loop must stop polling a descriptor before that is closed. */
-  sel_notify_close_observers (observers);
-  sel_base_selector_end_wait_or_release (core);
-
-  sel_key_table_clear (&table);
+  if (finish)
+    sel_base_selector_finish_close (core);
+  g_object_unref (self);
 }
 
 /**

@@ -25,8 +25,9 @@ sel_base_selector_change (SelBaseSelector        *self,
   gboolean success;
 
   sel_registry_check_identity (core, fd);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
 
-  sel_state_lock (core);
   success = sel_lifecycle_ensure_open (core, error) &&
             sel_base_selector_check_events (events, error) &&
             (registration == NULL || sel_base_selector_check_value (registration->value, error)) &&
@@ -249,7 +250,12 @@ sel_base_selector_set_callback (SelBaseSelector  *self,
 
   core = sel_core (self);
 
-  sel_state_lock (core);
+  if (!sel_state_lock_to_change (core, error))
+    {
+      sel_callback_free (callback);
+      return FALSE;
+    }
+
   success = sel_registry_set_callback (core, fd, callback, &removed, error);
   if (!success)
     removed.callback = callback;
@@ -287,7 +293,9 @@ sel_base_selector_refresh (SelBaseSelector  *self,
 
   core = sel_core (self);
 
-  sel_state_lock (core);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
+
   success = sel_lifecycle_ensure_open (core, error) && sel_registry_refresh (core, fd, &removed, error);
   sel_dispatch_unlock_and_free (core, &removed);
 

@@ -32,12 +32,19 @@ gboolean
 sel_base_selector_check_value (const GValue  *value,
                                GError       **error)
 {
-  if (value == NULL || strcmp (G_VALUE_TYPE_NAME (value), "JSObject") != 0)
+  const char *reason;
+
+  if (value == NULL)
     return TRUE;
 
-  g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED,
-                       "A JavaScript object cannot be kept as data: "
-                       "its memory may be reused while it is registered");
+  if (!G_IS_VALUE (value))
+    reason = "A value that is not initialized cannot be kept as data";
+  else if (strcmp (G_VALUE_TYPE_NAME (value), "JSObject") == 0)
+    reason = "A JavaScript object cannot be kept as data: its memory may be reused while it is registered";
+  else
+    return TRUE;
+
+  g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED, reason);
 
   return FALSE;
 }
@@ -52,15 +59,17 @@ sel_base_selector_add (SelBaseSelector        *self,
                        GError                **error)
 {
   SelCore *core = sel_core (self);
-  gboolean success;
+  gboolean success = FALSE;
 
-  sel_state_lock (core);
-  success = sel_lifecycle_ensure_open (core, error) &&
-            sel_base_selector_check_events (events, error) &&
-            sel_error_check_fd (fd, error) &&
-            sel_base_selector_check_value (registration->value, error) &&
-            sel_registry_add (core, fd, events, registration, key, error);
-  sel_state_unlock (core);
+  if (sel_state_lock_to_change (core, error))
+    {
+      success = sel_lifecycle_ensure_open (core, error) &&
+                sel_base_selector_check_events (events, error) &&
+                sel_error_check_fd (fd, error) &&
+                sel_base_selector_check_value (registration->value, error) &&
+                sel_registry_add (core, fd, events, registration, key, error);
+      sel_state_unlock (core);
+    }
 
   if (!success)
     sel_callback_free (registration->callback);
@@ -102,8 +111,9 @@ sel_base_selector_remove (SelBaseSelector  *self,
   gboolean success;
 
   sel_registry_check_identity (core, fd);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
 
-  sel_state_lock (core);
   success = sel_registry_remove (core, fd, key, &removed, error);
   sel_dispatch_unlock_and_free (core, &removed);
 

@@ -111,13 +111,6 @@ sel_lifecycle_ensure_open_slow (SelCore  *core,
   if (sel_state_has (core, SEL_STATE_OPEN))
     return TRUE;
 
-  if (sel_state_in_vfunc (core))
-    {
-      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
-                           "The selector is being opened or released");
-      return FALSE;
-    }
-
   return sel_lifecycle_open (core, error);
 }
 
@@ -127,7 +120,9 @@ sel_lifecycle_ensure_open_locking (SelCore  *core,
 {
   gboolean success;
 
-  sel_state_lock (core);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
+
   success = sel_lifecycle_ensure_open (core, error);
   sel_state_unlock (core);
 
@@ -144,12 +139,9 @@ sel_lifecycle_reinit_locked (SelCore  *core,
     return sel_error_set_closed (error);
 
   /* From now on no wait can begin. */
-  if (sel_state_in_vfunc (core) || !sel_state_take_open (core, &old_word))
+  if (!sel_state_take_open (core, &old_word))
     {
-      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
-                           sel_state_in_vfunc (core)
-                           ? "A virtual function of the selector is running"
-                           : "A thread waits on the selector");
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY, "A thread waits on the selector");
       return FALSE;
     }
 
@@ -166,7 +158,9 @@ sel_lifecycle_reinit (SelCore  *core,
 {
   gboolean success;
 
-  sel_state_lock (core);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
+
   success = sel_lifecycle_reinit_locked (core, error);
   sel_state_unlock (core);
 

@@ -34,9 +34,20 @@ typedef enum
 
 #define SEL_STATE_IN_WAIT (SEL_STATE_WAITING | SEL_STATE_POLLING)
 
-/* Called by the first call in a child process, before it locks: @func has to drop what other threads, which do not
- * exist in this process, were doing. There is one for all selectors. */
-void     sel_state_set_forked_func (void       (*func) (SelCore *core));
+/* Added to lock_depth if a virtual function has closed the selector: the last unlock finishes that. */
+#define SEL_STATE_CLOSE_LATER (1u << 31)
+
+typedef struct
+{
+  /* Called by the first call in a child process, before it locks: has to drop what other threads, which do not exist in
+   * this process, were doing. */
+  void (*forked)       (SelCore *core);
+  /* Called without the lock after a virtual function has closed the selector: has to finish closing it. */
+  void (*finish_close) (SelCore *core);
+} SelStateFuncs;
+
+/* What the class does for the state of all selectors. */
+void     sel_state_set_funcs       (const SelStateFuncs *funcs);
 
 /* Called in each child process. */
 void     sel_state_count_fork      (void);
@@ -59,6 +70,18 @@ gboolean sel_state_take_open       (SelCore         *core,
 
 /* TRUE if the calling thread is in a virtual function that is called with the lock held. */
 gboolean sel_state_in_vfunc        (SelCore         *core);
+
+/* Must be called with the lock held. If the calling thread is in a virtual function, has the last unlock finish closing
+ * the selector, and returns TRUE. */
+gboolean sel_state_close_later     (SelCore         *core);
+
+/* Fails with %SEL_SELECTOR_ERROR_BUSY if the calling thread is in a virtual function, otherwise locks. For functions that
+ * change the registrations or wait. */
+gboolean sel_state_lock_to_change_slow (SelCore     *core,
+                                    GError         **error);
+
+/* The slow path of sel_state_unlock(). */
+void     sel_state_unlock_slow     (SelCore         *core);
 
 /* How many forks there are between this process and the one that loaded the library. */
 extern guint sel_state_fork_count;
@@ -113,23 +136,6 @@ sel_state_is_new_process (SelCore *core)
   return core->state.fork_count != sel_state_fork_count;
 }
 
-/* Begins a wait of the kind @claimed without the lock. FALSE if sel_state_claim() has to decide. */
-static inline gboolean
-sel_state_try_claim (SelCore       *core,
-                     SelStateFlags  claimed)
-{
-  return G_LIKELY (!sel_state_is_new_process (core)) &&
-         g_atomic_int_compare_and_exchange (&core->state.word, SEL_STATE_OPEN, SEL_STATE_OPEN | claimed);
-}
-
-/* What the current wait has found may not be true any more. */
-static inline void
-sel_state_mark_changed (SelCore *core)
-{
-  if (sel_state_has (core, SEL_STATE_IN_WAIT))
-    sel_state_set (core, SEL_STATE_CHANGED);
-}
-
 /* The thread of a virtual function needs no ordering: a thread compares it with itself, and only stores itself. */
 static inline gpointer
 sel_state_get_vfunc_thread (SelCore *core)
@@ -142,6 +148,23 @@ sel_state_set_vfunc_thread (SelCore  *core,
                             gpointer  thread)
 {
   __atomic_store_n (&core->state.vfunc_thread, thread, __ATOMIC_RELAXED);
+}
+
+/* Begins a wait of the kind @claimed without the lock. FALSE if sel_state_claim() has to decide. */
+static inline gboolean
+sel_state_try_claim (SelCore       *core,
+                     SelStateFlags  claimed)
+{
+  return G_LIKELY (!sel_state_is_new_process (core) && sel_state_get_vfunc_thread (core) == NULL) &&
+         g_atomic_int_compare_and_exchange (&core->state.word, SEL_STATE_OPEN, SEL_STATE_OPEN | claimed);
+}
+
+/* What the current wait has found may not be true any more. */
+static inline void
+sel_state_mark_changed (SelCore *core)
+{
+  if (sel_state_has (core, SEL_STATE_IN_WAIT))
+    sel_state_set (core, SEL_STATE_CHANGED);
 }
 
 /* The lock is recursive only in the thread that is in a virtual function. */
@@ -161,9 +184,22 @@ static inline void
 sel_state_unlock (SelCore *core)
 {
   if (G_UNLIKELY (core->state.lock_depth > 0))
-    core->state.lock_depth--;
+    sel_state_unlock_slow (core);
   else
     g_mutex_unlock (&core->state.lock);
+}
+
+/* Locks for a function that changes the registrations. Fails, without the lock, inside a virtual function. */
+static inline gboolean
+sel_state_lock_to_change (SelCore  *core,
+                          GError  **error)
+{
+  if (G_UNLIKELY (sel_state_get_vfunc_thread (core) != NULL))
+    return sel_state_lock_to_change_slow (core, error);
+
+  sel_state_lock (core);
+
+  return TRUE;
 }
 
 /* Around a virtual function that is called with the lock held, because it may call functions of the selector. Returns

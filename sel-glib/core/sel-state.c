@@ -7,12 +7,12 @@
 
 guint sel_state_fork_count;
 
-static void (*forked_func) (SelCore *core);
+static const SelStateFuncs *state_funcs;
 
 void
-sel_state_set_forked_func (void (*func) (SelCore *core))
+sel_state_set_funcs (const SelStateFuncs *funcs)
 {
-  forked_func = func;
+  state_funcs = funcs;
 }
 
 void
@@ -43,7 +43,7 @@ sel_state_notice_fork (SelCore *core)
   sel_state_unset (core, SEL_STATE_IN_WAIT | SEL_STATE_CHANGED);
   if (sel_state_has (core, SEL_STATE_OPEN))
     sel_state_set (core, SEL_STATE_FORKED);
-  forked_func (core);
+  state_funcs->forked (core);
   core->state.fork_count = sel_state_fork_count; /* last, for functions that do not lock */
 }
 
@@ -88,6 +88,47 @@ sel_state_take_open (SelCore *core,
   while (!g_atomic_int_compare_and_exchange (&core->state.word, word,
                                              word & ~(guint) (SEL_STATE_OPEN | SEL_STATE_FORKED)));
   *old_word = word;
+
+  return TRUE;
+}
+
+gboolean
+sel_state_close_later (SelCore *core)
+{
+  if (!sel_state_in_vfunc (core))
+    return FALSE;
+
+  core->state.lock_depth |= SEL_STATE_CLOSE_LATER;
+
+  return TRUE;
+}
+
+void
+sel_state_unlock_slow (SelCore *core)
+{
+  if (core->state.lock_depth != SEL_STATE_CLOSE_LATER)
+    {
+      core->state.lock_depth--;
+      return;
+    }
+
+  core->state.lock_depth = 0;
+  g_mutex_unlock (&core->state.lock);
+  state_funcs->finish_close (core);
+}
+
+gboolean
+sel_state_lock_to_change_slow (SelCore  *core,
+                               GError  **error)
+{
+  if (!sel_state_is_new_process (core) && sel_state_in_vfunc (core))
+    {
+      g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY,
+                           "A virtual function of the selector is running");
+      return FALSE;
+    }
+
+  sel_state_lock (core);
 
   return TRUE;
 }

@@ -66,7 +66,9 @@ sel_wait_claim (SelCore        *core,
   else if (claimed == SEL_STATE_ASYNC_PENDING)
     busy = SEL_STATE_ASYNC_PENDING | SEL_STATE_WAITING;
 
-  sel_state_lock (core);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
+
   success = sel_lifecycle_ensure_open (core, error) && sel_state_claim (core, claimed, busy, error);
   sel_state_unlock (core);
 
