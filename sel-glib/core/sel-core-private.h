@@ -39,9 +39,10 @@ typedef struct
 typedef struct
 {
   SelKeyTable table;
-  guint32 generation;        /* atomic: the last one that was given to a registration */
+  guint32 generation;        /* the last one that was given to a registration */
   guint32 tag;               /* the generation that the current call of update () is about */
   int poll_fd;               /* the kernel's descriptor that a main loop can poll, or -1 */
+  GArray *changed_in_wait;   /* descriptors whose slots have that bit */
   GArray *always_ready;      /* descriptors that are always ready, so that the kernel cannot wait for them */
   SelFdIdentities *identities; /* NULL unless SEL_DEBUG contains "fd" */
 } SelRegistry;
@@ -65,7 +66,6 @@ typedef struct
   SelReadyEvent *buffer;     /* for the forms of select () that return a list */
   gsize buffer_size;
   gsize list_room;           /* the room of these forms */
-  guint32 generation;        /* of the registry when the wait began */
   guint turn;                /* rotates the descriptors that are always ready */
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */

@@ -65,13 +65,17 @@ static gboolean
 sel_lifecycle_try_open (SelCore  *core,
                         GError  **error)
 {
-  if (!sel_lifecycle_call_open (core, error))
-    return FALSE;
+  GArray *reserved = sel_registry_reserve_numbers (core);
+  gboolean is_open = sel_lifecycle_call_open (core, error);
+  gboolean success = is_open && sel_notify_open_wakeup (core, error);
 
+  sel_registry_unreserve_numbers (reserved);
   sel_pause_forget_all (core);
-  if (!sel_notify_open_wakeup (core, error) || !sel_pause_arm_all (core, error))
+  success = success && sel_pause_arm_all (core, error);
+  if (!success)
     {
-      sel_lifecycle_give_back (core, FALSE);
+      if (is_open)
+        sel_lifecycle_give_back (core, FALSE);
       return FALSE;
     }
 

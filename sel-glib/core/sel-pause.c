@@ -31,19 +31,25 @@ sel_pause_get_slot (SelCore        *core,
   return slot != NULL && slot->generation == pause->generation && sel_key_slot_is_paused (slot) ? slot : NULL;
 }
 
+static guint
+sel_pause_get_n (SelCore *core)
+{
+  return core->pauses.list != NULL ? core->pauses.list->len : 0;
+}
+
+static void
+sel_pause_update_state (SelCore *core)
+{
+  if (sel_pause_get_n (core) == 0)
+    sel_state_unset (core, SEL_STATE_PAUSED);
+}
+
 static void
 sel_pause_remove (SelCore *core,
                   guint    i)
 {
   g_array_remove_index_fast (core->pauses.list, i);
-  if (core->pauses.list->len == 0)
-    sel_state_unset (core, SEL_STATE_PAUSED);
-}
-
-static guint
-sel_pause_get_n (SelCore *core)
-{
-  return core->pauses.list != NULL ? core->pauses.list->len : 0;
+  sel_pause_update_state (core);
 }
 
 /* All pauses that are in the list at the same time end together. */
@@ -59,7 +65,7 @@ sel_pause_add (SelCore       *core,
     core->pauses.list = g_array_new (FALSE, FALSE, sizeof (SelPause));
   g_array_append_val (core->pauses.list, pause);
   sel_key_slot_set_paused (slot, TRUE);
-  if (!sel_state_has (core, SEL_STATE_PAUSED))
+  if (core->pauses.list->len == 1)
     core->pauses.until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
   sel_state_set (core, SEL_STATE_PAUSED);
 }
@@ -86,14 +92,24 @@ sel_pause_begin_full (SelCore             *core,
   if (slot == NULL || sel_state_has (core, SEL_STATE_FORKED))
     return;
 
+  /* PAUSED keeps waits off the fast path: a wait that begins after this resumes the descriptor, and one that has begun
+   * before it is seen here. */
+  sel_state_set (core, SEL_STATE_PAUSED);
+  if (sel_state_has (core, SEL_STATE_WAITING))
+    {
+      sel_pause_update_state (core);
+      return;
+    }
+
   if (sel_key_slot_is_paused (slot))
     sel_pause_remove_fd (core, event->fd);
 
   sel_registry_disarm (core, event->fd, slot);
   sel_key_slot_set_paused (slot, TRUE);
-  sel_state_mark_changed (core);
+  sel_registry_mark_changed (core, event->fd, slot);
   if (kind != SEL_PAUSE_UNTIL_MODIFIED)
     sel_pause_add (core, event->fd, slot, function);
+  sel_pause_update_state (core);
   sel_notify_changed (core, event->fd);
 }
 
@@ -134,7 +150,7 @@ sel_pause_resume_slot (SelCore    *core,
                        SelKeySlot *slot)
 {
   sel_hangup_count_check_soon (&slot->hangup);
-  sel_state_mark_changed (core);
+  sel_registry_mark_changed (core, fd, slot);
   sel_pause_arm_slot (core, fd, slot, TRUE);
   sel_notify_changed (core, fd);
 }

@@ -53,7 +53,7 @@ sel_ready_list_report_unknown (SelCore *core,
   return TRUE;
 }
 
-/* The slot that a report without a tag is about. NULL if it was registered, changed or resumed after the wait began: the next
+/* The slot that a report without a tag is about. NULL if it was registered, changed or resumed since the wait began: the next
  * wait will report it. */
 static SelKeySlot *
 sel_ready_list_lookup (SelCore *core,
@@ -61,10 +61,7 @@ sel_ready_list_lookup (SelCore *core,
 {
   SelKeySlot *slot = sel_registry_lookup (core, fd);
 
-  if (slot == NULL || (gint32) (slot->generation - core->wait.generation) > 0)
-    return NULL;
-
-  return slot;
+  return slot != NULL && !slot->changed_in_wait ? slot : NULL;
 }
 
 void
@@ -149,5 +146,5 @@ sel_ready_list_drop_stale (SelCore *core)
       list->events[n++] = list->events[i];
     }
   list->n_events = n;
-  sel_state_unset (core, SEL_STATE_CHANGED);
+  sel_registry_clear_changed (core);
 }

@@ -112,6 +112,19 @@ void            sel_registry_foreach            (SelCore                *core,
                                                  SelKeyTableFunc         func,
                                                  gpointer                user_data);
 
+/* What the current wait has found about @fd may not be true any more. @slot is NULL if @fd is not registered any more. */
+void            sel_registry_mark_changed       (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot);
+
+/* A wait in the kernel begins, or a wait ends. */
+void            sel_registry_clear_changed      (SelCore                *core);
+
+/* Occupies the numbers of registered descriptors that were closed, so that the library does not get them for descriptors of
+ * its own. Returns: (nullable): the descriptors to close by sel_registry_unreserve_numbers() */
+GArray         *sel_registry_reserve_numbers    (SelCore                *core);
+void            sel_registry_unreserve_numbers  (GArray                 *reserved);
+
 /* Descriptors that are always ready. The array belongs to the registry. */
 const int      *sel_registry_get_always_ready   (SelCore                *core,
                                                  guint                  *n_fds);
@@ -175,13 +188,6 @@ sel_registry_find_event (SelCore             *core,
   SelKeySlot *slot = sel_registry_lookup (core, event->fd);
 
   return slot != NULL && slot->generation == event->generation ? slot : NULL;
-}
-
-/* The latest generation. Needs no lock. */
-static inline guint32
-sel_registry_get_generation (SelCore *core)
-{
-  return __atomic_load_n (&core->registry.generation, __ATOMIC_RELAXED);
 }
 
 /* The generation of the registration that the current call of update () is about. */

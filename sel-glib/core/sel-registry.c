@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "core/sel-registry-private.h"
 #include "sel-error-private.h"
@@ -18,6 +19,7 @@ sel_registry_init (SelCore *core)
 void
 sel_registry_clear (SelCore *core)
 {
+  g_clear_pointer (&core->registry.changed_in_wait, g_array_unref);
   g_clear_pointer (&core->registry.always_ready, g_array_unref);
   g_clear_pointer (&core->registry.identities, sel_fd_identities_free);
 }
@@ -25,11 +27,7 @@ sel_registry_clear (SelCore *core)
 static inline guint32
 sel_registry_next_generation (SelCore *core)
 {
-  guint32 generation = core->registry.generation + 1;
-
-  __atomic_store_n (&core->registry.generation, generation, __ATOMIC_RELAXED);
-
-  return generation;
+  return ++core->registry.generation;
 }
 
 /* --- Telling the kernel --- */
@@ -276,6 +274,43 @@ sel_registry_arm_wakeup (SelCore  *core,
   return sel_registry_update (core, sel_notify_get_fd (core), 0, SEL_EVENT_READ, 0, error);
 }
 
+/* --- Changes during a wait --- */
+
+void
+sel_registry_mark_changed (SelCore    *core,
+                           int         fd,
+                           SelKeySlot *slot)
+{
+  if (G_LIKELY (!sel_state_has (core, SEL_STATE_IN_WAIT)))
+    return;
+
+  sel_state_set (core, SEL_STATE_CHANGED);
+  if (slot == NULL || slot->changed_in_wait)
+    return;
+
+  slot->changed_in_wait = TRUE;
+  if (core->registry.changed_in_wait == NULL)
+    core->registry.changed_in_wait = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_val (core->registry.changed_in_wait, fd);
+}
+
+void
+sel_registry_clear_changed (SelCore *core)
+{
+  GArray *fds = core->registry.changed_in_wait;
+
+  for (guint i = 0; fds != NULL && i < fds->len; i++)
+    {
+      SelKeySlot *slot = sel_registry_lookup (core, g_array_index (fds, int, i));
+
+      if (slot != NULL)
+        slot->changed_in_wait = FALSE;
+    }
+  if (fds != NULL)
+    g_array_set_size (fds, 0);
+  sel_state_unset (core, SEL_STATE_CHANGED);
+}
+
 /* --- Changing the table --- */
 
 static G_NO_INLINE void
@@ -342,6 +377,7 @@ sel_registry_add (SelCore                *core,
                                           registration->value);
   extra->callback = registration->callback;
   sel_registry_set_armed (core, fd, slot, &arming);
+  sel_registry_mark_changed (core, fd, slot);
   sel_notify_changed (core, fd);
 
   if (key != NULL)
@@ -361,7 +397,7 @@ sel_registry_remove_slot (SelCore     *core,
   sel_registry_disarm_events (core, fd, slot->armed);
   sel_registry_set_always_ready (core, fd, slot, FALSE);
   sel_key_table_remove (&core->registry.table, fd, removed);
-  sel_state_mark_changed (core);
+  sel_registry_mark_changed (core, fd, NULL);
   sel_notify_changed (core, fd);
 }
 
@@ -436,7 +472,7 @@ sel_registry_rearm (SelCore       *core,
 
   slot->registered = new_events & SEL_ALL_EVENTS;
   sel_registry_set_armed (core, fd, slot, &arming);
-  sel_state_mark_changed (core);
+  sel_registry_mark_changed (core, fd, slot);
   sel_notify_changed (core, fd);
 
   return TRUE;
@@ -622,6 +658,52 @@ sel_registry_get_armed (SelCore *core,
     return slot->armed;
 
   return fd == sel_notify_get_fd (core) ? SEL_EVENT_READ : 0;
+}
+
+/* F_DUPFD does not take a number away from a file that another thread has just opened, as dup2() would. */
+static void
+sel_registry_reserve_number (int         fd,
+                             SelKeySlot *slot,
+                             gpointer    user_data)
+{
+  GArray *reserved = user_data;
+  int source = g_array_index (reserved, int, 0);
+
+  if (fcntl (fd, F_GETFD) < 0)
+    {
+      int placeholder = fcntl (source, F_DUPFD_CLOEXEC, fd);
+
+      if (placeholder >= 0)
+        g_array_append_val (reserved, placeholder);
+    }
+}
+
+GArray *
+sel_registry_reserve_numbers (SelCore *core)
+{
+  GArray *reserved;
+  int source;
+
+  if (sel_registry_get_n_keys (core) == 0)
+    return NULL;
+
+  source = open ("/", O_RDONLY | O_CLOEXEC);
+  if (source < 0)
+    return NULL;
+
+  reserved = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_val (reserved, source);
+  sel_registry_foreach (core, sel_registry_reserve_number, reserved);
+
+  return reserved;
+}
+
+void
+sel_registry_unreserve_numbers (GArray *reserved)
+{
+  for (guint i = 0; reserved != NULL && i < reserved->len; i++)
+    close (g_array_index (reserved, int, i));
+  g_clear_pointer (&reserved, g_array_unref);
 }
 
 int

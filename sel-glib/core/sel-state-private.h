@@ -26,10 +26,11 @@ typedef enum
   SEL_STATE_WAITING = 1 << 3,      /* a thread is in select () */
   SEL_STATE_POLLING = 1 << 4,      /* a main loop asks what is ready, without waiting */
   SEL_STATE_ASYNC_PENDING = 1 << 5, /* an asynchronous wait is in progress */
-  SEL_STATE_CHANGED = 1 << 6,      /* a registration was changed or removed since the current wait began */
+  SEL_STATE_CHANGED = 1 << 6,      /* a registration was added, changed or removed since the current wait began */
   SEL_STATE_WOKEN = 1 << 7,        /* sel_base_selector_wakeup () was called, and no wait has ended for it yet */
   SEL_STATE_PAUSED = 1 << 8,       /* some pause ends by itself */
-  SEL_STATE_ALWAYS_READY = 1 << 9  /* some registered descriptor is always ready */
+  SEL_STATE_ALWAYS_READY = 1 << 9, /* some registered descriptor is always ready */
+  SEL_STATE_SOURCE_BLOCKED = 1 << 10 /* a source polls nothing until the current wait has ended */
 } SelStateFlags;
 
 #define SEL_STATE_IN_WAIT (SEL_STATE_WAITING | SEL_STATE_POLLING)
@@ -157,14 +158,6 @@ sel_state_try_claim (SelCore       *core,
 {
   return G_LIKELY (!sel_state_is_new_process (core) && sel_state_get_vfunc_thread (core) == NULL) &&
          g_atomic_int_compare_and_exchange (&core->state.word, SEL_STATE_OPEN, SEL_STATE_OPEN | claimed);
-}
-
-/* What the current wait has found may not be true any more. */
-static inline void
-sel_state_mark_changed (SelCore *core)
-{
-  if (sel_state_has (core, SEL_STATE_IN_WAIT))
-    sel_state_set (core, SEL_STATE_CHANGED);
 }
 
 /* The lock is recursive only in the thread that is in a virtual function. */

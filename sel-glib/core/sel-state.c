@@ -40,7 +40,7 @@ sel_state_notice_fork (SelCore *core)
   g_mutex_init (&core->state.lock);
   core->state.vfunc_thread = NULL;
   core->state.lock_depth = 0;
-  sel_state_unset (core, SEL_STATE_IN_WAIT | SEL_STATE_CHANGED);
+  sel_state_unset (core, SEL_STATE_IN_WAIT | SEL_STATE_SOURCE_BLOCKED);
   if (sel_state_has (core, SEL_STATE_OPEN))
     sel_state_set (core, SEL_STATE_FORKED);
   state_funcs->forked (core);

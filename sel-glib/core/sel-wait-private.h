@@ -59,6 +59,9 @@ GPtrArray    *sel_wait_poll_list          (SelCore        *core,
 /* Makes the list of events, and ends the wait. */
 GPtrArray    *sel_wait_make_list          (SelCore        *core);
 
+/* For a source that has found the selector BUSY. Returns: TRUE if a thread waits; the end of its wait tells the observers */
+gboolean      sel_wait_block_source       (SelCore        *core);
+
 /* Makes a thread that waits, or the next one, return. Takes no lock. */
 void          sel_wait_wake               (SelCore        *core);
 
@@ -92,6 +95,7 @@ gboolean      sel_wait_run_cancellable    (SelCore        *core,
                                            GCancellable   *cancellable,
                                            GError        **error);
 void          sel_wait_abort              (SelCore        *core);
+void          sel_wait_end_slow           (SelCore        *core);
 
 /* For the backend, after the kernel's wait: locks the selector until the backend's wait () has returned. */
 static inline void
@@ -106,7 +110,9 @@ static inline void
 sel_wait_end (SelCore *core)
 {
   sel_ready_list_set_events (core, NULL);
-  sel_state_unset (core, SEL_STATE_IN_WAIT | SEL_STATE_CHANGED);
+  sel_state_unset (core, SEL_STATE_IN_WAIT);
+  if (G_UNLIKELY (sel_state_has (core, SEL_STATE_CHANGED | SEL_STATE_SOURCE_BLOCKED)))
+    sel_wait_end_slow (core);
   sel_state_unlock (core);
 }
 
@@ -131,7 +137,6 @@ sel_wait_once (SelCore       *core,
   if (G_UNLIKELY (!sel_state_is_fast (core)))
     timeout = sel_wait_prepare (core, timeout, is_first);
 
-  core->wait.generation = sel_registry_get_generation (core);
   n_keys = sel_key_table_get_n_keys (sel_registry_get_table (core));
   list->room = MIN (growable ? core->wait.list_room : list->size, (gsize) n_keys + 1);
   if (growable && list->size < list->room)

@@ -27,6 +27,7 @@ sel_wait_forked (SelCore *core)
 {
   core->wait.list.events = NULL;
   core->wait.locked = FALSE;
+  sel_registry_clear_changed (core);
 }
 
 gdouble
@@ -87,7 +88,7 @@ sel_wait_prepare (SelCore  *core,
   sel_state_lock (core);
   sel_pause_resume_due (core, is_first && sel_state_has (core, SEL_STATE_WAITING));
   if (is_first)
-    sel_state_unset (core, SEL_STATE_CHANGED);
+    sel_registry_clear_changed (core);
 
   /* In every other wait the descriptors that are always ready come first, so that a small array has room for both. */
   if (is_first && sel_state_has (core, SEL_STATE_ALWAYS_READY) && ++core->wait.turn % 2 == 0 &&
@@ -288,6 +289,32 @@ sel_wait_abort (SelCore *core)
   if (sel_state_has (core, SEL_STATE_CLOSED))
     sel_lifecycle_release (core);
   sel_wait_end (core);
+}
+
+/* A source that has found the selector BUSY may ask again. */
+void
+sel_wait_end_slow (SelCore *core)
+{
+  sel_registry_clear_changed (core);
+  if (sel_state_has (core, SEL_STATE_SOURCE_BLOCKED))
+    {
+      sel_state_unset (core, SEL_STATE_SOURCE_BLOCKED);
+      sel_notify_observers (core, -1);
+    }
+}
+
+gboolean
+sel_wait_block_source (SelCore *core)
+{
+  gboolean waiting;
+
+  sel_state_lock (core);
+  waiting = sel_state_has (core, SEL_STATE_WAITING);
+  if (waiting)
+    sel_state_set (core, SEL_STATE_SOURCE_BLOCKED);
+  sel_state_unlock (core);
+
+  return waiting;
 }
 
 /* --- Asynchronous waits, and lists --- */

@@ -152,6 +152,12 @@ sel_source_sync (SelSource *self)
     {
       /* The thread that closes the selector destroys the source; nothing can be added to it any more. */
     }
+  else if (sel_state_has (core, SEL_STATE_SOURCE_BLOCKED))
+    {
+      sel_mirror_poll_nothing (&self->mirror);
+      self->is_ready = FALSE;
+      self->next_resume = -1;
+    }
   else if (g_source_get_time (&self->source) < self->retry_time)
     {
       sel_mirror_poll_nothing (&self->mirror);
@@ -274,7 +280,11 @@ sel_source_select (SelSource     *self,
 
   /* Another thread waits, and its wait reports what is ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
-    return 0;
+    {
+      if (sel_wait_block_source (core))
+        g_atomic_int_set (&self->needs_sync, TRUE);
+      return 0;
+    }
 
   if (sel_source_error_may_pass (error))
     {
