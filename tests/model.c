@@ -104,15 +104,6 @@ world_other_end (const World *world,
  * --- Selectors ---
  */
 
-/* By what a kernel knows again what it was told to wait for. Where descriptors are unregistered before they
- * are closed there is no difference. */
-typedef enum
-{
-  BY_NUMBER,                 /* select, poll, /dev/poll: whatever has the number when it is asked */
-  BY_DESCRIPTOR,             /* kqueue: until the descriptor is closed */
-  BY_FILE                    /* epoll: until the last duplicate is closed */
-} Identity;
-
 typedef enum
 {
   NO,
@@ -144,7 +135,6 @@ typedef struct
 {
   const Backend *backend;
   guint number;
-  Identity identity;
   SelBaseSelector *selector;
   GMainContext *context;     /* NULL if sequences are without main loop */
   GArray *called;            /* Ready: for what the callback was called */
@@ -155,7 +145,7 @@ typedef struct
   gboolean emulate;
   Certainty wakeup;
   guint rebuild_count;
-  gboolean may_linger;       /* BY_FILE: the kernel may know of a file that has no key any more */
+  gboolean may_linger;       /* BACKEND_BY_FILE: the kernel may know of a file that has no key any more */
 
   int live[N_DATA];          /* how many data of a kind the selector has not freed */
 } Twin;
@@ -356,7 +346,7 @@ twin_disarm (Twin        *twin,
              Key         *key,
              int          fd)
 {
-  if (twin->identity == BY_FILE && key->armed != NO && key->armed_file >= 0 &&
+  if (twin->backend->identity == BACKEND_BY_FILE && key->armed != NO && key->armed_file >= 0 &&
       world_file (world, key->armed_file)->n_refs > 0 &&
       (file_of_fd (world, fd) != key->armed_file || key->armed == MAYBE))
     twin->may_linger = TRUE;
@@ -379,9 +369,9 @@ twin_arm (Twin        *twin,
   if (file == NULL)
     return EBADF;
 
-  if (twin->identity != BY_NUMBER && file->kind == REGULAR)
+  if (twin->backend->refuses_regular_files && file->kind == REGULAR)
     outcome = EPERM;
-  else if (twin->identity == BY_DESCRIPTOR && file->kind <= PIPE_WRITE && (events & SEL_EVENT_WRITE) != 0 &&
+  else if (twin->backend->refuses_broken_pipes && file->kind <= PIPE_WRITE && (events & SEL_EVENT_WRITE) != 0 &&
            world_file (world, (int) file->peer)->n_refs == 0 &&
            (key->armed == NO || (key->events & SEL_EVENT_WRITE) == 0))
     outcome = EPIPE;
@@ -435,7 +425,7 @@ twin_notice_close (Twin *twin,
                    int   i)
 {
   twin->keys[i].stale = TRUE;
-  if (twin->identity == BY_DESCRIPTOR)
+  if (twin->backend->identity == BACKEND_BY_DESCRIPTOR)
     twin->keys[i].armed = NO;
 }
 
@@ -463,14 +453,14 @@ twin_expect (Twin         *twin,
           continue;
         }
 
-      switch (twin->identity)
+      switch (twin->backend->identity)
         {
-        case BY_NUMBER:
-        case BY_DESCRIPTOR:
+        case BACKEND_BY_NUMBER:
+        case BACKEND_BY_DESCRIPTOR:
           allowed[i] = key->armed != NO ? now & key->events : 0;
           break;
 
-        case BY_FILE:
+        case BACKEND_BY_FILE:
           if (key->armed != NO)
             allowed[i] = world_readiness (world, key->armed_file) & key->events;
           if (key->armed == MAYBE)
@@ -496,7 +486,7 @@ twin_notice_closed (Twin        *twin,
         continue;
 
       key->always_ready = FALSE;
-      if (twin->identity == BY_NUMBER && key->armed != NO)
+      if (twin->backend->identity == BACKEND_BY_NUMBER && key->armed != NO)
         key->armed = all ? NO : MAYBE;
     }
 }
@@ -504,12 +494,8 @@ twin_notice_closed (Twin        *twin,
 static gboolean
 twin_was_rebuilt (Twin *twin)
 {
-  guint rebuild_count;
+  guint rebuild_count = backend_get_rebuild_count (twin->backend, twin->selector);
 
-  if (twin->identity != BY_FILE)
-    return FALSE;
-
-  g_object_get (twin->selector, "rebuild-count", &rebuild_count, NULL);
   if (rebuild_count == twin->rebuild_count)
     return FALSE;
 
@@ -1090,8 +1076,8 @@ compare_ready (Model              *model,
                const SelEventMask  allowed[N_FDS])
 {
   SelEventMask got[N_FDS] = { 0 };
-  /* kqueue reports reading and writing separately, and in a small array the one may have to come later. */
-  gboolean in_parts = room < N_FDS && twin->identity == BY_DESCRIPTOR;
+  /* If the kernel reports READ and WRITE separately, one of them may not fit into a small array. */
+  gboolean in_parts = room < N_FDS && twin->backend->splits_events;
 
   if (n_ready < 0 || n_ready > N_FDS)
     return differ (model, twin, "%d descriptors are ready", (int) n_ready);
@@ -1263,7 +1249,7 @@ do_dispatch (Model *model,
       if (key->armed == YES)
         {
           key->armed = MAYBE;
-          if (twin->identity == BY_FILE && world_file (&model->world, key->armed_file)->n_refs > 0)
+          if (twin->backend->identity == BACKEND_BY_FILE && world_file (&model->world, key->armed_file)->n_refs > 0)
             twin->may_linger = TRUE;
         }
       if (world_file (&model->world, model->world.numbers[i]) == NULL)
@@ -1840,17 +1826,6 @@ model_supported_backends (void)
   return supported;
 }
 
-static Identity
-identity_of (const Backend *backend)
-{
-  if (g_str_equal (backend->name, "epoll"))
-    return BY_FILE;
-  if (g_str_equal (backend->name, "kqueue"))
-    return BY_DESCRIPTOR;
-
-  return BY_NUMBER;
-}
-
 static void
 model_start (Model        *model,
              const guint8 *bytes,
@@ -1880,7 +1855,6 @@ model_start (Model        *model,
 
       twin->backend = &backends[i];
       twin->number = i;
-      twin->identity = identity_of (twin->backend);
       twin->called = g_array_new (FALSE, FALSE, sizeof (Ready));
       twin_of_cell[i] = twin;
       twin_open (model, twin);

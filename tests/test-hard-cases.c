@@ -31,17 +31,6 @@ is_registered (SelBaseSelector *selector,
   return sel_selector_mapping_contains (sel_base_selector_get_map (selector), fd);
 }
 
-static guint
-get_rebuild_count (BackendFixture *fixture)
-{
-  guint count = 0;
-
-  if (backend_is (fixture, "epoll"))
-    g_object_get (fixture->selector, "rebuild-count", &count, NULL);
-
-  return count;
-}
-
 static void
 reuse (int fd,
        int number)
@@ -160,7 +149,7 @@ test_close_with_dup (BackendFixture *fixture)
   close (fds[0]);
   put_byte (fds[1]);
 
-  if (backend_is (fixture, "epoll"))
+  if (fixture->backend->identity == BACKEND_BY_FILE)
     assert_ready (fixture->selector, 0, fds[0], SEL_EVENT_READ, -1);
   else
     assert_dead (fixture, fds[0]);
@@ -311,7 +300,7 @@ test_modify_reused_by_file (BackendFixture *fixture)
   watch (fixture->selector, fds[0], SEL_EVENT_READ);
   reuse (file, fds[0]);
 
-  if (backend_is (fixture, "epoll") || backend_is (fixture, "kqueue"))
+  if (fixture->backend->refuses_regular_files)
     {
       g_assert_false (sel_base_selector_modify_events (fixture->selector, fds[0], BOTH, &error));
       assert_failed (&error, SEL_OS_ERROR, EPERM);
@@ -387,8 +376,8 @@ test_stale (BackendFixture *fixture)
   assert_quiet (selector, 0.05);
   assert_quiet (selector, QUIET);
 
-  if (backend_is (fixture, "epoll"))
-    g_assert_cmpuint (get_rebuild_count (fixture), ==, 1);
+  if (fixture->backend->identity == BACKEND_BY_FILE)
+    g_assert_cmpuint (backend_get_rebuild_count (fixture->backend, selector), ==, 1);
 
   /* What is registered stays so, and so does the number of the selector's own descriptor. */
   rewatch (selector, others[0], SEL_EVENT_READ);
@@ -439,8 +428,8 @@ test_stale_reused (BackendFixture *fixture)
   drain (others[0]);
   assert_quiet (selector, QUIET);
 
-  if (backend_is (fixture, "epoll"))
-    g_assert_cmpuint (get_rebuild_count (fixture), ==, 1);
+  if (fixture->backend->identity == BACKEND_BY_FILE)
+    g_assert_cmpuint (backend_get_rebuild_count (fixture->backend, selector), ==, 1);
 
   close (copy);
   close_pair (fds);
@@ -522,7 +511,7 @@ test_churn (BackendFixture *fixture)
     }
 
   assert_quiet (fixture->selector, QUIET);
-  g_assert_cmpuint (get_rebuild_count (fixture), ==, 0);
+  g_assert_cmpuint (backend_get_rebuild_count (fixture->backend, fixture->selector), ==, 0);
 }
 
 /* One file under two numbers: two registrations. */
@@ -647,7 +636,6 @@ static void
 test_always_ready_refused (BackendFixture *fixture)
 {
   static const char * const kinds[] = { "file", "/" };
-  gboolean refused = backend_is (fixture, "epoll") || backend_is (fixture, "kqueue");
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
@@ -656,7 +644,7 @@ test_always_ready_refused (BackendFixture *fixture)
 
       g_assert_no_errno (fd);
 
-      if (refused)
+      if (fixture->backend->refuses_regular_files)
         {
           g_assert_false (sel_base_selector_register (fixture->selector, fd, BOTH, NULL, NULL,
                                                       &error));
@@ -695,7 +683,7 @@ test_always_ready_emulated (BackendFixture *fixture)
       g_assert_no_errno (fd);
 
       /* What kqueue makes of devices differs from system to system. */
-      if (backend_is (fixture, "kqueue") && g_str_equal (kinds[i], "/dev/null"))
+      if (fixture->backend->devices_vary && g_str_equal (kinds[i], "/dev/null"))
         {
           close (fd);
           continue;
@@ -786,7 +774,7 @@ test_sysfs (BackendFixture *fixture)
 {
   int fd = open ("/sys/class/net/lo/operstate", O_RDONLY | O_CLOEXEC);
 
-  if (fd < 0 || backend_is (fixture, "kqueue"))
+  if (fd < 0 || fixture->backend->devices_vary)
     {
       g_test_skip ("this system has no sysfs attribute that can be waited for");
 
@@ -925,7 +913,7 @@ test_signal_storm (BackendFixture *fixture)
 
   stop_signals ();
   g_assert_cmpint (n_signals, >, 0);
-  g_assert_cmpuint (get_rebuild_count (fixture), ==, 0);
+  g_assert_cmpuint (backend_get_rebuild_count (fixture->backend, fixture->selector), ==, 0);
   close_pair (fds);
 }
 
@@ -1357,9 +1345,7 @@ test_nested (BackendFixture *fixture)
       int own_fd;
       int fds[2];
 
-      /* A descriptor of /dev/poll cannot be waited for. */
-      if (!backends[i].is_supported () || backends[i].get_fd == NULL ||
-          g_str_equal (backends[i].name, "devpoll"))
+      if (!backends[i].is_supported () || !backends[i].can_poll_fd)
         continue;
 
       inner = backends[i].new_selector (&error);
@@ -1607,7 +1593,7 @@ test_lowered_limit (BackendFixture *fixture)
   ready = sel_base_selector_select (selector, 0, NULL, &error);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 
-  if (backend_is (fixture, "poll") && n_polled < 0)
+  if (fixture->backend->fails_above_limit && n_polled < 0)
     {
       g_assert_null (ready);
       g_assert_nonnull (strstr (error->message, "RLIMIT_NOFILE"));
