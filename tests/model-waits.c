@@ -247,7 +247,7 @@ do_reinit (Model *model,
   if (!compare_outcome (model, twin, outcome_of (success, &error), twin->closed ? OWN (CLOSED) : 0) || twin->closed)
     return;
 
-  /* reinit () also clears what a main loop has found out about stale keys. */
+  /* reinit () also clears the results of the stale checks of a main loop. */
   for (int i = 0; i < N_FDS; i++)
     twin->keys[i].armed = NO;
   twin_rearm_all (twin, &model->world);
