@@ -39,12 +39,15 @@ const Backend backends[N_BACKENDS] =
     .get_type = sel_select_selector_get_type,
     .new_selector = sel_select_selector_new,
     .is_supported = sel_select_selector_is_supported,
+    .preference = 5,
   },
   {
     .name = "poll",
     .get_type = sel_poll_selector_get_type,
     .new_selector = sel_poll_selector_new,
     .is_supported = sel_poll_selector_is_supported,
+    .preference = 4,
+    .fails_above_limit = TRUE,
   },
   {
     .name = "epoll",
@@ -52,6 +55,10 @@ const Backend backends[N_BACKENDS] =
     .new_selector = sel_epoll_selector_new,
     .is_supported = sel_epoll_selector_is_supported,
     .get_fd = backend_epoll_get_fd,
+    .preference = 2,
+    .identity = BACKEND_BY_FILE,
+    .can_poll_fd = TRUE,
+    .refuses_regular_files = TRUE,
   },
   {
     .name = "devpoll",
@@ -59,6 +66,7 @@ const Backend backends[N_BACKENDS] =
     .new_selector = sel_devpoll_selector_new,
     .is_supported = sel_devpoll_selector_is_supported,
     .get_fd = backend_devpoll_get_fd,
+    .preference = 3,
   },
   {
     .name = "kqueue",
@@ -66,6 +74,13 @@ const Backend backends[N_BACKENDS] =
     .new_selector = sel_kqueue_selector_new,
     .is_supported = sel_kqueue_selector_is_supported,
     .get_fd = backend_kqueue_get_fd,
+    .preference = 1,
+    .identity = BACKEND_BY_DESCRIPTOR,
+    .can_poll_fd = TRUE,
+    .refuses_regular_files = TRUE,
+    .refuses_broken_pipes = TRUE,
+    .devices_vary = TRUE,
+    .splits_events = TRUE,
   },
 };
 
@@ -146,7 +161,7 @@ backend_add_both_modes (const char  *case_name,
 {
   backend_add (case_name, func);
   for (guint i = 0; i < N_BACKENDS; i++)
-    if (backends[i].get_fd != NULL && !g_str_equal (backends[i].name, "devpoll"))
+    if (backends[i].can_poll_fd)
       backend_add_one (&backends[i], case_name, func, TRUE);
 }
 
@@ -170,6 +185,20 @@ backend_is (BackendFixture *fixture,
             const char     *backend_name)
 {
   return g_str_equal (fixture->backend->name, backend_name);
+}
+
+guint
+backend_get_rebuild_count (const Backend   *backend,
+                           SelBaseSelector *selector)
+{
+  guint count = G_MAXUINT;
+
+  if (backend->identity != BACKEND_BY_FILE)
+    return 0;
+
+  g_object_get (selector, "rebuild-count", &count, NULL);
+
+  return count;
 }
 
 gboolean
@@ -237,7 +266,7 @@ close_pair (int fds[2])
   close (fds[1]);
 }
 
-/* poll () refuses more descriptors than the limit, so the limit is the first number that is free and no less. */
+/* The new limit is the first free number, and no less, because poll () refuses more descriptors than the limit. */
 void
 forbid_open (struct rlimit *saved)
 {
@@ -372,7 +401,7 @@ assert_quiet (SelBaseSelector *selector,
 
   assert_ready (selector, timeout, -1);
 
-  /* The clock is read in whole microseconds, the wait may use finer ones. */
+  /* The clock returns whole microseconds, but the wait may use nanoseconds: allow for the rounding. */
   g_assert_cmpint (g_get_monotonic_time () - start + 1, >=, (gint64) (timeout * 1e6));
 }
 

@@ -71,7 +71,7 @@ check_sanitizers ()
 {
   set_up_sanitizers
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
-    run_tests core callbacks async faults hard-cases key-table main-context misuse model objects security selector \
+    run_tests core backend callbacks async faults key-table main-context misuse model objects security selector \
     simulated
 }
 
@@ -161,7 +161,7 @@ check_coverage ()
   need gcovr
   set_up --buildtype=debug -Db_coverage=true
   find "$build" -name '*.gcda' -exec rm -f {} +
-  run_tests async callbacks core debug faults fork hard-cases key-table main-context misuse model objects security \
+  run_tests async backend callbacks core debug faults fork key-table main-context misuse model objects security \
     selector simulated source threads version
   cd "$build" || return
   gcovr -r "$source" -f "$source/sel-glib/" . --print-summary --fail-under-line 97 \
@@ -177,7 +177,7 @@ check_hardened ()
   set_up --buildtype=release -Dwarning_level=3 \
     -Dc_args='-D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection -Wno-pedantic -Wduplicated-cond
       -Wduplicated-branches -Wlogical-op -Wdate-time -Wformat-signedness -Wstrict-overflow=2'
-  run_tests core hard-cases selector simulated objects
+  run_tests core backend selector simulated objects
 }
 
 # In 32 bits, with 64-bit times, if 32-bit libraries are available; see CONTRIBUTING.md.
@@ -213,7 +213,7 @@ EOF
   set_up --cross-file "$build.ini" -Dc_args='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
   wrapper="env LD_LIBRARY_PATH=$libraries:$root/lib/i386-linux-gnu"
   # Without security: a set-user-ID program ignores LD_LIBRARY_PATH.
-  run_tests abi async callbacks consistency core debug fork hard-cases key-table main-context misuse model objects \
+  run_tests abi async backend callbacks consistency core debug fork key-table main-context misuse model objects \
     selector simulated source threads version
 }
 

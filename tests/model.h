@@ -5,11 +5,11 @@
 #include <sel-glib/sel-glib.h>
 
 /*
- * A simple model of a selector, in step with the real ones.
+ * A simple model of a selector. Each operation is done with every backend, over the same descriptors, and each
+ * result is compared with the result of the model.
  *
- * Operations are plain bytes, four for each after one that holds settings, and any bytes are a valid sequence: so a
- * generator of random numbers, a fuzzer, and a shrinker that cuts pieces out can all make them. Each operation is
- * done with every backend, over the same descriptors, and each result is compared with the model's.
+ * A sequence of operations is one byte with settings, and four bytes for each operation. Any bytes are a valid
+ * sequence: random bytes, the bytes of a fuzzer, and a sequence from which operations were removed.
  */
 
 #define MODEL_HEADER_SIZE 1
@@ -17,21 +17,23 @@
 
 typedef struct
 {
-  guint64 n_steps;           /* operations of sequences */
-  guint64 n_operations;      /* the same, counted once for each backend */
+  guint64 n_steps;           /* number of operations in the sequences */
+  guint64 n_operations;      /* the same, but each operation counts once for each backend */
 } ModelCount;
 
-/* The backends as a set of bits, in the order of backends.h: those that this system or a simulator has. */
+/* Returns the supported backends, including the simulated ones, as a set of bits in the order of the table in
+ * backends.c. */
 guint  model_supported_backends (void);
 
-/* Runs a sequence. Returns NULL, or what was different from the model. @n_steps_done, if not NULL, is the
- * number of steps up to and with the one that was. */
+/* Runs a sequence with a set of backends. Returns NULL, or a description of the first difference from the model, to be
+ * freed with g_free (). @count and @n_steps_done may be NULL. @n_steps_done gets the number of steps that were run,
+ * including the one with the difference. */
 char  *model_run                (const guint8 *bytes,
                                  gsize         n_bytes,
                                  guint         backends,
                                  ModelCount   *count,
                                  gsize        *n_steps_done);
 
-/* A sequence in words. */
+/* Returns a description of a sequence, to be freed with g_free (). */
 char  *model_describe           (const guint8 *bytes,
                                  gsize         n_bytes);
