@@ -405,42 +405,33 @@ class _Concrete:
         self.reinit()
 
 
-class SelectSelector(_Concrete, Sel.SelectSelector):
-    pass
+def _override_concrete(name):
+    """Overrides the class of a mechanism; it has fileno() if the mechanism has a descriptor."""
+    c_class = getattr(Sel, name)
+    members = {'__module__': __name__}
+    if hasattr(c_class, 'get_fd'):
+        def fileno(self):
+            return self._call(c_class.get_fd)
+        members['fileno'] = fileno
+    return override(type(c_class)(name, (_Concrete, c_class), members))
 
 
-class PollSelector(_Concrete, Sel.PollSelector):
-    pass
+# The names come from the typelib, so that a class that is added to the library needs no change here.
+_concrete = {name: _override_concrete(name) for name in dir(Sel) if name.endswith('Selector') and name != 'BaseSelector'}
+globals().update(_concrete)
+__all__ += _concrete
 
 
-class EpollSelector(_Concrete, Sel.EpollSelector):
-
-    def fileno(self):
-        return self._call(Sel.EpollSelector.get_fd)
-
-
-class DevpollSelector(_Concrete, Sel.DevpollSelector):
-
-    def fileno(self):
-        return self._call(Sel.DevpollSelector.get_fd)
+def _find_default():
+    gtype = Sel.default_selector_type()
+    if gtype == GObject.TYPE_INVALID:
+        # No selector can be opened now, for example because there are too many open files. poll() is on every system.
+        return _concrete['PollSelector']
+    # If the typelib lacks the type, PyGObject derives a class from that of the parent type when it wraps an object.
+    return gtype.pytype or type(GObject.new(gtype))
 
 
-class KqueueSelector(_Concrete, Sel.KqueueSelector):
-
-    def fileno(self):
-        return self._call(Sel.KqueueSelector.get_fd)
-
-
-SelectSelector = override(SelectSelector)
-PollSelector = override(PollSelector)
-EpollSelector = override(EpollSelector)
-DevpollSelector = override(DevpollSelector)
-KqueueSelector = override(KqueueSelector)
-__all__ += ['SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector']
-
-# The best that works here, or one that always does if there are too many open files to try.
-_default = Sel.default_selector_type()
-DefaultSelector = PollSelector if _default == GObject.TYPE_INVALID else _default.pytype
+DefaultSelector = _find_default()
 __all__.append('DefaultSelector')
 
 
