@@ -594,6 +594,22 @@ test('dropped', () => withSockets((a, b) => {
     assert(countOpenFiles() <= before + 4, `${countOpenFiles()} open files, ${before} before`);
 }));
 
+// As if there were too many open files to try the mechanisms when the namespace is loaded, or as if the typelib did not
+// have the class of the best one.
+test('no class for the default', () => {
+    for (const type of [null, JSSelector.$gtype]) {
+        const namespace = {
+            BaseSelector: class { select_async() {} },
+            PollSelector: Sel.PollSelector,
+            SelectorEvent: class {},
+            default_selector_type: () => type,
+        };
+
+        imports.overrides.Sel._init.call(namespace);
+        assert(namespace.DefaultSelector === Sel.PollSelector, `${namespace.DefaultSelector}`);
+    }
+});
+
 test('legacy imports', () => {
     assert(imports.gi.Sel.BaseSelector === Sel.BaseSelector && imports.gi.Sel.WAIT_FOREVER === Infinity);
     assert(GObject.type_is_a(Sel.DefaultSelector.$gtype, Sel.BaseSelector.$gtype));

@@ -233,7 +233,11 @@ function _init() {
     }
 
     Sel.WAIT_FOREVER = Infinity;
-    Sel.DefaultSelector = Sel[GObject.type_name(Sel.default_selector_type()).slice('Sel'.length)];
+
+    // The type is null if no selector can be opened now, for example because there are too many open files. poll() is on
+    // every system.
+    const defaultType = Sel.default_selector_type();
+    Sel.DefaultSelector = (defaultType && Sel[GObject.type_name(defaultType).replace(/^Sel/, '')]) ?? Sel.PollSelector;
 
     proto.register = function (fileobj, events, data = null) {
         return add(this, fileobj, events, data);
