@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 #include "core/sel-environment-private.h"
 #include "sel-default-selector.h"
 #include "sel-devpoll-selector.h"
@@ -51,7 +51,7 @@ sel_default_selector_new_from_override (void)
     {
       if (g_str_equal (mechanisms[i].name, name))
         {
-          selector = sel_base_selector_new_open (mechanisms[i].get_type (), &error);
+          selector = sel_backend_new (mechanisms[i].get_type (), &error);
           if (selector == NULL)
             g_warning ("SEL_SELECTOR=%s is ignored: %s", name, error->message);
 
@@ -103,7 +103,7 @@ sel_default_selector_new (GError **error)
   for (guint i = 0; selector == NULL && i < G_N_ELEMENTS (mechanisms); i++)
     {
       g_clear_error (&local_error);
-      selector = sel_base_selector_new_open (mechanisms[i].get_type (), &local_error);
+      selector = sel_backend_new (mechanisms[i].get_type (), &local_error);
     }
 
   if (selector == NULL)

@@ -52,10 +52,6 @@ sel_os_error_get_hint (int errsv)
   return "";
 }
 
-/*
- * Turns an errno into an error, the same for all backends. @fd is the descriptor that
- * the kernel was told about, or -1 for the wait itself. Returns FALSE for the caller to return.
- */
 gboolean
 sel_os_error_set (GError **error,
                   int      fd,
@@ -66,6 +62,26 @@ sel_os_error_set (GError **error,
   else
     g_set_error (error, SEL_OS_ERROR, errsv, "Descriptor %d cannot be waited for: %s%s",
                  fd, g_strerror (errsv), sel_os_error_get_hint (errsv));
+
+  return FALSE;
+}
+
+gboolean
+sel_error_set_closed (GError **error)
+{
+  g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED, "The selector is closed");
+
+  return FALSE;
+}
+
+gboolean
+sel_error_check_fd (int      fd,
+                    GError **error)
+{
+  if (fd >= 0)
+    return TRUE;
+
+  g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_FILE, "Invalid descriptor: %d", fd);
 
   return FALSE;
 }

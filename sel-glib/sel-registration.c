@@ -2,11 +2,123 @@
 
 #include "config.h"
 
-#include "core/sel-base-selector-private.h"
-#include "sel-file-object.h"
+#include <string.h>
 
-/* The public functions that register, change and unregister: one for each way to name the file and to
- * give the data. What they do stands in sel-base-selector.c. */
+#include "core/sel-dispatch-private.h"
+#include "core/sel-lifecycle-private.h"
+#include "sel-base-selector-private.h"
+#include "sel-error-private.h"
+#include "sel-file-object.h"
+#include "sel-lookup-private.h"
+#include "sel-registration-private.h"
+
+/* The public functions that register and unregister: one for each way to name the file and to give the data. They check
+ * the arguments, and take and give back the lock; sel-registry.c does the rest. */
+
+gboolean
+sel_base_selector_check_events (SelEventMask   events,
+                                GError       **error)
+{
+  if (events != 0 && ((guint) events & ~(guint) SEL_ALL_EVENTS) == 0)
+    return TRUE;
+
+  g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_EVENTS,
+               "Invalid events: 0x%x", (guint) events);
+
+  return FALSE;
+}
+
+gboolean
+sel_base_selector_check_value (const GValue  *value,
+                               GError       **error)
+{
+  const char *reason;
+
+  if (value == NULL)
+    return TRUE;
+
+  if (!G_IS_VALUE (value))
+    reason = "A value that is not initialized cannot be kept as data";
+  else if (strcmp (G_VALUE_TYPE_NAME (value), "JSObject") == 0)
+    reason = "A JavaScript object cannot be kept as data: its memory may be reused while it is registered";
+  else
+    return TRUE;
+
+  g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED, reason);
+
+  return FALSE;
+}
+
+/* Takes the callback of @registration, also on failure. */
+static SEL_ALWAYS_INLINE gboolean
+sel_base_selector_add (SelBaseSelector        *self,
+                       int                     fd,
+                       SelEventMask            events,
+                       const SelRegistration  *registration,
+                       SelSelectorKey        **key,
+                       GError                **error)
+{
+  SelCore *core = sel_core (self);
+  gboolean success = FALSE;
+
+  if (sel_state_lock_to_change (core, error))
+    {
+      success = sel_lifecycle_ensure_open (core, error) &&
+                sel_base_selector_check_events (events, error) &&
+                sel_error_check_fd (fd, error) &&
+                sel_base_selector_check_value (registration->value, error) &&
+                sel_registry_add (core, fd, events, registration, key, error);
+      sel_state_unlock (core);
+    }
+
+  if (!success)
+    sel_callback_free (registration->callback);
+
+  return success;
+}
+
+/* The same for the descriptor of the file object. */
+static gboolean
+sel_base_selector_add_object (SelBaseSelector        *self,
+                              SelEventMask            events,
+                              const SelRegistration  *registration,
+                              SelSelectorKey        **key,
+                              GError                **error)
+{
+  int fd = -1;
+
+  if (sel_base_selector_is_closed (self))
+    sel_error_set_closed (error);
+  else
+    fd = sel_fileobj_to_fd (registration->fileobj, error);
+
+  if (fd >= 0)
+    return sel_base_selector_add (self, fd, events, registration, key, error);
+
+  sel_callback_free (registration->callback);
+
+  return FALSE;
+}
+
+static SEL_ALWAYS_INLINE gboolean
+sel_base_selector_remove (SelBaseSelector  *self,
+                          int               fd,
+                          SelSelectorKey  **key,
+                          GError          **error)
+{
+  SelCore *core = sel_core (self);
+  SelKeyExtra removed = { 0 };
+  gboolean success;
+
+  sel_registry_check_identity (core, fd);
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
+
+  success = sel_registry_remove (core, fd, key, &removed, error);
+  sel_dispatch_unlock_and_free (core, &removed);
+
+  return success;
+}
 
 /**
  * sel_base_selector_register: (skip)
@@ -39,12 +151,12 @@ sel_base_selector_register (SelBaseSelector  *self,
                             GDestroyNotify    destroy,
                             GError          **error)
 {
-  SelData pointer = { .data = data, .destroy = destroy };
+  SelRegistration registration = { .data = data, .destroy = destroy };
 
   g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return sel_base_selector_add (self, fd, NULL, events, &pointer, NULL, error);
+  return sel_base_selector_add (self, fd, events, &registration, NULL, error);
 }
 
 /**
@@ -71,38 +183,15 @@ sel_base_selector_register_value (SelBaseSelector  *self,
                                   const GValue     *data,
                                   GError          **error)
 {
-  SelData value = { .value = data };
+  SelRegistration registration = { .value = data };
   SelSelectorKey *key = NULL;
 
   g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  sel_base_selector_add (self, fd, NULL, events, &value, &key, error);
+  sel_base_selector_add (self, fd, events, &registration, &key, error);
 
   return key;
-}
-
-static gboolean
-sel_base_selector_add_object (SelBaseSelector  *self,
-                              GObject          *fileobj,
-                              SelEventMask      events,
-                              const SelData    *data,
-                              SelSelectorKey  **key,
-                              GError          **error)
-{
-  int fd = -1;
-
-  if (sel_base_selector_is_closed (self))
-    sel_base_selector_fail_closed (error);
-  else
-    fd = sel_fileobj_to_fd (fileobj, error);
-
-  if (fd >= 0)
-    return sel_base_selector_add (self, fd, fileobj, events, data, key, error);
-
-  sel_callback_free (data->callback);
-
-  return FALSE;
 }
 
 /**
@@ -131,13 +220,13 @@ sel_base_selector_register_object (SelBaseSelector  *self,
                                    GDestroyNotify    destroy,
                                    GError          **error)
 {
-  SelData pointer = { .data = data, .destroy = destroy };
+  SelRegistration registration = { .fileobj = fileobj, .data = data, .destroy = destroy };
 
   g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  return sel_base_selector_add_object (self, fileobj, events, &pointer, NULL, error);
+  return sel_base_selector_add_object (self, events, &registration, NULL, error);
 }
 
 /**
@@ -164,14 +253,14 @@ sel_base_selector_register_object_value (SelBaseSelector  *self,
                                          const GValue     *data,
                                          GError          **error)
 {
-  SelData value = { .value = data };
+  SelRegistration registration = { .fileobj = fileobj, .value = data };
   SelSelectorKey *key = NULL;
 
   g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  sel_base_selector_add_object (self, fileobj, events, &value, &key, error);
+  sel_base_selector_add_object (self, events, &registration, &key, error);
 
   return key;
 }
@@ -294,178 +383,6 @@ sel_base_selector_unregister_object_key (SelBaseSelector  *self,
 }
 
 /**
- * sel_base_selector_modify: (skip)
- * @self: a selector
- * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
- * @data: (nullable): the pointer to keep with @fd from now on
- * @destroy: (nullable): frees @data when nothing refers to it any more
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on @fd and what is kept with it.
- *
- * If @data and @destroy are what there is already, they stay and nothing is freed. Use
- * sel_base_selector_modify_events() to leave them alone in any case. The kernel is only asked if
- * @events differ; use sel_base_selector_refresh() if @fd was closed and opened again.
- *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
- * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED or
- * %SEL_SELECTOR_ERROR_FORKED; then nothing is changed. Fails with a %SEL_OS_ERROR if the kernel refuses; then
- * @fd is no longer registered, as in Python. In both cases @data remains the caller's.
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_modify (SelBaseSelector  *self,
-                          int               fd,
-                          SelEventMask      events,
-                          gpointer          data,
-                          GDestroyNotify    destroy,
-                          GError          **error)
-{
-  SelData pointer = { .data = data, .destroy = destroy };
-
-  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_change (self, fd, events, &pointer, NULL, error);
-}
-
-/**
- * sel_base_selector_modify_value: (rename-to sel_base_selector_modify)
- * @self: a selector
- * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
- * @data: (nullable): the value to keep with @fd from now on, or %NULL
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on @fd and what is kept with it, as sel_base_selector_modify() does.
- *
- * Fails like that function and sel_base_selector_register_value().
- *
- * Returns: (transfer full): the key of @fd; a new one if anything has changed
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_modify_value (SelBaseSelector  *self,
-                                int               fd,
-                                SelEventMask      events,
-                                const GValue     *data,
-                                GError          **error)
-{
-  SelData value = { .value = data };
-  SelSelectorKey *key = NULL;
-
-  g_return_val_if_fail (sel_is_base_selector (self), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  sel_base_selector_change (self, fd, events, &value, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_modify_object: (skip)
- * @self: a selector
- * @fileobj: a registered object
- * @events: what to wait for from now on
- * @data: (nullable): the pointer to keep with it from now on
- * @destroy: (nullable): frees @data when nothing refers to it any more
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
- * sel_base_selector_modify() does; @fileobj is found as in sel_base_selector_unregister_object().
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_modify_object (SelBaseSelector  *self,
-                                 GObject          *fileobj,
-                                 SelEventMask      events,
-                                 gpointer          data,
-                                 GDestroyNotify    destroy,
-                                 GError          **error)
-{
-  SelData pointer = { .data = data, .destroy = destroy };
-  int fd;
-
-  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  fd = sel_base_selector_resolve (self, fileobj, error);
-
-  return fd >= 0 && sel_base_selector_change (self, fd, events, &pointer, NULL, error);
-}
-
-/**
- * sel_base_selector_modify_object_value: (rename-to sel_base_selector_modify_object)
- * @self: a selector
- * @fileobj: a registered object
- * @events: what to wait for from now on
- * @data: (nullable): the value to keep with it from now on, or %NULL
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
- * sel_base_selector_modify_value() does.
- *
- * Returns: (transfer full): the key of @fileobj; a new one if anything has changed
- *
- * Since: 1.0
- */
-SelSelectorKey *
-sel_base_selector_modify_object_value (SelBaseSelector  *self,
-                                       GObject          *fileobj,
-                                       SelEventMask      events,
-                                       const GValue     *data,
-                                       GError          **error)
-{
-  SelData value = { .value = data };
-  SelSelectorKey *key = NULL;
-  int fd;
-
-  g_return_val_if_fail (sel_is_base_selector (self), NULL);
-  g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
-  g_return_val_if_fail (error == NULL || *error == NULL, NULL);
-
-  fd = sel_base_selector_resolve (self, fileobj, error);
-  if (fd >= 0)
-    sel_base_selector_change (self, fd, events, &value, &key, error);
-
-  return key;
-}
-
-/**
- * sel_base_selector_modify_events:
- * @self: a selector
- * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
- * @error: return location for an error, or %NULL
- *
- * Changes what is waited for on @fd and keeps its data. Fails like sel_base_selector_modify().
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_modify_events (SelBaseSelector  *self,
-                                 int               fd,
-                                 SelEventMask      events,
-                                 GError          **error)
-{
-  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  return sel_base_selector_change (self, fd, events, NULL, NULL, error);
-}
-
-/**
  * sel_base_selector_register_callback:
  * @self: a selector
  * @fd: an open file descriptor
@@ -501,15 +418,15 @@ sel_base_selector_register_callback (SelBaseSelector  *self,
                                      GDestroyNotify    notify,
                                      GError          **error)
 {
-  SelData data = { 0 };
+  SelRegistration registration = { 0 };
 
   g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (func != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  data.callback = sel_callback_new (G_CALLBACK (func), user_data, notify);
+  registration.callback = sel_callback_new (G_CALLBACK (func), user_data, notify);
 
-  return sel_base_selector_add (self, fd, NULL, events, &data, NULL, error);
+  return sel_base_selector_add (self, fd, events, &registration, NULL, error);
 }
 
 /**
@@ -541,53 +458,15 @@ sel_base_selector_register_object_callback (SelBaseSelector  *self,
                                             GDestroyNotify    notify,
                                             GError          **error)
 {
-  SelData data = { 0 };
+  SelRegistration registration = { .fileobj = fileobj };
 
   g_return_val_if_fail (sel_is_base_selector (self), FALSE);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), FALSE);
   g_return_val_if_fail (func != NULL, FALSE);
   g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
 
-  data.callback = sel_callback_new (G_CALLBACK (func), user_data, notify);
+  registration.callback = sel_callback_new (G_CALLBACK (func), user_data, notify);
 
-  return sel_base_selector_add_object (self, fileobj, events, &data, NULL, error);
+  return sel_base_selector_add_object (self, events, &registration, NULL, error);
 }
 
-/**
- * sel_base_selector_set_callback:
- * @self: a selector
- * @fd: a registered descriptor
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call when @fd is
- *   ready from now on, or %NULL to call the function of the source
- * @user_data: what to call it with; ignored if @func is %NULL
- * @notify: (nullable): frees @user_data when @func is not called any more; ignored if @func is %NULL
- * @error: return location for an error, or %NULL
- *
- * Changes what a main loop calls for @fd; see sel_base_selector_register_callback(). The kernel is
- * not asked.
- *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, or
- * %SEL_SELECTOR_ERROR_CLOSED. Then nothing is changed, and @notify is called.
- *
- * Returns: %TRUE on success
- *
- * Since: 1.0
- */
-gboolean
-sel_base_selector_set_callback (SelBaseSelector  *self,
-                                int               fd,
-                                SelSelectorFunc   func,
-                                gpointer          user_data,
-                                GDestroyNotify    notify,
-                                GError          **error)
-{
-  SelCallback *callback = NULL;
-
-  g_return_val_if_fail (sel_is_base_selector (self), FALSE);
-  g_return_val_if_fail (error == NULL || *error == NULL, FALSE);
-
-  if (func != NULL)
-    callback = sel_callback_new (G_CALLBACK (func), user_data, notify);
-
-  return sel_base_selector_replace_callback (self, fd, callback, error);
-}

@@ -6,6 +6,9 @@
 
 G_BEGIN_DECLS
 
-SelSelectorMapping *sel_selector_mapping_new (SelBaseSelector *selector);
+SelSelectorMapping *sel_selector_mapping_new    (SelBaseSelector    *selector);
+
+/* The selector is about to be freed: the mapping is empty from now on. */
+void                sel_selector_mapping_detach (SelSelectorMapping *self);
 
 G_END_DECLS

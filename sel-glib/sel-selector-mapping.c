@@ -2,7 +2,8 @@
 
 #include "config.h"
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-registry-private.h"
+#include "sel-file-object.h"
 #include "sel-selector-mapping-private.h"
 
 /**
@@ -28,7 +29,10 @@ struct _SelSelectorMapping
 {
   GObject parent_instance;
 
-  GWeakRef selector;
+  /* Not a GWeakRef: a reference to the selector might run foreign code, in languages that watch references, while GLib holds
+   * a lock of its own. */
+  GRWLock lock;
+  SelBaseSelector *selector; /* NULL when it was finalized */
 };
 
 G_DEFINE_FINAL_TYPE (SelSelectorMapping, sel_selector_mapping, G_TYPE_OBJECT)
@@ -38,9 +42,17 @@ sel_selector_mapping_new (SelBaseSelector *selector)
 {
   SelSelectorMapping *self = g_object_new (SEL_TYPE_SELECTOR_MAPPING, NULL);
 
-  g_weak_ref_set (&self->selector, selector);
+  self->selector = selector;
 
   return self;
+}
+
+void
+sel_selector_mapping_detach (SelSelectorMapping *self)
+{
+  g_rw_lock_writer_lock (&self->lock);
+  self->selector = NULL;
+  g_rw_lock_writer_unlock (&self->lock);
 }
 
 static void
@@ -48,7 +60,7 @@ sel_selector_mapping_finalize (GObject *object)
 {
   SelSelectorMapping *self = SEL_SELECTOR_MAPPING (object);
 
-  g_weak_ref_clear (&self->selector);
+  g_rw_lock_clear (&self->lock);
 
   G_OBJECT_CLASS (sel_selector_mapping_parent_class)->finalize (object);
 }
@@ -64,7 +76,7 @@ sel_selector_mapping_class_init (SelSelectorMappingClass *klass)
 static void
 sel_selector_mapping_init (SelSelectorMapping *self)
 {
-  g_weak_ref_init (&self->selector, NULL);
+  g_rw_lock_init (&self->lock);
 }
 
 /**
@@ -80,13 +92,16 @@ sel_selector_mapping_init (SelSelectorMapping *self)
 guint
 sel_selector_mapping_get_size (SelSelectorMapping *self)
 {
-  g_autoptr(SelBaseSelector) selector = NULL;
+  guint n_keys = 0;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), 0);
 
-  selector = g_weak_ref_get (&self->selector);
+  g_rw_lock_reader_lock (&self->lock);
+  if (self->selector != NULL)
+    n_keys = sel_registry_get_n_keys (sel_core (self->selector));
+  g_rw_lock_reader_unlock (&self->lock);
 
-  return selector != NULL ? sel_base_selector_get_size (selector) : 0;
+  return n_keys;
 }
 
 /**
@@ -128,13 +143,16 @@ SelSelectorKey *
 sel_selector_mapping_lookup (SelSelectorMapping *self,
                              int                 fd)
 {
-  g_autoptr(SelBaseSelector) selector = NULL;
+  SelSelectorKey *key = NULL;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
 
-  selector = g_weak_ref_get (&self->selector);
+  g_rw_lock_reader_lock (&self->lock);
+  if (self->selector != NULL)
+    key = sel_registry_ref_key (sel_core (self->selector), fd);
+  g_rw_lock_reader_unlock (&self->lock);
 
-  return selector != NULL ? sel_base_selector_lookup (selector, fd) : NULL;
+  return key;
 }
 
 /**
@@ -153,14 +171,23 @@ SelSelectorKey *
 sel_selector_mapping_lookup_object (SelSelectorMapping *self,
                                     GObject            *fileobj)
 {
-  g_autoptr(SelBaseSelector) selector = NULL;
+  SelSelectorKey *key = NULL;
+  int fd;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
 
-  selector = g_weak_ref_get (&self->selector);
+  /* Foreign code, so without the lock. */
+  fd = sel_fileobj_to_fd (fileobj, NULL);
 
-  return selector != NULL ? sel_base_selector_lookup_object (selector, fileobj) : NULL;
+  g_rw_lock_reader_lock (&self->lock);
+  if (self->selector != NULL && fd < 0)
+    fd = sel_registry_find_object (sel_core (self->selector), fileobj);
+  if (self->selector != NULL)
+    key = sel_registry_ref_key (sel_core (self->selector), fd);
+  g_rw_lock_reader_unlock (&self->lock);
+
+  return key;
 }
 
 /**
@@ -176,13 +203,14 @@ sel_selector_mapping_lookup_object (SelSelectorMapping *self,
 GPtrArray *
 sel_selector_mapping_get_keys (SelSelectorMapping *self)
 {
-  g_autoptr(SelBaseSelector) selector = NULL;
+  GPtrArray *keys = NULL;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
 
-  selector = g_weak_ref_get (&self->selector);
-  if (selector == NULL)
-    return g_ptr_array_new_with_free_func (g_object_unref);
+  g_rw_lock_reader_lock (&self->lock);
+  if (self->selector != NULL)
+    keys = sel_registry_get_keys (sel_core (self->selector));
+  g_rw_lock_reader_unlock (&self->lock);
 
-  return sel_base_selector_get_keys (selector);
+  return keys != NULL ? keys : g_ptr_array_new_with_free_func (g_object_unref);
 }

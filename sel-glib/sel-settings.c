@@ -2,7 +2,7 @@
 
 #include "config.h"
 
-#include "core/sel-base-selector-private.h"
+#include "sel-base-selector-private.h"
 
 /* The accessors of the properties. What they mean stands in sel-base-selector.c. */
 
@@ -21,7 +21,7 @@ sel_base_selector_get_interruptible (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
 
-  return (gboolean) sel_base_selector_get_setting (self, SEL_SETTING_INTERRUPTIBLE);
+  return (gboolean) sel_core_get_setting (sel_core (self), SEL_SETTING_INTERRUPTIBLE);
 }
 
 /**
@@ -57,7 +57,7 @@ sel_base_selector_get_emulate_always_ready (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
 
-  return (gboolean) sel_base_selector_get_setting (self, SEL_SETTING_EMULATE_ALWAYS_READY);
+  return (gboolean) sel_core_get_setting (sel_core (self), SEL_SETTING_EMULATE_ALWAYS_READY);
 }
 
 /**
@@ -93,7 +93,7 @@ sel_base_selector_get_force_mirrored (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
 
-  return (gboolean) sel_base_selector_get_setting (self, SEL_SETTING_FORCE_MIRRORED);
+  return (gboolean) sel_core_get_setting (sel_core (self), SEL_SETTING_FORCE_MIRRORED);
 }
 
 /**
@@ -129,7 +129,7 @@ sel_base_selector_get_can_recurse (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), FALSE);
 
-  return (gboolean) sel_base_selector_get_setting (self, SEL_SETTING_CAN_RECURSE);
+  return (gboolean) sel_core_get_setting (sel_core (self), SEL_SETTING_CAN_RECURSE);
 }
 
 /**
@@ -165,7 +165,7 @@ sel_base_selector_get_max_dispatch (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), 0);
 
-  return sel_base_selector_get_setting (self, SEL_SETTING_MAX_DISPATCH);
+  return sel_core_get_setting (sel_core (self), SEL_SETTING_MAX_DISPATCH);
 }
 
 /**
@@ -201,7 +201,7 @@ sel_base_selector_get_hangup_policy (SelBaseSelector *self)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), SEL_HANGUP_POLICY_THROTTLE);
 
-  return (SelHangupPolicy) sel_base_selector_get_setting (self, SEL_SETTING_HANGUP_POLICY);
+  return (SelHangupPolicy) sel_core_get_setting (sel_core (self), SEL_SETTING_HANGUP_POLICY);
 }
 
 /**

@@ -1,16 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Builds the library and its tests in another way and runs them, or has a tool look at the code. Speaks TAP.
-# usage: checks.sh sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|many|cppcheck|clang-tidy|fuzz SOURCE-DIR BUILD-DIR
-# SEL_TEST_FUZZ_SECONDS is for how long each fuzzer runs, 10 if it is not set.
+# Builds the library and its tests in another way and runs them, or analyzes the code with a tool. Prints TAP.
+# usage: checks.sh CHECK SOURCE-DIR BUILD-DIR
+# CHECK is sanitizers, threads, valgrind, helgrind, coverage, hardened, 32bit, many, cppcheck, clang-tidy or fuzz.
+# SEL_TEST_FUZZ_SECONDS is the duration of each fuzzer in seconds. The default is 10.
 
 check=$1
 source=$2
 build=$3/checks/$check
 failures=
 
-# Without introspection, which takes time and cannot be loaded under sanitizers.
+# Introspection is off: it takes time, and the sanitizers cannot load the typelib.
 set_up ()
 {
   [ -f "$build/build.ninja" ] || meson setup "$build" "$source" \
@@ -29,15 +30,27 @@ need ()
   command -v "$1" > /dev/null 2>&1 || skip "missing tool $1"
 }
 
-# Builds the named tests and runs them; the environment may be set before.
+# Builds the named tests and runs them; the environment may be set before. A name stands for the program test-NAME and
+# for the programs test-NAME-*, which test other parts of the same subject.
 run_tests ()
 {
+  programs=
   for name in "$@"; do
-    set -- "$@" "tests/test-$name"
-    shift
+    found=
+    for file in "$source/tests/test-$name.c" "$source/tests/test-$name"-*.c; do
+      [ -e "$file" ] || continue
+      found=yes
+      program=tests/$(basename "$file" .c)
+      case " $programs " in
+        *" $program "*) ;;
+        *) programs="$programs $program" ;;
+      esac
+    done
+    [ -n "$found" ] || failures="$failures $name"
   done
-  ninja -C "$build" "$@" || { failures="$failures building"; return; }
-  for program in "$@"; do
+  # shellcheck disable=SC2086
+  ninja -C "$build" $programs || { failures="$failures building"; return; }
+  for program in $programs; do
     (cd "$build" && $wrapper "./$program" --tap) || failures="$failures ${program#tests/test-}"
   done
 }
@@ -46,7 +59,7 @@ exec 3>&1
 wrapper=
 export G_DEBUG=fatal-criticals,gc-friendly G_SLICE=always-malloc G_TEST_SRCDIR="$source/tests"
 
-# As everywhere with GLib, a function may be called as a GDestroyNotify that takes something more precise than a gpointer.
+# -fno-sanitize=function: GLib programs often pass a function as a GDestroyNotify that takes another pointer type.
 set_up_sanitizers ()
 {
   need clang
@@ -68,7 +81,7 @@ check_fuzz ()
   set_up_sanitizers
   ninja -C "$build" tests/fuzz-operations tests/fuzz-values || failures="$failures building"
   for name in operations values; do
-    # What is new is not kept in the sources.
+    # New inputs are kept in the build directory, not in the sources.
     mkdir -p "$build/corpus-$name"
     (cd "$build" && ./tests/fuzz-$name -max_total_time="${SEL_TEST_FUZZ_SECONDS:-10}" -max_len=2000 -timeout=30 \
       -print_final_stats=1 "corpus-$name" "$source/tests/fuzz/$name" 2>&1 | sed 's/^/# /'
@@ -92,7 +105,7 @@ check_valgrind ()
   run_tests core key-table objects misuse main-context threads
 }
 
-# Races, once more, in another way than ThreadSanitizer's.
+# Finds data races with another method than ThreadSanitizer.
 check_helgrind ()
 {
   need valgrind
@@ -102,7 +115,7 @@ check_helgrind ()
   run_tests threads source callbacks
 }
 
-# As many descriptors as no ordinary process may have: in user-mode Linux, if this one may not.
+# More descriptors than a process usually may have. Runs in user-mode Linux if the limit of this process is too low.
 check_many ()
 {
   n_files=100000
@@ -112,7 +125,7 @@ check_many ()
     backends="$backends kqueue devpoll"
   fi
 
-  # In user-mode Linux this is process 1, and has to end the machine.
+  # In user-mode Linux the script is process 1, and has to halt the machine.
   mkdir -p "$build"
   cat > "$build/run" << EOF
 #!/bin/sh
@@ -157,8 +170,8 @@ check_coverage ()
   grep -E '^(lines|branches):' "$build/coverage.txt" | sed 's/^/# /' >&3
 }
 
-# What distributions add, and more warnings. Not -Wnull-dereference, which takes each lookup of what is known to be there for
-# a mistake, in a dozen places and rightly in none.
+# The compiler options of distributions, and more warnings. -Wnull-dereference is left out: it warns of each lookup of a
+# key that is known to exist, in a dozen places, and each warning is wrong.
 check_hardened ()
 {
   set_up --buildtype=release -Dwarning_level=3 \
@@ -167,7 +180,7 @@ check_hardened ()
   run_tests core hard-cases selector simulated objects
 }
 
-# In 32 bits, with 64-bit times, where there are libraries for that; see CONTRIBUTING.md.
+# In 32 bits, with 64-bit times, if 32-bit libraries are available; see CONTRIBUTING.md.
 check_32bit ()
 {
   root=${SEL_TEST_I386_ROOT-}
@@ -199,7 +212,7 @@ c_link_args = ['-Wl,-rpath-link,$libraries', '-Wl,--dynamic-linker=$loader']
 EOF
   set_up --cross-file "$build.ini" -Dc_args='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
   wrapper="env LD_LIBRARY_PATH=$libraries:$root/lib/i386-linux-gnu"
-  # Not security, as a set-user-ID program does not look there.
+  # Without security: a set-user-ID program ignores LD_LIBRARY_PATH.
   run_tests abi async callbacks consistency core debug fork hard-cases key-table main-context misuse model objects \
     selector simulated source threads version
 }
@@ -207,7 +220,7 @@ EOF
 check_cppcheck ()
 {
   need cppcheck
-  # It does not see GLib's headers, so it cannot know their macros.
+  # cppcheck does not read GLib's headers, so it does not know their macros.
   cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --library=gtk \
     --suppress=unknownMacro --suppress=normalCheckLevelMaxBranches \
     -DHAVE_EPOLL -DHAVE_POLL -DHAVE_SELECT -DHAVE_EVENTFD -DHAVE_KQUEUE -DHAVE_DEVPOLL \
@@ -219,7 +232,8 @@ check_clang_tidy ()
   need clang-tidy
   CC=clang set_up
   ninja -C "$build" sel-glib/sel-enum-types.h sel-glib/sel-enum-types.c > /dev/null 2>&1
-  # Not the functions of Annex K of C11, which no C library here has, nor stores that g_autoptr uses, nor sums of flags.
+  # Disabled checks: functions of Annex K of C11 (not in any C library here), stores that g_autoptr reads, sums of
+  # flags.
   find "$source/sel-glib" -name '*.c' | xargs -n 3 -P 2 clang-tidy --quiet --warnings-as-errors='*' -p "$build" \
     --checks='-*,clang-analyzer-*,-clang-analyzer-deadcode.DeadStores,-clang-analyzer-security.insecureAPI.*,
       -clang-analyzer-optin.core.EnumCastOutOfRange' \

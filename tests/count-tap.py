@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Counts the results in the logs that `meson test` leaves as testlog.json.
 
-Every sub-test of a program that speaks TAP counts; any other program counts as one. A
-program that went wrong without saying which sub-test did counts as one failure more: it
-died, bailed out, or printed another number of results than it planned. With CI=true in
-the environment a sub-test skipped for the reason "missing tool ..." counts as failed.
+Every sub-test of a program that prints TAP counts. Any other program counts as one test. A program that
+failed without naming a sub-test counts as one more failure: it crashed, bailed out, or printed another number
+of results than it had planned. With CI=true in the environment, a sub-test that was skipped for the reason
+"missing tool ..." counts as failed.
 
-Prints the output of each program with a failure, and last "N passed, N failed, N skipped".
-The status is 0 if something ran and nothing failed.
+Prints the output of each program with a failure, and at the end "N passed, N failed, N skipped". The exit
+status is 0 if at least one test ran and none failed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ MISSING_TOOL = 'missing tool'
 
 
 class Count:
-    """What came of some tests; `complaints` are lines that say what failed."""
+    """The results of some tests. `complaints` are lines that name the failures."""
 
     def __init__(self, strict):
         self.strict = strict
@@ -50,7 +50,7 @@ class Count:
 
 
 def count_tap(lines, count):
-    """Counts the results; returns what is wrong with the whole, or None; False if it is no TAP."""
+    """Counts the results. Returns None, or the error of the program as a whole, or False if it is not TAP."""
     n_results = 0
     plan = None
     bail_out = None

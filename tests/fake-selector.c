@@ -140,7 +140,7 @@ fake_selector_update (SelBaseSelector  *selector,
 
   failed = fake_failure_take (&self->failures[FAKE_UPDATE], error);
 
-  /* What cannot be removed is a closed descriptor, which is gone all the same. */
+  /* Removing fails only for a closed descriptor, so it leaves the model in any case. */
   if (new_events == 0)
     g_hash_table_remove (self->masks, GINT_TO_POINTER (fd));
   else if (!failed)

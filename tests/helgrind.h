@@ -3,8 +3,8 @@
 #pragma once
 
 /*
- * Tells valgrind's helgrind about GLib's locks, which are made of atomic operations and futexes, and about atomic
- * variables, of which it knows nothing. The check called helgrind puts this in front of all that it compiles.
+ * Tells valgrind's helgrind about GLib's locks, which consist of atomic operations and futexes, and about atomic
+ * variables, which helgrind does not know. The check "helgrind" includes this header before every source file.
  */
 
 #include <glib.h>
@@ -42,7 +42,8 @@
     }                                                      \
   G_STMT_END
 
-/* Who reads an atomic variable sees what was done before it was written. That both do so at once is not a race. */
+/* A thread that reads an atomic variable sees all writes that came before the write to the variable. Simultaneous
+ * access to the variable is not a race. */
 #define HELGRIND_ATOMIC(type, variable, function, ...)     \
   (__extension__ ({                                        \
     type helgrind_result;                                  \

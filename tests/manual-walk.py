@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Does what the manual's first page says, word by word, and compares what comes out. Prints TAP.
+"""Runs the commands of the manual's first page literally, and compares their output. Prints TAP.
 
 usage: manual-walk.py SOURCE-DIRECTORY [--install]
 
-Starts in a copy of the sources, with a home directory that is empty. Lines with apt-get are not
-run, unless with --install; it is only checked that the packages are there.
+Starts in a copy of the sources, with an empty home directory. Lines with apt-get run only with
+--install. Otherwise the script checks that the packages are installed.
 """
 
 import os
@@ -22,7 +22,7 @@ INSTALL = '--install' in sys.argv[2:]
 PAGE = os.path.join(SOURCE, 'docs', 'getting-started.xml')
 EXAMPLES = os.path.join(SOURCE, 'examples', 'getting-started')
 XINCLUDE = '{http://www.w3.org/2003/XInclude}include'
-# What a user's shell has, and nothing of this build.
+# The variables of a user's shell, without those of this build.
 KEPT = ('PATH', 'LANG', 'LC_ALL', 'TERM', 'USER', 'LOGNAME', 'TMPDIR')
 
 
@@ -33,7 +33,7 @@ class Block:
 
 
 def text_of(screen):
-    """The text of a block of the page, with the file that it includes."""
+    """Returns the text of a block of the page, with the file that it includes."""
     for include in screen:
         if include.tag == XINCLUDE:
             with open(os.path.join(EXAMPLES, os.path.basename(include.get('href')))) as f:
@@ -42,7 +42,7 @@ def text_of(screen):
 
 
 def read_page():
-    """The blocks of commands, and the output that the page shows."""
+    """Returns the blocks of commands, and the output that the page shows."""
     blocks = []
     output = None
     for section in ElementTree.parse(PAGE).getroot().iter('section'):
@@ -55,7 +55,7 @@ def read_page():
 
 
 def readme_commands():
-    """The commands of the README's part on installing."""
+    """Returns the commands in the README's section on installing."""
     with open(os.path.join(SOURCE, 'README.md')) as f:
         part = re.search(r'^## Installing$(.*?)^## ', f.read(), re.M | re.S).group(1)
     return [block.strip('\n') for block in re.findall(r'^```sh$(.*?)^```$', part, re.M | re.S)]
@@ -68,7 +68,7 @@ def missing_tools(blocks):
 
 
 def missing_packages(commands):
-    """The packages that a block would install and that are not there."""
+    """Returns the packages that a block would install and that are not installed."""
     packages = [word for line in commands.splitlines() for word in shlex.split(line)[2:]]
     done = subprocess.run(['dpkg-query', '--show', '--showformat', '${Status} ${Package} ${Provides}\n'],
                           stdout=subprocess.PIPE, universal_newlines=True)
@@ -78,7 +78,7 @@ def missing_packages(commands):
 
 
 def script_of(blocks, top):
-    """One shell goes through it all, as the reader's does; each block's output goes to a file."""
+    """Returns a script that runs all blocks in one shell, as a reader does. It writes the output of each to a file."""
     lines = ['set -e']
     for number, block in enumerate(blocks):
         lines += ['{', block.commands, '} > %s/%d.out 2>&1' % (top, number), 'touch %s/%d.done' % (top, number)]

@@ -3,7 +3,7 @@
 #
 # Builds everything and runs the tests; the last line counts them.
 # usage: sh tests/run.sh [--long] [MESON-TEST-ARGUMENT...]
-# --long takes hours: random operations and fuzzers for an hour each, ten times as many descriptors.
+# --long takes hours: random operations and each fuzzer run for an hour, and ten times as many descriptors are used.
 # BUILDDIR, if set, is the build directory to use instead of build/.
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
@@ -27,5 +27,5 @@ rm -f "$builddir"/meson-logs/testlog*.json
 meson test -C "$builddir" --no-rebuild "$@" < /dev/null
 status=$?
 
-# meson counts programs; this counts what they report, and shows the output of those that failed.
+# meson counts programs. The script counts the results that they print, and shows the output of failed programs.
 python3 "$top/tests/count-tap.py" --meson-status="$status" "$builddir"/meson-logs/testlog*.json

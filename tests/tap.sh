@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What shell scripts that print TAP share; to be sourced. The plan, "1..$number", is theirs.
+# Shared by shell scripts that print TAP; to be sourced. The script itself prints the plan, "1..$number".
 
 number=0
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What programs have compiled in and what must therefore stay as it is in all versions 1.x. The
- * names of the functions are in packaging/libsel-glib-1.0.symbols. */
+/* The parts of the ABI that are compiled into programs. They must stay the same in all versions 1.x. The names of the
+ * functions are in packaging/libsel-glib-1.0.symbols. */
 
 #include <sel-glib/sel-glib.h>
 
@@ -33,7 +33,7 @@ static const AbiFact enum_facts[] = {
   FACT (SEL_SELECTOR_ERROR_FORKED, 9),
 };
 
-/* A new virtual function takes the place of padding. */
+/* A new virtual function replaces one pointer of the padding. */
 static const AbiFact struct_facts[] = {
   FACT (sizeof (SelBaseSelectorClass), sizeof (GObjectClass) + POINTERS (16)),
   FACT (G_STRUCT_OFFSET (SelBaseSelectorClass, open), sizeof (GObjectClass)),

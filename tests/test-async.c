@@ -7,7 +7,7 @@
 
 #include "backends.h"
 
-/* select_async(): exactly one completion, whatever comes together. */
+/* select_async (): exactly one completion, whatever events come together. */
 
 typedef struct
 {
@@ -20,8 +20,8 @@ typedef struct
   GPtrArray       *ready;
   GError          *error;
   GThread         *canceller;
-  GThread         *thread;   /* that the callback was called by */
-  gboolean         inside;   /* a function that must not call back */
+  GThread         *thread;   /* the thread of the callback */
+  gboolean         inside;   /* in a function that must not call the callback */
   void           (*act) (gpointer wait);
 } Wait;
 
@@ -150,13 +150,13 @@ test_ready (BackendFixture *fixture)
       assert_done_ready (&wait);
       g_assert_true (wait.thread == g_thread_self ());
 
-      /* Nothing was consumed, and nobody waits any more. */
+      /* No event was consumed, and no wait is pending any more. */
       assert_ready (wait.selector, 0, wait.pair[0], SEL_EVENT_READ, -1);
       wait_close (&wait);
     }
 }
 
-/* What is registered, or becomes ready, during the wait. */
+/* Descriptors that are registered, or become ready, during the wait. */
 static void
 test_register_during (BackendFixture *fixture)
 {
@@ -221,7 +221,7 @@ test_timeout (BackendFixture *fixture)
       wait_reset (&wait);
     }
 
-  /* Longer than any clock. */
+  /* A timeout beyond the range of the clock. */
   put_byte (wait.pair[1]);
   wait_begin (&wait, 1e300);
   wait_until_done (&wait);
@@ -283,7 +283,7 @@ test_cancel (BackendFixture *fixture)
       wait_until_done (&wait);
       assert_failed (&wait.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 
-      /* Nothing is lost, and the next one works. */
+      /* No event is lost, and the next wait works. */
       put_byte (wait.pair[1]);
       wait_reset (&wait);
       wait_begin (&wait, SEL_WAIT_FOREVER);
@@ -315,7 +315,7 @@ test_close (BackendFixture *fixture)
         if (settled)
           wait_settle (&wait);
 
-        /* Nobody is called back by close() itself. */
+        /* close () itself must not call the callback. */
         wait.inside = TRUE;
         if (from_thread)
           g_thread_join (g_thread_new ("close", close_in_thread, wait.selector));
@@ -361,7 +361,7 @@ test_busy (BackendFixture *fixture)
   g_assert_null (sel_base_selector_select (wait.selector, 0, NULL, &error));
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
 
-  /* The first one is not disturbed. */
+  /* The first wait goes on. */
   wait_settle (&wait);
   g_assert_cmpuint (wait.n_done, ==, 0);
   put_byte (wait.pair[1]);
@@ -390,7 +390,7 @@ test_wakeup (BackendFixture *fixture)
       wait_until_done (&wait);
       assert_done_empty (&wait);
 
-      /* It counts once. */
+      /* A wake-up ends one wait only. */
       wait_reset (&wait);
       wait_begin (&wait, 0.001);
       wait_until_done (&wait);
@@ -399,7 +399,7 @@ test_wakeup (BackendFixture *fixture)
     }
 }
 
-/* Races: everything that can end a wait, two by two, at the same instant. */
+/* Races: every two of the events that can end a wait, at the same moment. */
 
 static void
 end_by_ready (Wait *wait)
@@ -458,7 +458,7 @@ test_races (BackendFixture *fixture)
         watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
         wait_begin (&wait, ends[i] == end_by_time || ends[j] == end_by_time ? 0.0005 : SEL_WAIT_FOREVER);
         g_main_context_iteration (wait.context, FALSE);
-        was_done = wait.n_done > 0; /* a slow machine: the time was over first */
+        was_done = wait.n_done > 0; /* on a slow machine the timeout came first */
 
         wait.inside = TRUE;
         ends[i] (&wait);
@@ -471,14 +471,14 @@ test_races (BackendFixture *fixture)
         else if (ends[i] == end_by_ready && ends[j] == end_by_ready)
           assert_done_ready (&wait);
 
-        /* What was ready still is. */
+        /* The descriptor is still ready. */
         if (!sel_base_selector_is_closed (wait.selector) && (ends[i] == end_by_ready || ends[j] == end_by_ready))
           assert_ready (wait.selector, 0, wait.pair[0], SEL_EVENT_READ, -1);
         wait_close (&wait);
       }
 }
 
-/* The next wait from the callback of this one. */
+/* The callback of a wait starts the next one. */
 static void
 begin_again (gpointer data)
 {
@@ -516,7 +516,7 @@ drop_selector (gpointer data)
   g_clear_object (&wait->fixture->selector);
 }
 
-/* A pending wait keeps the selector alive, and lets it go. */
+/* A pending wait holds a reference to the selector, and drops it at its end. */
 static void
 test_drop (BackendFixture *fixture)
 {
@@ -576,7 +576,7 @@ test_thread_default (BackendFixture *fixture)
   wait_close (&wait);
 }
 
-/* Beside a source with more priority. What is ready is the source's, ... */
+/* A source with a higher priority is attached as well. It dispatches the ready descriptor, ... */
 
 static gboolean
 on_ready (SelBaseSelector *selector,
@@ -607,7 +607,7 @@ test_beside_source (BackendFixture *fixture)
   g_assert_cmpuint (n_calls, ==, 1);
   g_assert_cmpuint (wait.n_done, ==, 0);
 
-  /* ... but a wake-up is meant for who waits. */
+  /* ... but a wake-up ends the asynchronous wait. */
   sel_base_selector_wakeup (wait.selector);
   wait_until_done (&wait);
   assert_done_empty (&wait);
@@ -624,7 +624,7 @@ run_inner_loop (gpointer user_data)
   wait_settle (user_data);
 }
 
-/* The wait that is over is not looked at again, though what ended it is still ready. */
+/* A wait that has ended does not poll again, although the descriptor that ended it is still ready. */
 static void
 test_inner_loop (BackendFixture *fixture)
 {
@@ -676,7 +676,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  /* GLib makes contexts of its own when a thread gets one, and for tasks; their descriptors would be counted. */
+  /* GLib creates contexts for threads and for tasks. Their descriptors would count as leaks. */
   g_main_context_default ();
   g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The table of the manual that says what happens in situations in which the mechanisms of the systems differ.
+ * The manual's table of situations in which the mechanisms of the operating systems behave differently.
  *
- * Each row is tried with every backend. With --print the page is printed, as docs/consistency.xml has it; without, that
- * file is compared.
+ * Each row is tested with every backend. With --print, the program prints the page docs/consistency.xml. Without
+ * it, the program compares the page with that file.
  */
 
 #include "backends.h"
@@ -19,7 +19,7 @@
 
 #define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
 
-/* What a case finds out is one of these texts. */
+/* The function of a row returns one of these texts. */
 #define NOTHING "nothing"
 #define READ_ONLY "ready to read"
 #define WRITE_ONLY "ready to write"
@@ -33,7 +33,7 @@ text_of_mask (SelEventMask events)
   return texts[events & BOTH];
 }
 
-/* What a wait without time says of @fd. */
+/* The events that a wait with a timeout of 0 reports for @fd. */
 static const char *
 text_of_ready (SelBaseSelector *selector,
                int              fd)
@@ -394,7 +394,7 @@ use_in_child (SelBaseSelector *selector)
   return WIFEXITED (status) && WEXITSTATUS (status) == 42 ? "FORKED" : "something else";
 }
 
-/* What a child does to its copy must not reach the parent's. */
+/* Changes that a child process makes to its copy must not affect the parent. */
 static const char *
 close_in_child (SelBaseSelector *selector)
 {
@@ -428,16 +428,16 @@ short_wait (SelBaseSelector *selector)
   g_autoptr (GPtrArray) ready = sel_base_selector_select (selector, 2e-4, NULL, NULL);
 
   /* The clock is read in whole microseconds. */
-  return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "not before they are over" : "too early";
+  return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "does not return early" : "too early";
 }
 
-/* The rows. What one backend does otherwise is said of it. */
+/* The rows. A backend in @exceptions has the result @other instead of @result. */
 static const struct
 {
   const char *situation;
   const char *(*func) (SelBaseSelector *selector);
   const char *result;
-  const char *exceptions;    /* "epoll kqueue": these give @other */
+  const char *exceptions; /* names of backends, separated by spaces, or NULL */
   const char *other;
 } rows[] = {
   { "register a regular file", regular_file, READ_WRITE, "epoll kqueue", "EPERM" },
@@ -448,21 +448,21 @@ static const struct
   { "register a negative number", register_negative, "INVALID_FILE", NULL, NULL },
   { "register for no events", register_no_events, "INVALID_EVENTS", NULL, NULL },
   { "register twice", register_twice, "ALREADY_REGISTERED", NULL, NULL },
-  { "register number 3000 with data to read", large_number, READ_ONLY, NULL, NULL },
+  { "register descriptor number 3000 with data to read", large_number, READ_ONLY, NULL, NULL },
   { "close a registered descriptor", close_registered, NOTHING, NULL, NULL },
-  { "close it while a duplicate is open", close_registered_with_dup, NOTHING, "epoll", READ_ONLY },
-  { "unregister it after that", unregister_after_close, "success", NULL, NULL },
-  { "modify it after that", modify_after_close, "EBADF", NULL, NULL },
-  { "read end of a pipe, writer gone, registered for writing only", writer_gone, WRITE_ONLY, NULL, NULL },
-  { "write end of a pipe, reader gone", reader_gone, READ_WRITE, NULL, NULL },
+  { "close a registered descriptor while a duplicate is open", close_registered_with_dup, NOTHING, "epoll", READ_ONLY },
+  { "unregister a descriptor after closing it", unregister_after_close, "success", NULL, NULL },
+  { "modify a descriptor after closing it", modify_after_close, "EBADF", NULL, NULL },
+  { "read end of a pipe without a writer, registered for writing only", writer_gone, WRITE_ONLY, NULL, NULL },
+  { "write end of a pipe without a reader", reader_gone, READ_WRITE, NULL, NULL },
   { "register from another thread during a wait", register_during_wait, "seen at once", NULL, NULL },
   { "close the selector from another thread during a wait", close_during_wait, "CLOSED", NULL, NULL },
-  { "use the selector after it was closed", select_after_close, "CLOSED", NULL, NULL },
+  { "use the selector after closing it", select_after_close, "CLOSED", NULL, NULL },
   { "register in a child process", use_in_child, "FORKED", NULL, NULL },
-  { "unregister and close in a child process; the parent is told", close_in_child, READ_ONLY, NULL, NULL },
-  { "a wait of 200 microseconds with nothing ready returns", short_wait, "not before they are over", NULL, NULL },
-  { "a negative time-out", negative_timeout, "does not wait", NULL, NULL },
-  { "a time-out that is not a number", not_a_number, "INVALID_TIMEOUT", NULL, NULL },
+  { "unregister and close in a child process, wait in the parent", close_in_child, READ_ONLY, NULL, NULL },
+  { "a wait of 200 microseconds with nothing ready", short_wait, "does not return early", NULL, NULL },
+  { "a negative timeout", negative_timeout, "does not wait", NULL, NULL },
+  { "a timeout that is not a number", not_a_number, "INVALID_TIMEOUT", NULL, NULL },
 };
 
 static gboolean
@@ -491,7 +491,7 @@ test_rows (BackendFixture *fixture)
     }
 }
 
-/* As DocBook; `code` in a text is literal there. */
+/* Appends @text as DocBook; text in `backquotes` becomes literal. */
 static void
 append_entry (GString    *page,
               const char *text)
@@ -514,18 +514,19 @@ make_page (void)
     "<!DOCTYPE chapter PUBLIC \"-//OASIS//DTD DocBook XML V4.3//EN\"\n"
     "               \"http://www.oasis-open.org/docbook/xml/4.3/docbookx.dtd\">\n"
     "<chapter id=\"consistency\">\n"
-    "  <title>The same everywhere</title>\n\n"
+    "  <title>Behaviour in unusual situations</title>\n\n"
     "  <para>\n"
-    "    The mechanisms of the systems differ where something is unusual; sel-glib does not, but for what stands in the last\n"
-    "    column. Each line is a test that is run with select, poll, epoll, /dev/poll and kqueue.\n"
+    "    The mechanisms of the operating systems behave differently in unusual situations. sel-glib behaves in the\n"
+    "    same way with all of them, except for the cases in the last column. Each row is a test that is run with\n"
+    "    select, poll, epoll, /dev/poll and kqueue.\n"
     "  </para>\n\n"
     "  <informaltable>\n"
     "    <tgroup cols=\"3\">\n"
     "      <thead>\n"
     "        <row>\n"
     "          <entry>situation</entry>\n"
-    "          <entry>what happens</entry>\n"
-    "          <entry>except</entry>\n"
+    "          <entry>result</entry>\n"
+    "          <entry>exceptions</entry>\n"
     "        </row>\n"
     "      </thead>\n"
     "      <tbody>\n");

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Tests count-tap.py with logs as meson writes them.
+# Tests count-tap.py with logs in the format of meson.
 
 here=$(dirname "$0")
 log=$(mktemp) || exit 1

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Every system call of the library fails once, at each place where it is made.
+ * Each system call of the library fails once, at each place where it is made.
  *
- * The linker puts the functions below between the library and the system (--wrap). A case goes through
- * everything that a selector does, again and again: in the n-th run the n-th call of a function fails, until there is
- * none left. With every error that its manual page knows; and once with all calls from the n-th on. Whatever happens, the selector must tell of it as
- * documented, keep what it has, work again afterwards, and lose nothing.
+ * The linker puts the functions below between the library and the system (--wrap). A case uses all functions of a
+ * selector in many runs: in run n the call n of a function fails, until there is no such call. This is repeated for
+ * every error that the manual page of the function lists, and once with all calls from call n on failing. The
+ * selector must always report the failure as documented, keep its registrations, work again afterwards, and leak
+ * nothing.
  */
 
 #include "backends.h"
@@ -25,21 +26,21 @@
 
 #define BOTH ((SelEventMask) (SEL_EVENT_READ | SEL_EVENT_WRITE))
 
-/* What is to fail. */
+/* The fault to inject. */
 static struct
 {
   const char *function;
-  int errnum;                /* 0: it does less than it was asked for, and says so */
-  int nth;                   /* counted down */
-  gboolean lasting;          /* so do all that come after it */
-  gboolean watching;         /* in a call of the library's */
+  int errnum;                /* 0: a short write instead of an error */
+  int nth;                   /* this many calls until the fault, counted down */
+  gboolean lasting;          /* all later calls fail, too */
+  gboolean watching;         /* inside a call of the library */
   gboolean struck;
-  guint depth;               /* in a simulator, whose calls are not the library's */
+  guint depth;               /* inside a simulator, whose calls do not count */
   guint n_calls;
   guint n_strikes;
 } fault;
 
-/* In place of a function: all that a backend may wait with. */
+/* Instead of the name of a function: every function with which a backend waits. */
 #define ANY_WAIT "any wait"
 
 static gboolean
@@ -74,7 +75,7 @@ fault_strikes (const char *function)
   return TRUE;
 }
 
-/* The parameters, then their names. */
+/* The parameters with their types, then the names of the parameters. */
 #define WRAP(type, function, parameters, arguments)        \
   type __real_##function parameters;                       \
   type __wrap_##function parameters;                       \
@@ -119,7 +120,7 @@ WRAP (int, sim_devpoll_getrlimit, (int resource, struct rlimit *limit), (resourc
 WRAP (int, sim_devpoll_ioctl, (int fd, int request, void *argument), (fd, request, argument))
 WRAP (int, sim_devpoll_open, (const char *path, int flags), (path, flags))
 
-/* What is not written to its end has to be written again. */
+/* After a short write, the library has to write the rest. */
 ssize_t __real_sim_devpoll_pwrite (int fd, const void *buffer, size_t size, off_t offset);
 ssize_t __wrap_sim_devpoll_pwrite (int fd, const void *buffer, size_t size, off_t offset);
 
@@ -146,7 +147,7 @@ __wrap_sim_devpoll_pwrite (int         fd,
   return result;
 }
 
-/* A descriptor is closed, whatever close () says. */
+/* The descriptor is closed even if close () fails. */
 #define WRAP_CLOSE(function)                               \
   int __real_##function (int fd);                          \
   int __wrap_##function (int fd);                          \
@@ -171,7 +172,7 @@ WRAP_CLOSE (sim_devpoll_close)
 
 #define END 0
 
-/* What the manual pages know; EFAULT apart, which is a mistake of the caller's. */
+/* The errors that the manual pages list. EFAULT is left out, because it is a mistake of the caller. */
 static const struct
 {
   const char *function;
@@ -181,7 +182,7 @@ static const struct
   { "dup3", { EBADF, EBUSY, EINTR, EINVAL, EMFILE, END } },
   { "epoll_create1", { EINVAL, EMFILE, ENFILE, ENOMEM, ENOSYS, END } },
   { "epoll_ctl", { EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM, EINTR, END } },
-  /* Last, as that is remembered. */
+  /* ENOSYS is last, because the library remembers it. */
   { "epoll_pwait2", { EBADF, EINTR, EINVAL, ENOSYS, END } },
   { "epoll_wait", { EBADF, EINTR, EINVAL, END } },
   { "eventfd", { EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSYS, END } },
@@ -199,13 +200,13 @@ static const struct
   { "sim_devpoll_getrlimit", { EINVAL, EPERM, END } },
   { "sim_devpoll_ioctl", { EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOMEM, END } },
   { "sim_devpoll_open", { EACCES, EINTR, EMFILE, ENFILE, ENODEV, ENOENT, ENOMEM, ENXIO, END } },
-  /* The empty list runs once, with short writes. */
+  /* A list without errors runs once, with short writes. */
   { "sim_devpoll_pwrite", { EACCES, EBADF, EINTR, EINVAL, ENOMEM, ENXIO, EIO, END } },
   { "sim_devpoll_pwrite", { END } },
   { "write", { EAGAIN, EINTR, EIO, EBADF, END } },
 };
 
-/* Evaluates an expression in which the library's calls count. */
+/* Evaluates an expression with fault injection. */
 #define FAULTY(expression)                                 \
   G_STMT_START                                             \
     {                                                      \
@@ -228,7 +229,7 @@ typedef struct
   SelBaseSelector *selector;
   int pipes[N_CASES][2];
   int fds[N_CASES];
-  int n_data;                /* that the selector has and has not freed */
+  int n_data;                /* given to the selector */
 } Run;
 
 static int n_data_freed;
@@ -239,7 +240,7 @@ free_data (gpointer data)
   n_data_freed++;
 }
 
-/* An error is one of the system's, and the one that was made, or one that follows from it. */
+/* Any error must be a system error, or NOT_SUPPORTED, and must follow an injected fault. */
 static void
 assert_documented (GError *error)
 {
@@ -289,7 +290,7 @@ run_modify (Run          *run,
   if (!run_has (run, fd))
     return;
 
-  /* If the kernel refuses, the key is gone, as documented. */
+  /* If the kernel refuses the change, the key is removed, as documented. */
   FAULTY (success = sel_base_selector_modify_events (run->selector, fd, events, &error));
   g_assert_cmpint (run_has (run, fd), ==, success);
   if (!success)
@@ -325,7 +326,7 @@ run_unregister (Run *run,
   g_assert_false (run_has (run, fd));
 }
 
-/* Returns what is ready as text, or NULL after an error. */
+/* Returns the ready descriptors as text, or NULL after an error. */
 static char *
 run_select (Run     *run,
             gdouble  timeout,
@@ -353,7 +354,7 @@ run_select (Run     *run,
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
-/* A leftover of a file that was closed too early, while a duplicate of it is open. */
+/* A descriptor that is closed before it is unregistered, while a duplicate keeps its file open. */
 static void
 run_stale (Run *run)
 {
@@ -440,7 +441,7 @@ run_main_loop (Run      *run,
   id = sel_base_selector_attach (run->selector, context, G_PRIORITY_DEFAULT, ignore_ready, NULL, NULL);
   g_assert_cmpuint (id, !=, 0);
 
-  /* After so many, a callback's descriptor is looked at. */
+  /* After eight calls the selector checks the callback's descriptor for a hang-up. */
   for (guint i = 0; i < 10; i++)
     FAULTY (g_main_context_iteration (context, FALSE));
   if (g_main_context_find_source_by_id (context, id) != NULL)
@@ -454,7 +455,7 @@ run_main_loop (Run      *run,
   g_main_context_pop_thread_default (context);
 }
 
-/* Whatever has failed, all works now. */
+/* After any fault, everything works again. */
 static void
 run_recover (Run *run)
 {
@@ -464,7 +465,7 @@ run_recover (Run *run)
 
   fault.function = NULL;
 
-  /* If the system said that a descriptor was closed, or cannot be waited for, it had to be believed. */
+  /* After these errors the selector had to treat a descriptor as closed, or as one that cannot be polled. */
   if (fault.struck && (fault.errnum == EBADF || fault.errnum == EPERM || fault.errnum == EPIPE))
     for (guint i = 0; i < N_CASES; i++)
       run_refresh (run, run->fds[i]);
@@ -478,7 +479,7 @@ run_recover (Run *run)
   expected = expected_to_string (run->fds[READY], SEL_EVENT_READ, run->fds[WRITABLE], SEL_EVENT_WRITE, -1);
   g_assert_cmpstr (got, ==, expected);
 
-  /* With nothing ready, a wait waits, and does not ask again and again. */
+  /* When no descriptor is ready, a wait blocks and does not call the kernel again and again. */
   run_unregister (run, run->fds[READY]);
   run_unregister (run, run->fds[WRITABLE]);
   fault.n_calls = 0;
@@ -489,7 +490,7 @@ run_recover (Run *run)
 
 static guint n_faults;
 
-/* Everything that makes system calls. */
+/* Makes every system call of the library. */
 static void
 run_all (const Backend *backend)
 {
@@ -558,12 +559,12 @@ out:
     close_pair (run.pipes[i]);
   g_assert_cmpint (n_data_freed, ==, run.n_data);
 
-  /* Not in the very first run: GLib opens some things once. */
+  /* The first run is left out, because GLib opens some descriptors once. */
   if (n_faults > 0)
     g_assert_cmpuint (count_open_fds (), ==, n_open);
 }
 
-/* Returns at how many places the function was called. */
+/* Returns the number of places at which the function was called. */
 static guint
 inject (const Backend *backend,
         const char    *function,
@@ -608,8 +609,8 @@ test_faults (gconstpointer data)
           if (n == 0)
             break;
 
-          /* Trouble that goes on is the same for all, but those after which one asks again, or believes that a
-           * descriptor is closed. */
+          /* A lasting fault has the same effect with every error, apart from errors after which the library retries
+           * the call or treats a descriptor as closed. One error is enough. */
           if (!has_lasted && errnums[j] != EINTR && errnums[j] != EAGAIN && errnums[j] != EBADF)
             {
               inject (backend, functions[i].function, errnums[j], TRUE);
@@ -624,7 +625,7 @@ test_faults (gconstpointer data)
 }
 
 /*
- * --- A main loop goes on when the trouble is over ---
+ * --- A main loop continues after a fault has ended ---
  */
 
 static guint n_warnings;
@@ -689,7 +690,7 @@ run_trouble (const LoopCase *loop_case,
     {
       int more[2];
 
-      /* What was changed meanwhile counts, too. */
+      /* Changes that were made during the fault are applied, too. */
       open_pipe (more);
       put_byte (more[1]);
       watch (selector, more[0], SEL_EVENT_READ);
@@ -726,7 +727,7 @@ is_fatal (const char     *domain,
   return (level & G_LOG_LEVEL_WARNING) == 0;
 }
 
-/* A source whose selector fails is taken out of its main loop, or rests, with a warning. */
+/* A source whose selector fails is removed from its main loop, or paused, with a warning. */
 static void
 ignore_warning (const char     *domain,
                 GLogLevelFlags  level,
@@ -743,7 +744,7 @@ int
 main (int   argc,
       char *argv[])
 {
-  /* With all calls that there are. */
+  /* SEL_DEBUG adds system calls. */
   g_setenv ("SEL_DEBUG", "fd", TRUE);
   g_test_init (&argc, &argv, NULL);
   signal (SIGPIPE, SIG_IGN);

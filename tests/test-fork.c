@@ -5,12 +5,11 @@
 
 #include "backends.h"
 
-/* What a child process does to the selector it got from its parent stays in the child, until it
- * makes the selector its own. */
+/* A child process inherits a selector. Its calls affect only the child, until it calls reinit (). */
 
 #define ALL_EVENTS (SEL_EVENT_READ | SEL_EVENT_WRITE)
 
-/* A failed assertion ends the child by a signal, and is told by the parent, too. */
+/* A child in which an assertion fails is killed by a signal. The parent then fails as well. */
 #define CHILD_IS_DONE 42
 
 typedef struct
@@ -66,7 +65,7 @@ fork_fixture_close (ForkFixture *fixture)
   close_pair (fixture->active);
 }
 
-/* Both descriptors are still watched, each for what it was. */
+/* Both descriptors are still registered for the same events. */
 static void
 assert_undisturbed (ForkFixture *fixture)
 {
@@ -83,7 +82,7 @@ assert_undisturbed (ForkFixture *fixture)
   assert_quiet (fixture->selector, 0.002);
 }
 
-/* What the child does to its copy of the selector */
+/* Calls of the child on its copy of the selector */
 
 static void
 child_unregisters (ForkFixture *fixture)
@@ -172,7 +171,7 @@ child_is_refused (ForkFixture *fixture)
   assert_forked (!sel_base_selector_select_fds (selector, SEL_WAIT_FOREVER, NULL, &fds, &n_fds,
                                                 &masks, &n_masks, &error));
 
-  /* A refused modify() is not the kernel's refusal: both keys are still there. */
+  /* modify () fails with FORKED and not because the kernel refuses it, so both keys are still there. */
   g_assert_cmpuint (sel_selector_mapping_get_size (sel_base_selector_get_map (selector)), ==, 2);
 }
 
@@ -207,7 +206,7 @@ child_is_closed (ForkFixture *fixture)
 
   sel_base_selector_close (fixture->selector);
 
-  /* CLOSED says more than FORKED: reinit() does not help any more. */
+  /* CLOSED takes precedence over FORKED: reinit () does not help any more. */
   g_assert_null (sel_base_selector_select (fixture->selector, 0, NULL, &error));
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED);
   g_assert_false (sel_base_selector_reinit (fixture->selector, &error));
@@ -297,7 +296,7 @@ child_reinits_after_unregister (ForkFixture *fixture)
   drain (fixture->active[0]);
 }
 
-/* Twice in the same process is no harm. */
+/* A second call in the same process does no harm. */
 static void
 child_reinits_twice (ForkFixture *fixture)
 {
@@ -309,10 +308,10 @@ child_reinits_twice (ForkFixture *fixture)
 static void
 child_loses_no_descriptors (ForkFixture *fixture)
 {
-  /* The simulated kqueue leaves its number to the child, which a real one does not. */
+  /* The number of a simulated kqueue stays open in the child. A real kqueue is closed by fork (). */
   guint n_left = backend_is (fixture->backend, "kqueue") ? 1 : 0;
 
-  /* The pipes stay, everything of the selector goes. */
+  /* The pipes stay open. All descriptors of the selector are closed. */
   reinit (fixture->selector);
   child_finalizes (fixture);
   g_assert_cmpuint (count_open_fds (), <=, fixture->backend->n_open + 4 + n_left);
@@ -373,7 +372,7 @@ child_with_parents_selector (ForkFixture *fixture)
   child_is_refused (fixture);
 }
 
-/* The child touches nothing before it has a child itself. */
+/* The child does not use the selector before it forks again. */
 static void
 child_with_parents_selector_reinits (ForkFixture *fixture)
 {
@@ -403,7 +402,7 @@ test_grandchild (BackendFixture *backend)
   fork_fixture_close (&fixture);
 }
 
-/* While both live: what the child receives and does is not the parent's, and the other way. */
+/* Both processes run: events and changes of the child do not affect the parent, and the reverse. */
 
 static void
 child_works_beside_parent (ForkFixture *fixture)
@@ -412,7 +411,7 @@ child_works_beside_parent (ForkFixture *fixture)
 
   reinit (fixture->selector);
 
-  /* The parent has written, so both processes see the same pipe as ready. */
+  /* The parent has written, so the same pipe is ready in both processes. */
   assert_ready (fixture->selector, SEL_WAIT_FOREVER, fixture->active[0], SEL_EVENT_READ, -1);
   rewatch (fixture->selector, fixture->active[0], SEL_EVENT_WRITE);
   assert_ready (fixture->selector, 0, -1);
@@ -439,7 +438,7 @@ test_both_receive (BackendFixture *backend)
   fork_fixture_close (&fixture);
 }
 
-/* A selector that the parent never used has nothing that a child could disturb. */
+/* A selector that the parent has never used has no state that a child could affect. */
 
 static void
 child_opens (ForkFixture *fixture)
@@ -467,7 +466,7 @@ test_not_opened (BackendFixture *backend)
   close_pair (fixture.active);
 }
 
-/* A wakeup() that the parent has not used up yet is its own. */
+/* A pending wakeup () of the parent does not affect the child. */
 
 static void
 child_reinits_and_is_quiet (ForkFixture *fixture)
@@ -530,7 +529,7 @@ loop_assert_receives (Loop *loop)
   g_assert_cmpuint (loop->n_calls, ==, n_calls + 1);
 }
 
-/* The parent's source, in the child: silent, and not busy, until the selector is the child's own. */
+/* The parent's source in the child: it dispatches nothing and does not spin, until the child calls reinit (). */
 static void
 child_reinits_in_loop (ForkFixture *fixture)
 {
@@ -549,8 +548,7 @@ child_reinits_in_loop (ForkFixture *fixture)
   loop_assert_receives (loop);
 }
 
-/* What the child does with the selector, and with its copy of the parent's loop, must not disarm the
- * parent's source. */
+/* The child's use of the selector, and of its copy of the parent's main loop, must not disarm the parent's source. */
 static void
 test_source (BackendFixture *backend)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The GIR: is the API the reviewed one, and does it keep to what every binding can take? Prints TAP.
+"""Checks that the GIR has the reviewed API, and only types that every binding supports. Prints TAP.
 
 usage: test-gir.py GIR LIST-API-SCRIPT API-LIST
 """
@@ -19,7 +19,7 @@ SCALARS = {'none', 'gboolean', 'gint', 'guint', 'guint8', 'gint64', 'guint64', '
 
 
 class Api:
-    """What stands in a GIR file: `functions` with the element that each is in, and the kinds of types."""
+    """The content of a GIR file: `functions`, each with its parent element, and the kinds of types."""
 
     def __init__(self, text):
         namespace = xml.etree.ElementTree.fromstring(text).find(CORE + 'namespace')
@@ -49,7 +49,7 @@ def type_name(element):
 
 
 def full_pointer_arrays(api):
-    """A GPtrArray with a free function is transfer container: as transfer full it crashes PyGObject and gjs."""
+    """A GPtrArray with a free function must be transfer container: transfer full crashes PyGObject and gjs."""
     for owner, function in api.functions:
         for value in values(function):
             array = value.find(CORE + 'array')
@@ -58,7 +58,7 @@ def full_pointer_arrays(api):
 
 
 def odd_arrays(api):
-    """Arrays of flags arrive with wrong values, and arrays of structures crash or leak."""
+    """Bindings read wrong values from arrays of flags, and crash on or leak arrays of structures."""
     for owner, function in api.functions:
         for value in values(function):
             array = value.find(CORE + 'array')
@@ -67,7 +67,7 @@ def odd_arrays(api):
 
 
 def boxed_in_callbacks(api):
-    """gjs does not copy what it passes to a function in JavaScript: what is kept is used after free."""
+    """gjs does not copy the boxed arguments of a JavaScript function: those that it keeps are used after free."""
     for owner, function in api.functions:
         if function.tag not in (CORE + 'callback', CORE + 'virtual-method', GLIB + 'signal'):
             continue
@@ -77,7 +77,7 @@ def boxed_in_callbacks(api):
 
 
 def descriptors_from_vfuncs(api):
-    """A virtual function that throws in a script gives 0: it must tell of success, and a number must not be its result."""
+    """A virtual function that throws in a script returns 0, so it must return success and not a number."""
     for owner, function in api.functions:
         if function.tag == CORE + 'virtual-method' and type_name(function.find(CORE + 'return-value')) not in (
                 'none', 'gboolean'):
@@ -85,7 +85,7 @@ def descriptors_from_vfuncs(api):
 
 
 def misleading_names(api):
-    """What ends like the function of a type is taken for one, by the scanner and by vapigen."""
+    """The scanner and vapigen take a name with the ending of a type function for such a function."""
     for owner, function in api.functions:
         symbol = function.get(C + 'identifier') or ''
         if symbol.endswith(('_get_type', '_get_gtype')):
@@ -93,7 +93,7 @@ def misleading_names(api):
 
 
 def incomplete(api):
-    """Everything that is passed says who owns it, and every callback how long it lives."""
+    """Each parameter and result must have a transfer, and each callback a scope."""
     for owner, function in api.functions:
         for value in values(function):
             scope = value.get('scope')
@@ -113,7 +113,7 @@ def missing_finish(api):
 RULES = (full_pointer_arrays, odd_arrays, boxed_in_callbacks, descriptors_from_vfuncs, misleading_names, incomplete,
          missing_finish)
 
-# What each rule has to find.
+# An API that violates each rule.
 BAD = '''<repository xmlns="http://www.gtk.org/introspection/core/1.0" xmlns:c="http://www.gtk.org/introspection/c/1.0"
   xmlns:glib="http://www.gtk.org/introspection/glib/1.0"><namespace name="Bad">
   <record name="Event"/><bitfield name="Mask"/>

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The library as it is installed, for JavaScript, Vala and C; and without installing it, in meson devenv. Prints TAP.
+# Tests the installed library with JavaScript, Vala and C, and the build tree with meson devenv. Prints TAP.
 # usage: test-installed.sh SOURCE-DIRECTORY BUILD-DIRECTORY PREFIX LIBDIR DATADIR
 
 source=$1
@@ -16,7 +16,7 @@ datadir=$root$prefix/$5
 log=$work/log
 number=0
 
-# What a build tree or another installation may have set.
+# A build tree or another installation may have set these variables.
 unset GJS_PATH GI_TYPELIB_PATH PKG_CONFIG_PATH VAPI_DIR LD_LIBRARY_PATH XDG_DATA_DIRS
 
 report ()
@@ -44,7 +44,7 @@ installed ()
     VAPI_DIR="$datadir/vala/vapi" "$@"
 }
 
-# Prints where the override was found to be in effect.
+# Prints Infinity if the override is in effect.
 says_forever='print(imports.gi.Sel.WAIT_FOREVER)'
 
 echo 1..8
@@ -52,7 +52,7 @@ echo 1..8
 meson install -C "$build" --destdir "$root" --no-rebuild > "$log" 2>&1
 report "meson install"
 
-# The tests do not install below the prefix itself.
+# The files are installed below DESTDIR, so the prefix in the pkg-config file must be changed.
 sed "s|^prefix=.*|prefix=$root$prefix|" "$libdir/pkgconfig/sel-glib-1.0.pc" > "$work/sel-glib-1.0.pc"
 
 # shellcheck disable=SC2046
@@ -67,7 +67,7 @@ if have gjs; then
     gjs -m "$source/tests/gjs/test-gjs.js" > "$log" 2>&1
   report "JavaScript"
 
-  # Without it, there is no override to be found that the test above could have used.
+  # Without the directory of the installation, gjs finds no override that the test above could have used.
   installed env XDG_DATA_DIRS=/nowhere gjs -c "$says_forever" > "$log" 2>&1
   grep -q undefined "$log"
   report "JavaScript without the override"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The typelib as it is, without an override: what every language can use. Prints TAP."""
+"""Tests the typelib without an override, as any language can use it. Prints TAP."""
 
 import gc
 import math
@@ -15,7 +15,7 @@ except ImportError:
     print('1..0 # SKIP missing tool: PyGObject for', sys.executable)
     sys.exit(0)
 
-# Also where an override is installed.
+# Disables an installed override.
 sys.modules['gi.overrides.Sel'] = None
 
 gi.require_version('Sel', '1.0')

@@ -21,10 +21,10 @@ static void
 remove_key (SelKeyTable *table,
             int          fd)
 {
-  SelKeyRest removed;
+  SelKeyExtra removed;
 
   sel_key_table_remove (table, fd, &removed);
-  sel_key_rest_clear (&removed);
+  sel_key_extra_clear (&removed);
 }
 
 static void
@@ -39,7 +39,7 @@ test_empty (Fixture       *fixture,
   g_assert_cmpuint (keys->len, ==, 0);
 }
 
-/* A slot stays where it is, whatever is inserted after it. */
+/* A slot keeps its address when others are inserted after it. */
 static void
 test_stable (Fixture       *fixture,
              gconstpointer  data)
@@ -63,7 +63,7 @@ test_stable (Fixture       *fixture,
   g_assert_cmpuint (fixture->table.n_keys, ==, G_N_ELEMENTS (fds) - 1);
 }
 
-/* Keys come in the order of their registration, not of their numbers. */
+/* Keys are listed in the order of registration, not by descriptor. */
 static void
 test_order (Fixture       *fixture,
             gconstpointer  data)
@@ -93,7 +93,7 @@ test_key (Fixture       *fixture,
   slot->data = fixture;
   key = sel_key_slot_ref_key (slot, 9);
   g_object_unref (sel_key_slot_ref_key (slot, 9));
-  g_assert_true (sel_key_slot_get_rest (slot)->key == key);
+  g_assert_true (sel_key_slot_get_extra (slot, 9)->key == key);
   g_assert_cmpint (sel_selector_key_get_fd (key), ==, 9);
   g_assert_cmpuint (sel_selector_key_get_events (key), ==, SEL_EVENT_READ | SEL_EVENT_WRITE);
   g_assert_true (sel_selector_key_get_data (key) == fixture);
@@ -110,7 +110,7 @@ test_find (Fixture       *fixture,
   g_autoptr(GObject) unknown = g_object_new (G_TYPE_OBJECT, NULL);
 
   sel_key_table_insert (&fixture->table, 1, SEL_EVENT_READ);
-  sel_key_slot_get_rest (sel_key_table_insert (&fixture->table, 200, SEL_EVENT_READ))->attachment =
+  sel_key_slot_get_extra (sel_key_table_insert (&fixture->table, 200, SEL_EVENT_READ), 200)->attachment =
     sel_attachment_new (known, NULL, NULL, NULL);
 
   g_assert_cmpint (sel_key_table_find (&fixture->table, known), ==, 200);

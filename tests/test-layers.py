@@ -15,7 +15,7 @@ SYNTAX = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', re.S)
 
 
 def table(page, first_column):
-    """The rows of the table whose head begins with a word, as lists of cells."""
+    """Returns the rows, as lists of cells, of the table whose header begins with a word."""
     lines = iter(page.splitlines())
     for line in lines:
         if line.startswith('| %s |' % first_column):
@@ -47,13 +47,13 @@ class Library:
                         self.files[name] = without_comments(f.read())
 
     def expand(self, name):
-        """The files that a name of the table stands for."""
+        """Returns the files that a name in the table stands for."""
         if name.endswith(('.c', '.h')):
             return [name] if name in self.files or name in GENERATED else []
         return [name + suffix for suffix in SUFFIXES if name + suffix in self.files or name + suffix in GENERATED]
 
     def includes(self):
-        """(file, '<' or '"', what follows) for each header of the library that is included."""
+        """Yields (file, '<' or '"', path) for each #include line with a header of the library."""
         for name, text in self.files.items():
             for bracket, path in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', text, re.M):
                 if os.path.basename(path).startswith('sel-'):
@@ -135,6 +135,19 @@ def check_headers(library, layers):
             yield '%s includes sel-glib.h' % name
 
 
+def check_rooms(library, layers, rooms):
+    """only the files of a room use its data"""
+    homes = {member.strip('`'): words(cell) for member, cell in rooms}
+    for name, text in library.files.items():
+        for member in re.findall(r'\bcore->(\w+)', text):
+            allowed = [file for home in homes.get(member, []) for file in library.expand(home)]
+            if name not in allowed:
+                yield '%s uses core->%s' % (name, member)
+    for member in homes:
+        if not any('core->' + member in text for text in library.files.values()):
+            yield 'nothing uses core->' + member
+
+
 def check_names(library, layers, names):
     """what only some layers may know"""
     home = layer_of(library, layers)
@@ -156,9 +169,11 @@ def main():
     library = Library(os.path.join(source, 'sel-glib'))
     layers = table(page, 'layer')
     names = table(page, 'name')
+    rooms = table(page, 'member')
     cases = [(check, (library, layers)) for check in (
         check_table, check_order, check_includes, check_unused, check_backends, check_headers)]
     cases.append((check_names, (library, layers, names)))
+    cases.append((check_rooms, (library, layers, rooms)))
 
     print('1..%d' % (len(cases) + 1))
     for number, (check, arguments) in enumerate(cases, 1):
@@ -166,7 +181,7 @@ def main():
         print('%s %d %s' % ('not ok' if wrong else 'ok', number, check.__doc__))
         for line in wrong:
             print('# ' + line)
-    enough = len(layers) > 5 and len(names) > 5 and len(list(library.includes())) > 50
+    enough = len(layers) > 5 and len(names) > 5 and len(rooms) > 5 and len(list(library.includes())) > 50
     print('%s %d the tables and the #include lines were found' % ('ok' if enough else 'not ok', len(cases) + 1))
 
 

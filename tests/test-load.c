@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Many descriptors, many connections, and idleness under adverse conditions. Nothing depends on how long something
- * takes: what is counted are bytes, descriptors, wake-ups and processor time.
+ * Many descriptors, many connections, and idle loops under adverse conditions. No case depends on how long something
+ * takes: the cases count bytes, descriptors, wake-ups and processor time.
  *
- * SEL_TEST_LOAD=long in the environment takes ten times as many descriptors; a number, so many in the first test.
+ * SEL_TEST_LOAD=long in the environment uses ten times as many descriptors. A number there sets the number of
+ * descriptors of the first test.
  */
 
 #include "backends.h"
@@ -31,7 +32,7 @@
 #define SANITIZED 1
 #endif
 
-/* Under these everything takes longer and memory is not given back at once. */
+/* Sanitizers and valgrind slow everything down, and do not return memory at once. */
 static gboolean
 is_slowed_down (void)
 {
@@ -72,7 +73,7 @@ heap_bytes (void)
 #endif
 }
 
-/* Allows @n descriptors more, or as many as can be. Returns how many. */
+/* Raises the limit so that @n descriptors can be opened, or as many as possible. Returns their number. */
 static guint
 raise_limit (guint n)
 {
@@ -106,7 +107,7 @@ n_churned (void)
   return load != NULL ? (guint) MAX (atoi (load), 100) : scale (20000, 2000);
 }
 
-/* So many eventfds; in each round some are taken out, closed and replaced, and others become ready. */
+/* Registers many eventfds. Each round unregisters, closes and replaces some, and makes others ready. */
 static void
 test_churn (BackendFixture *fixture)
 {
@@ -150,7 +151,7 @@ test_churn (BackendFixture *fixture)
           g_assert_cmpint (write (fds[ready], &value, sizeof value), ==, sizeof value);
         }
 
-      /* Each once, with the number that was put into it. */
+      /* Each descriptor is reported once, with the number that was written to it. */
       while (n_ready < per_round)
         {
           gssize n = sel_base_selector_select_ready (fixture->selector, 0, events, n_fds, NULL, NULL);
@@ -205,7 +206,7 @@ typedef struct
   GMainLoop *loop;
   guint n_wanted;
   guint n_begun;
-  guint n_served;            /* closed by the server after the client was */
+  guint n_served;            /* connections that the server has closed, each after its client */
   guint n_clients_done;
   guint64 n_bytes;
   gsize heap;
@@ -232,7 +233,7 @@ service_check_end (Service *service)
   if (service->n_served == service->n_wanted && service->n_clients_done == service->n_wanted)
     g_main_loop_quit (service->loop);
 
-  /* What is there after the first part must be enough for the rest. */
+  /* From the first quarter on, memory and descriptors must not grow. */
   if (service->n_served == service->n_wanted / 4)
     {
       service->heap = heap_bytes ();
@@ -296,7 +297,7 @@ service_begin_client (Service *service)
   client->number = service->n_begun++;
   fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   g_assert_no_errno (fd);
-  /* Or there are soon no ports left. */
+  /* Without this the system runs out of ports. */
   g_assert_no_errno (setsockopt (fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof no_wait));
   if (connect (fd, (struct sockaddr *) &service->address, sizeof service->address) < 0)
     g_assert_cmpint (errno, ==, EINPROGRESS);
@@ -369,7 +370,7 @@ open_listener (struct sockaddr_in *address)
   return fd;
 }
 
-/* Connect, echo, close, a hundred thousand times over all backends, in one main loop each. */
+/* Connects, echoes and closes a hundred thousand times over all backends, in one main loop each. */
 static void
 test_connections (BackendFixture *fixture)
 {
@@ -403,7 +404,7 @@ test_connections (BackendFixture *fixture)
 }
 
 /*
- * --- Idleness ---
+ * --- Idle loops ---
  */
 
 typedef struct
@@ -432,8 +433,8 @@ end_idleness (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* How often callbacks are called, and how much of the time a processor is busy, in so many milliseconds of a main loop
- * that has nothing useful to do. */
+/* Counts callbacks, and measures the processor time, in a main loop that runs this many milliseconds without useful
+ * work. */
 static void
 assert_idle (BackendFixture *fixture,
              guint           max_calls)
@@ -485,7 +486,7 @@ test_idle_closed (BackendFixture *fixture)
   assert_idle (fixture, 0);
 }
 
-/* A hang-up is told at first, and then, while nobody minds it, ten times a second. */
+/* An unhandled hang-up is dispatched at first a few times, and then ten times a second. */
 static void
 test_idle_hung_up (BackendFixture *fixture)
 {
@@ -498,7 +499,7 @@ test_idle_hung_up (BackendFixture *fixture)
   close (fds[0]);
 }
 
-/* epoll goes on reporting what was closed while a duplicate is open. */
+/* epoll keeps reporting a closed descriptor while a duplicate is open. */
 static void
 test_idle_stale (BackendFixture *fixture)
 {
@@ -516,7 +517,7 @@ test_idle_stale (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* A server that cannot accept has to unregister its listener, and gets it back when there is room. */
+/* A server that cannot accept unregisters its listener, and registers it again when a descriptor is free. */
 static gboolean
 accept_or_pause (SelBaseSelector *selector,
                  SelSelectorKey  *key,
@@ -578,7 +579,7 @@ count_signal (int signum)
   n_signals++;
 }
 
-/* A thousand signals a second end no wait early, and what a wait costs is what a signal costs. */
+/* A thousand signals a second do not end a wait early. Each signal costs the wait only the handling of that signal. */
 static void
 test_idle_signals (BackendFixture *fixture)
 {

@@ -4,7 +4,7 @@
 
 #include "backends.h"
 
-/* The selector that each main context has, of whatever kind is the default here. */
+/* The selector of a main context, with the default backend of this system. */
 
 static gboolean
 on_ready (SelBaseSelector *selector,
@@ -32,7 +32,7 @@ get_selector (GMainContext *context)
   return selector;
 }
 
-/* Registers a pipe with the selector of @context, and waits for what comes through it. */
+/* Registers a pipe with the selector of @context, and waits for data from the pipe. */
 static void
 assert_works (GMainContext *context)
 {
@@ -79,7 +79,7 @@ test_thread_default (void)
   g_main_context_pop_thread_default (context);
 }
 
-/* It has no other owner than the context, and leaves nothing behind. */
+/* The context owns the only reference, and frees everything. */
 static void
 test_released (void)
 {
@@ -98,7 +98,7 @@ test_released (void)
   g_assert_cmpuint (count_open_fds (), ==, n_open);
 }
 
-/* Somebody may hold on to it, but then it does nothing any more. */
+/* The selector may outlive its context, but it does nothing any more. */
 static void
 test_outlives (void)
 {
@@ -109,14 +109,14 @@ test_outlives (void)
   g_assert_finalize_object (g_steal_pointer (&kept));
 }
 
-/* Nor is it found again, not even if another context has the address of the first one. */
+/* A detached selector is not found again, not even if a new context has the address of the old one. */
 static void
 test_source_destroyed (void)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (SelBaseSelector) kept = g_object_ref (get_selector (context));
 
-  /* The only source has the first number. */
+  /* The ID of the only source is 1. */
   g_source_destroy (g_main_context_find_source_by_id (context, 1));
   g_assert_true (get_selector (context) != kept);
   assert_works (context);
@@ -132,7 +132,7 @@ test_closed (void)
   g_assert_true (get_selector (context) != closed);
   assert_works (context);
 
-  /* The closed one goes last, and takes nothing along. */
+  /* Finalizing the closed selector last does not affect the new one. */
   g_clear_object (&closed);
   assert_works (context);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Looks at the manual as it was built: is it whole, and does every link lead somewhere? Prints TAP.
+"""Checks that the built manual is complete and that every link has a target. Prints TAP.
 
 usage: test-manual.py SOURCE-DIRECTORY DIRECTORY-OF-THE-BUILT-MANUAL
 """
@@ -28,7 +28,7 @@ def public_symbols():
 
 
 def sections():
-    """The documented symbols of each section, without those that everybody knows."""
+    """Returns the documented symbols of each section, without the standard ones."""
     documented = set()
     for section in re.findall(r'<SECTION>(.*?)</SECTION>', read(DOCS, 'sel-glib-sections.txt'), re.S):
         shown = re.split(r'<SUBSECTION (?:Standard|Private)>', section)[0]
@@ -98,7 +98,7 @@ def check_links():
             if page not in built:
                 if not os.path.exists(os.path.join(HTML, page)):
                     yield '%s: %s' % (name, target)
-            # gtk-doc makes links to the index of a version, and no place for them in it.
+            # gtk-doc links to the index of a version, but writes no anchors there.
             elif anchor and anchor not in anchors[page] and not anchor.startswith('api-index-'):
                 yield '%s: %s' % (name, target)
         for picture in re.findall(r'<(?:img|object)[^>]*(?:src|data)="([^"]+)"', text):
@@ -126,7 +126,7 @@ def check_warnings():
             yield 'no blurb: ' + prop.strip().splitlines()[1]
     for name, text in pages().items():
         for function in re.findall(r'<code class="function">([a-z]+_\w+)', re.sub(r'<a\b.*?</a>', '', text, flags=re.S)):
-            # From 2.80 on, GLib's manual is not made by gtk-doc, which then knows nothing of it.
+            # Since GLib 2.80 its manual is not built with gtk-doc, so gtk-doc cannot resolve links to it.
             if not function.startswith('g_') or glob.glob('/usr/share/gtk-doc/html/glib/*.devhelp2'):
                 yield '%s: no link for %s' % (name, function)
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a program must not do, and what comes of it: a message, a result that means failure, and nothing else. */
+/* Programming errors: each one gives a message and a result that means failure, and has no other effect. */
 
 #include "backends.h"
 
 #include <errno.h>
 
-/* g_return_if_fail () says that it was wrong; the result is thrown away. */
+/* g_return_if_fail () logs a critical message. The result is ignored. */
 #define REFUSED(call)                                                              \
   G_STMT_START                                                                     \
     {                                                                              \
@@ -25,7 +25,7 @@ no_func (SelBaseSelector *selector,
   g_assert_not_reached ();
 }
 
-/* Nothing, and an object of another type. */
+/* NULL, and an object of another type. */
 static void
 test_wrong_self (void)
 {
@@ -102,7 +102,7 @@ test_wrong_self (void)
     }
 }
 
-/* An error that nobody has taken. */
+/* A GError that is set already. */
 static void
 test_error_set (void)
 {
@@ -182,7 +182,7 @@ test_no_object (void)
   REFUSED (sel_base_selector_select_finish (selector, NULL, NULL));
 }
 
-/* Who does not want to know why, need not. */
+/* The GError argument may be NULL. */
 static void
 test_error_not_wanted (void)
 {
@@ -242,7 +242,7 @@ test_properties (void)
   g_assert_cmpuint (sel_base_selector_get_max_dispatch (selector), ==, 256);
 }
 
-/* The same value again is no change, another type is. */
+/* Setting an equal value is no change. Setting a value of another type is one. */
 static void
 test_values (void)
 {
@@ -301,7 +301,7 @@ wait_for_ever (gpointer data)
   return NULL;
 }
 
-/* Nobody can start anew what another one waits for. */
+/* reinit () fails while another thread waits. */
 static void
 test_busy (BackendFixture *fixture)
 {
@@ -316,7 +316,7 @@ test_busy (BackendFixture *fixture)
   g_thread_join (thread);
 }
 
-/* A descriptor that the core has for itself is taken, whatever the mechanism, and is not the caller's to remove. */
+/* The core's own descriptor counts as registered with every mechanism, and the caller cannot unregister it. */
 static void
 test_own_descriptor (BackendFixture *fixture)
 {
@@ -334,7 +334,7 @@ test_own_descriptor (BackendFixture *fixture)
   g_assert_true (found);
 }
 
-/* One that is a second when it is rounded. */
+/* A timeout just below one second, which rounds up to a second. */
 static void
 test_timeout (BackendFixture *fixture)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Random operations on every backend, in step with a simple model.
+ * Random operations on every backend, compared with a simple model.
  *
- * Without arguments a short run, as TAP, or one of SEL_TEST_MODEL_SECONDS, if that is in the environment.
- * --seconds=N or --operations=N makes it a long one, from --seed=N on; --backends=epoll,poll leaves out the
- * others. --replay=HEX runs what an earlier failure has printed.
+ * Without arguments the program does a short run that prints TAP, or a run of SEL_TEST_MODEL_SECONDS seconds, if this
+ * is set in the environment. --seconds=N or --operations=N starts a long run, with seeds from --seed=N on.
+ * --backends=epoll,poll limits the run to these backends. --replay=HEX repeats a sequence that an earlier failure has
+ * printed.
  */
 
 #include "model.h"
@@ -23,7 +24,7 @@
 #define STEPS_PER_SEQUENCE 400
 #define MAX_BYTES (MODEL_HEADER_SIZE + STEPS_PER_SEQUENCE * MODEL_STEP_SIZE)
 
-/* Shared by the process that watches and the one that runs, which may crash. */
+/* Shared by the supervising process and the running one, which may crash. */
 typedef struct
 {
   guint64 seed;
@@ -33,13 +34,13 @@ typedef struct
   char difference[512];
 } Progress;
 
-/* In seconds. A sequence takes some milliseconds; under the slowest tool a hundred times as long. */
+/* In seconds. A sequence takes some milliseconds, and a hundred times as long under the slowest tool. */
 #define MAX_SEQUENCE_TIME 60
 
 static Progress *progress;
 static guint used_backends;
 
-/* What a seed stands for; the same everywhere (xorshift64*). */
+/* Generates the bytes of a seed, the same on every system (xorshift64*). */
 static void
 fill_sequence (guint64 seed,
                guint8  bytes[MAX_BYTES])
@@ -68,7 +69,7 @@ run_and_tell (const guint8 *bytes,
   g_strlcpy (progress->difference, difference, sizeof progress->difference);
 }
 
-/* In a process of its own, as it may crash or hang. Returns whether it went wrong. */
+/* Runs in a child process, because the sequence may crash or hang. Returns TRUE if it failed. */
 static gboolean
 fails (const guint8 *bytes,
        gsize         n_bytes)
@@ -95,7 +96,7 @@ fails (const guint8 *bytes,
   return progress->failed || !WIFEXITED (status) || WEXITSTATUS (status) != 0;
 }
 
-/* Cuts out whatever can be missing, in pieces that get smaller. */
+/* Removes parts that the failure does not need, in smaller and smaller pieces. */
 static gsize
 shrink (guint8 *bytes,
         gsize   n_bytes)
@@ -173,7 +174,7 @@ run_sequences (const Limits *limits)
     }
 }
 
-/* Returns whether all went well. */
+/* Returns TRUE on success. */
 static gboolean
 run (const Limits *limits)
 {
@@ -239,7 +240,7 @@ parse_backends (const char *names)
 static void
 test_short (void)
 {
-  /* The same every day, and something new as well. */
+  /* One fixed seed, and one seed that changes with each run. */
   const char *seconds = g_getenv ("SEL_TEST_MODEL_SECONDS");
   Limits fixed = { 0, 500000, G_MAXINT64 };
   Limits changing = { (guint64) g_get_real_time (), 500000, G_MAXINT64 };
@@ -259,7 +260,7 @@ test_short (void)
 static void
 test_describe (void)
 {
-  /* A descriptor that is registered twice, and one that is ready. */
+  /* A descriptor that is registered twice, and a ready descriptor. */
   static const guint8 bytes[] = { 0, 49, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 32, 0, 0, 0 };
   g_autofree char *words = model_describe (bytes, sizeof bytes);
   g_autofree char *difference = model_run (bytes, sizeof bytes, used_backends, NULL, NULL);

@@ -17,7 +17,7 @@
 
 static const SelEventMask BOTH = SEL_EVENT_READ | SEL_EVENT_WRITE;
 
-/* A file object of somebody's own. */
+/* A user-defined file object. */
 
 #define TEST_TYPE_FILE (test_file_get_type ())
 G_DECLARE_FINAL_TYPE (TestFile, test_file, TEST, FILE, GObject)
@@ -27,8 +27,8 @@ struct _TestFile
   GObject parent_instance;
 
   int      fd;
-  GError  *error;   /* what query_fd () fails with */
-  gboolean refuse;  /* it returns FALSE */
+  GError  *error;   /* the error of query_fd () */
+  gboolean refuse;  /* query_fd () returns FALSE */
 };
 
 static gboolean
@@ -113,7 +113,7 @@ test_key_identity (BackendFixture *fixture)
   g_assert_true (g_ptr_array_index (keys, 0) == key);
   g_assert_true (sel_selector_event_get_key (g_ptr_array_index (ready, 0)) == key);
 
-  /* a modify () that changes nothing changes nothing */
+  /* A modify () with the same values does not change the key. */
   rewatch (selector, fds[1], SEL_EVENT_WRITE);
   unregistered = sel_base_selector_unregister_key (selector, fds[1], NULL);
   g_assert_true (unregistered == key);
@@ -121,7 +121,7 @@ test_key_identity (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* A key is what it was, whatever becomes of the registration. */
+/* A key is immutable: it stays the same when its registration changes or ends. */
 static void
 test_key_immutable (BackendFixture *fixture)
 {
@@ -180,7 +180,7 @@ assert_order (SelSelectorMapping *map,
   g_assert_cmpuint (sel_selector_mapping_get_size (map), ==, strlen (want));
 }
 
-/* In the order of registration, which modify () leaves alone. */
+/* In the order of registration, which modify () does not change. */
 static void
 test_map_order (BackendFixture *fixture)
 {
@@ -210,7 +210,7 @@ test_map_order (BackendFixture *fixture)
     close_pair (fds[i]);
 }
 
-/* A view, until the selector is closed; a snapshot stays. */
+/* The mapping is a view until the selector is closed. A list of keys is a snapshot and does not change. */
 static void
 test_map_outlives (BackendFixture *fixture)
 {
@@ -239,7 +239,7 @@ test_map_outlives (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* Data. Each is freed once, when neither the selector nor a key has it any more. */
+/* Data. Each value is freed once, when neither the selector nor a key holds it any more. */
 
 static void
 count_destroyed (gpointer data)
@@ -324,7 +324,7 @@ test_data_modify (BackendFixture *fixture)
   open_pipe (fds);
   g_assert_true (register_counted (selector, fds[0], &first));
 
-  /* the same data, once with the same events and once with others */
+  /* the same data, once with the same events and once with other events */
   g_assert_true (sel_base_selector_modify (selector, fds[0], SEL_EVENT_READ, &first,
                                            count_destroyed, &error));
   g_assert_true (sel_base_selector_modify (selector, fds[0], BOTH, &first, count_destroyed,
@@ -349,7 +349,7 @@ test_data_modify (BackendFixture *fixture)
   g_assert_cmpuint (first, ==, 1);
   g_assert_cmpuint (second, ==, 1);
 
-  /* another way to free it is another owner */
+  /* another GDestroyNotify means another owner */
   g_assert_true (register_counted (selector, fds[0], &first));
   g_assert_true (sel_base_selector_modify (selector, fds[0], SEL_EVENT_READ, &first,
                                            count_destroyed_otherwise, &error));
@@ -360,7 +360,7 @@ test_data_modify (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* What fails takes nothing over; what the kernel refuses ends the old registration. */
+/* If a call fails, the caller keeps the data. If the kernel refuses a change, the old registration ends. */
 static void
 test_data_failure (BackendFixture *fixture)
 {
@@ -415,7 +415,7 @@ test_data_close (BackendFixture *fixture)
 
       key = sel_base_selector_get_key (fixture->selector, fds[1][0], NULL);
 
-      /* closed first, the second one just dropped */
+      /* In the first round the selector is closed, in the second one only dropped. */
       if (round == 0)
         {
           sel_base_selector_close (fixture->selector);
@@ -444,7 +444,7 @@ typedef struct
   guint            n_calls;
 } Reentrant;
 
-/* Called without a lock, so it may use the selector. */
+/* The GDestroyNotify is called without a lock, so it may use the selector. */
 static void
 use_selector (gpointer data)
 {
@@ -478,7 +478,7 @@ test_data_reentrant (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* The C form carries the pointer as well. */
+/* The C form returns the data pointer as well. */
 static void
 test_data_ready (BackendFixture *fixture)
 {
@@ -501,7 +501,7 @@ test_data_ready (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* Data of other languages: a value, copied. */
+/* Data of other languages: a GValue, which is copied. */
 
 static void
 test_value (BackendFixture *fixture)
@@ -557,7 +557,7 @@ test_value (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* An object in a value lives as long as the last key has it. */
+/* An object in a GValue lives as long as the last key that holds it. */
 static void
 test_value_object (BackendFixture *fixture)
 {
@@ -637,7 +637,7 @@ new_io_stream (int fd)
   return G_OBJECT (g_simple_io_stream_new (input, output));
 }
 
-/* A connection with TLS on top of another. Only what is below it counts here. */
+/* A TLS connection on top of another connection. Only the base stream matters here. */
 
 #define TEST_TYPE_TLS (test_tls_get_type ())
 G_DECLARE_FINAL_TYPE (TestTls, test_tls, TEST, TLS, GTlsConnection)
@@ -651,7 +651,7 @@ struct _TestTls
 
 G_DEFINE_FINAL_TYPE (TestTls, test_tls, G_TYPE_TLS_CONNECTION)
 
-/* The properties of the parent class that have no storage there. */
+/* The properties of the parent class, which stores none of them. */
 enum
 {
   TLS_BASE_IO_STREAM = 1,
@@ -747,7 +747,7 @@ close_object (GObject *object)
 static const struct
   {
     const char *name;
-    GObject  *(*new_object) (int fd);  /* takes the descriptor over */
+    GObject  *(*new_object) (int fd);  /* takes ownership of the descriptor */
   }
 kinds[] =
   {
@@ -761,7 +761,7 @@ kinds[] =
     { "GTlsConnection", new_tls },
   };
 
-/* Found by the object and by the number; after it was closed, by the object. */
+/* A key is found by object and by number. After the object was closed, it is found by object only. */
 static void
 test_file_object_kinds (BackendFixture *fixture)
 {
@@ -821,7 +821,7 @@ test_file_object_kinds (BackendFixture *fixture)
     }
 }
 
-/* What counts is the number, through whatever it was registered. */
+/* The descriptor number identifies a registration, through whatever object it was registered. */
 static void
 test_file_object_mixed (BackendFixture *fixture)
 {
@@ -838,7 +838,7 @@ test_file_object_mixed (BackendFixture *fixture)
   first = test_file_new (fds[1]);
   second = test_file_new (fds[1]);
 
-  /* by number, then by object */
+  /* registered by number, then used by object */
   watch (selector, fds[1], SEL_EVENT_WRITE);
   key = sel_base_selector_get_key_object (selector, first, &error);
   g_assert_no_error (error);
@@ -850,7 +850,7 @@ test_file_object_mixed (BackendFixture *fixture)
   g_clear_object (&key);
   g_assert_true (sel_base_selector_unregister_object (selector, second, &error));
 
-  /* by object, then by another and by number */
+  /* registered by object, then used by another object and by number */
   key = sel_base_selector_register_object_value (selector, first, SEL_EVENT_WRITE, NULL, &error);
   g_assert_no_error (error);
   g_assert_true (sel_selector_key_get_fileobj (key) == first);
@@ -924,13 +924,13 @@ test_file_object_invalid (BackendFixture *fixture)
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_FILE);
   g_assert_cmpint (sel_file_object_fileno (SEL_FILE_OBJECT (refusing), NULL), ==, -1);
 
-  /* an error of the object's own is passed on */
+  /* an error of the object itself is passed on */
   g_assert_cmpint (sel_file_object_fileno (SEL_FILE_OBJECT (failing), &error), ==, -1);
   assert_failed (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
   g_assert_false (sel_base_selector_register_object (selector, failing, BOTH, NULL, NULL, &error));
   assert_failed (&error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED);
 
-  /* an object of a closed descriptor is nothing wrong, the descriptor is */
+  /* sel_fileobj_to_fd () accepts an object with a closed descriptor, register () refuses the descriptor */
   g_assert_cmpint (sel_fileobj_to_fd (closed, &error), ==, TEST_FILE (closed)->fd);
   g_assert_false (sel_base_selector_register_object (selector, closed, BOTH, NULL, NULL, &error));
   assert_failed (&error, SEL_OS_ERROR, EBADF);
@@ -938,7 +938,7 @@ test_file_object_invalid (BackendFixture *fixture)
   g_assert_cmpuint (sel_selector_mapping_get_size (sel_base_selector_get_map (selector)), ==, 0);
 }
 
-/* One descriptor for reading, another for writing: which is meant? */
+/* A stream with one descriptor for reading and another one for writing is ambiguous. */
 static void
 test_file_object_two_descriptors (void)
 {
@@ -958,7 +958,7 @@ test_file_object_two_descriptors (void)
   g_assert_cmpint (sel_fileobj_to_fd (G_OBJECT (output), &error), ==, fds[1]);
 }
 
-/* The object changes its mind: what was registered is still found through it once it has none. */
+/* The object loses its descriptor. Its registration is still found through the object. */
 static void
 test_file_object_moves (BackendFixture *fixture)
 {
@@ -984,7 +984,7 @@ test_file_object_moves (BackendFixture *fixture)
 
 /* Errors and enumerations */
 
-/* A message names the descriptor and the reason, and is no sentence. */
+/* A message names the descriptor and the reason, and is not a full sentence. */
 static void
 test_error_messages (BackendFixture *fixture)
 {
@@ -1044,7 +1044,7 @@ test_error_codes (void)
     g_assert_cmpstr (g_enum_get_value (klass, i)->value_nick, ==, nicks[i]);
 }
 
-/* Python's numbers. */
+/* The values are those of Python's selectors module. */
 static void
 test_event_mask (void)
 {
@@ -1088,7 +1088,7 @@ test_properties (BackendFixture *fixture)
     }
 }
 
-/* An event is a boxed value of its own. */
+/* An event is a boxed value that holds its own reference. */
 static void
 test_event (BackendFixture *fixture)
 {

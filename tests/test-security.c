@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the library promises in SECURITY.md, apart from what the other tests ask of every input. */
+/* The promises of SECURITY.md, apart from those that the other tests check for every input. */
 
 #include "backends.h"
 
@@ -27,7 +27,7 @@ is_secure (void)
 #endif
 }
 
-/* LeakSanitizer asks this. It cannot trace a set-user-ID program. */
+/* LeakSanitizer calls this function. It cannot trace a set-user-ID program. */
 int __lsan_is_turned_off (void);
 
 int
@@ -36,7 +36,8 @@ __lsan_is_turned_off (void)
   return is_secure ();
 }
 
-/* What this program prints if it is started with an argument: whether it is secure, and what the environment made it do. */
+/* Runs in this program when it is started with an argument: prints whether it runs with elevated rights, and the type
+ * of the default selector, which depends on the environment. */
 static int
 print_selector (void)
 {
@@ -62,7 +63,7 @@ run_program (const char *path)
   return output;
 }
 
-/* SEL_SELECTOR counts, but not in a copy of this program that belongs to somebody else and runs with his rights. */
+/* SEL_SELECTOR is used, except in a set-user-ID copy of this program that belongs to another user. */
 static void
 test_environment (void)
 {
@@ -102,7 +103,7 @@ test_environment (void)
   g_rmdir (directory);
 }
 
-/* An empty one counts as none. */
+/* An empty SEL_SELECTOR counts as unset. */
 static void
 test_empty (void)
 {
@@ -117,7 +118,8 @@ test_empty (void)
   g_assert_cmpstr (got, ==, expected);
 }
 
-/* Nothing that the library opens is open after exec (); what the caller opened is as the caller wants. */
+/* The descriptors that the library opens are closed by exec (). The caller decides about descriptors that the caller
+ * opened. */
 static void
 test_exec (BackendFixture *fixture)
 {

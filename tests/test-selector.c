@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What Python's own tests ask of its selectors, asked of every backend. */
+/* The cases of Python's own tests of selectors, for every backend. */
 
 #include "backends.h"
 
@@ -15,7 +15,7 @@
 
 static const SelEventMask BOTH = SEL_EVENT_READ | SEL_EVENT_WRITE;
 
-/* A number no test reaches; closed as well. */
+/* A number that no test reaches, so it is closed as well. */
 #define UNKNOWN_FD 999999
 
 static void
@@ -296,7 +296,7 @@ test_modify_invalid_events (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* What the kernel refuses takes the key out. */
+/* If the kernel refuses a change, the key is removed. */
 static void
 test_modify_unregister (BackendFixture *fixture)
 {
@@ -528,7 +528,7 @@ test_context_manager (BackendFixture *fixture)
   watch (fixture->selector, fds[0], SEL_EVENT_READ);
   watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
 
-  /* Leaving the scope: the last reference closes. */
+  /* Dropping the last reference closes the selector. */
   g_assert_finalize_object (G_OBJECT (g_steal_pointer (&fixture->selector)));
   g_assert_cmpuint (sel_selector_mapping_get_size (map), ==, 0);
   g_assert_null (sel_selector_mapping_lookup (map, fds[0]));
@@ -555,7 +555,7 @@ test_fileno (BackendFixture *fixture)
   g_assert_cmpint (fixture->backend->get_fd (fixture->selector, &error), ==, fd);
 }
 
-/* Opened at first use. */
+/* A selector that was not initialized is opened at its first use. */
 static void
 test_g_object_new (BackendFixture *fixture)
 {
@@ -595,7 +595,7 @@ find_pair (Pair *pairs,
   g_assert_not_reached ();
 }
 
-/* Messages go through twelve pairs, one after the other, in random order. */
+/* Messages pass through twelve socket pairs, one after the other, in random order. */
 static void
 test_selector (BackendFixture *fixture)
 {
@@ -683,7 +683,7 @@ test_timeout (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* The time-out counts without any descriptor as well. */
+/* The timeout applies without any descriptor as well. */
 static void
 test_empty_select_timeout (BackendFixture *fixture)
 {
@@ -714,7 +714,7 @@ on_signal_write (int signum)
   errno = saved_errno;
 }
 
-/* Interrupts every millisecond, as system calls are without SA_RESTART. */
+/* Interrupts system calls every millisecond, without SA_RESTART. */
 static void
 start_signals (void (*handler) (int))
 {
@@ -736,7 +736,7 @@ stop_signals (void)
   signal (SIGALRM, SIG_IGN);
 }
 
-/* With the property an interrupted wait ends early, in each form; so a Python handler runs. */
+/* If the property is set, an interrupted wait ends early, in each form, so that a Python signal handler can run. */
 static void
 test_select_interruptible (BackendFixture *fixture)
 {
@@ -776,7 +776,7 @@ test_select_interruptible (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* Without it the wait goes on, with the time that is left, and still sees what happens. */
+/* If it is not set, the wait continues with the remaining time, and still reports events. */
 static void
 test_select_interrupt (BackendFixture *fixture)
 {
@@ -820,7 +820,7 @@ many_fds (guint wanted)
   return MIN (wanted, limit.rlim_cur - 64) & ~1u;
 }
 
-/* More than an fd_set has bits, all of the writing ends reported by one call. */
+/* More descriptors than an fd_set has bits. One call reports all writing ends. */
 static void
 test_above_fd_setsize (BackendFixture *fixture)
 {
@@ -917,7 +917,7 @@ test_types (void)
     }
 }
 
-/* Each constructor works or says that it cannot; the type is there on every system. */
+/* Each constructor succeeds or fails with NOT_SUPPORTED. The type exists on every system. */
 static void
 test_supported (void)
 {
@@ -944,7 +944,7 @@ test_supported (void)
     }
 }
 
-/* The best mechanism of the system, unless the environment names another. */
+/* The best mechanism of the system, unless the environment selects another one. */
 static void
 test_default (void)
 {

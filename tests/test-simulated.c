@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What only an unfriendly kernel does: over the simulators of kqueue and /dev/poll, and for
- * epoll over functions of the C library that are replaced here. */
+/* Kernel behaviour that is rare on Linux: the simulators of kqueue and /dev/poll, and for epoll replaced functions of
+ * the C library. */
 
 #include "backends.h"
 #include "simulators/sim-devpoll.h"
@@ -51,7 +51,7 @@ assert_refused (SelBaseSelector *selector,
   g_assert_false (is_registered (selector, fd));
 }
 
-/* No queue or set is left open, and no knob turned for the next case. */
+/* Checks that no queue or set is left open, and resets the simulators for the next case. */
 
 static void
 kqueue_end (void)
@@ -67,7 +67,7 @@ devpoll_end (void)
 
 /* kqueue */
 
-/* A change is refused: nothing of the registration is left in the kernel. */
+/* The kernel refuses a change: it keeps no part of the registration. */
 static void
 test_kqueue_register_fails (BackendFixture *fixture)
 {
@@ -107,7 +107,7 @@ test_kqueue_register_fails (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* The same for modify (), which ends the registration. */
+/* The same for modify (), which then ends the registration. */
 static void
 test_kqueue_modify_fails (BackendFixture *fixture)
 {
@@ -149,7 +149,7 @@ test_kqueue_modify_fails (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* What is gone already is well deleted. */
+/* Deleting a filter that is gone already succeeds. */
 static void
 test_kqueue_delete_fails (BackendFixture *fixture)
 {
@@ -172,7 +172,7 @@ test_kqueue_delete_fails (BackendFixture *fixture)
     }
 }
 
-/* A signal during a change. */
+/* A signal interrupts a change. */
 static void
 test_kqueue_change_interrupted (BackendFixture *fixture)
 {
@@ -187,7 +187,7 @@ test_kqueue_change_interrupted (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* The pipe has no reader any more, and the kernel refuses to watch its other end. */
+/* The reading end of the pipe is closed, and the kernel refuses to watch the writing end. */
 static void
 check_dead_pipe (SelBaseSelector *selector,
                  int              errnum)
@@ -216,15 +216,15 @@ test_kqueue_dead_pipe (BackendFixture *fixture)
   check_dead_pipe (fixture->selector, 0);
 }
 
-/* On NetBSD it says that the descriptor is closed, which it is not. */
+/* NetBSD fails with EBADF, although the descriptor is open. */
 static void
 test_kqueue_dead_pipe_netbsd (BackendFixture *fixture)
 {
   check_dead_pipe (fixture->selector, EBADF);
 }
 
-/* Watched for both: one record. If the array is too small for all, a key's halves may come in
- * different calls, but in each at most once, and all of them soon. */
+/* A descriptor that is registered for reading and writing gives one event. If the array is too small for all, the two
+ * halves of a key may come in different calls, but at most once in each call, and all halves come soon. */
 static void
 test_kqueue_two_filters (BackendFixture *fixture)
 {
@@ -274,7 +274,7 @@ test_kqueue_two_filters (BackendFixture *fixture)
     close_pair (fds[i]);
 }
 
-/* Events that nobody asked for. */
+/* Events that do not belong to a registration. */
 static void
 test_kqueue_strange_events (BackendFixture *fixture)
 {
@@ -286,7 +286,8 @@ test_kqueue_strange_events (BackendFixture *fixture)
   open_socketpair (fds);
   watch (selector, fds[0], SEL_EVENT_READ);
 
-  /* unknown, of an earlier registration of the number, for what was not asked */
+  /* An unknown descriptor, a number that is too high, an earlier registration of the number, and an event that was
+   * not registered. */
   EV_SET (&events[0], fds[1], EVFILT_READ, 0, 0, 1, NULL);
   EV_SET (&events[1], UINT16_MAX, EVFILT_WRITE, 0, 0, 1, NULL);
   EV_SET (&events[2], fds[0], EVFILT_READ, 0, 0, 1, NULL);
@@ -324,7 +325,7 @@ test_kqueue_wait_fails (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* Darwin refuses to wait for very long. */
+/* Darwin refuses very long timeouts. */
 static void
 test_kqueue_max_timeout (BackendFixture *fixture)
 {
@@ -341,7 +342,7 @@ test_kqueue_max_timeout (BackendFixture *fixture)
   kqueue_end ();
 }
 
-/* A device that cannot be waited for. */
+/* A device that cannot be polled. */
 static void
 test_kqueue_device (BackendFixture *fixture)
 {
@@ -354,7 +355,7 @@ test_kqueue_device (BackendFixture *fixture)
   close (fd);
 }
 
-/* Changes that change nothing need no kernel; no closed descriptor makes a wait turn round. */
+/* A modify () with the same events does not call the kernel. A closed descriptor does not make a wait spin. */
 static void
 test_kqueue_calls (BackendFixture *fixture)
 {
@@ -392,7 +393,7 @@ assert_new_fails (const Backend *backend,
   g_assert_false (backend->is_supported ());
   g_assert_true (sel_default_selector_type () != backend->get_type ());
 
-  /* each method tells, none crashes */
+  /* each method fails with an error, and none crashes */
   g_assert_null (sel_base_selector_select (lazy, 0, NULL, &error));
   assert_failed (&error, domain, code);
   g_assert_false (sel_base_selector_register (lazy, 0, SEL_EVENT_READ, NULL, NULL, &error));
@@ -426,7 +427,7 @@ test_kqueue_unusable (void)
   assert_new_fails (backend, SEL_OS_ERROR, EMFILE);
   sim_kqueue_reset ();
 
-  /* It takes descriptors that are none, so it cannot be trusted. */
+  /* A kqueue that accepts invalid descriptors cannot be used. */
   sim_kqueue_set_broken (true);
   assert_new_fails (backend, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED);
   sim_kqueue_reset ();
@@ -437,7 +438,7 @@ test_kqueue_unusable (void)
 
 /* /dev/poll */
 
-/* Masks are added up by the driver, so less has to be told in two records. */
+/* The driver adds new bits to the old mask, so a smaller mask needs two records. */
 static void
 test_devpoll_narrow (BackendFixture *fixture)
 {
@@ -468,7 +469,7 @@ test_devpoll_narrow (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* A write ends after any byte, once and several times. */
+/* A write stops after any number of bytes, once and several times. */
 static void
 test_devpoll_short_writes (BackendFixture *fixture)
 {
@@ -533,7 +534,7 @@ test_devpoll_write_fails (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* An old driver counts what was ever written. */
+/* An old driver limits the total of all bytes that were ever written. */
 static void
 test_devpoll_offset (BackendFixture *fixture)
 {
@@ -574,7 +575,8 @@ test_devpoll_poll_fails (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* The limit of open files is lowered: no more may be asked for at once, and all are seen. */
+/* The limit of open files is lowered. A poll may not ask for more events than that, and every descriptor is still
+ * reported. */
 static void
 test_devpoll_limit (BackendFixture *fixture)
 {
@@ -619,7 +621,7 @@ test_devpoll_limit (BackendFixture *fixture)
     close_pair (fds[i]);
 }
 
-/* Nothing is sized by the limit. */
+/* No array is as large as the limit. */
 static void
 test_devpoll_no_limit (BackendFixture *fixture)
 {
@@ -683,7 +685,7 @@ test_devpoll_unusable (void)
   g_assert_cmpuint (sim_devpoll_n_open (), ==, 0);
 }
 
-/* epoll: functions of the C library that fail when told to, and otherwise do what they do. */
+/* epoll: functions of the C library that fail on request, and otherwise call the original. */
 
 static int pwait2_errno;
 static guint n_pwait2;
@@ -737,8 +739,8 @@ check_without_pwait2 (int errnum)
   close_pair (fds);
 }
 
-/* The fine wait is not there, or not allowed: the coarse one steps in. That is for the life of
- * the process, so each error has a process of its own. */
+/* epoll_pwait2 () is missing or forbidden: epoll_wait () is used instead. The library remembers this until the
+ * process ends, so each error is tested in a process of its own. */
 static void
 test_epoll_pwait2_missing (BackendFixture *fixture)
 {
@@ -762,7 +764,7 @@ test_epoll_pwait2_missing (BackendFixture *fixture)
     }
 }
 
-/* The kernel has no room. */
+/* The kernel has no memory or watches left. */
 static void
 test_epoll_ctl_fails (BackendFixture *fixture)
 {
@@ -795,7 +797,7 @@ test_epoll_ctl_fails (BackendFixture *fixture)
   close_pair (fds);
 }
 
-/* What DEL answers when the kernel has forgotten already. */
+/* The errors of EPOLL_CTL_DEL when the kernel has already forgotten the descriptor. */
 static void
 test_epoll_delete_fails (BackendFixture *fixture)
 {

@@ -6,12 +6,12 @@
 
 #include "backends.h"
 
-/* One thread waits, others use the selector meanwhile. Nothing sleeps: that a thread waits is
- * known from select() being BUSY in another. */
+/* One thread waits while others use the selector. No case sleeps: select () fails with BUSY in another thread when
+ * one waits already. */
 
 #define ALL_EVENTS (SEL_EVENT_READ | SEL_EVENT_WRITE)
 
-/* One select() without an end, in a thread of its own. */
+/* One select () with an infinite timeout, in a thread of its own. */
 typedef struct
 {
   SelBaseSelector *selector;
@@ -30,7 +30,7 @@ waiter_run (gpointer user_data)
 
   waiter->id = pthread_self ();
 
-  /* BUSY is for whoever looks whether this thread waits already. */
+  /* await_busy () may have called select () first. */
   for (;;)
     {
       waiter->ready = sel_base_selector_select (waiter->selector, SEL_WAIT_FOREVER,
@@ -46,7 +46,7 @@ waiter_run (gpointer user_data)
   return NULL;
 }
 
-/* Until another thread waits. Nothing may be ready before that. */
+/* Blocks until another thread waits. No descriptor may be ready before that. */
 static void
 await_busy (SelBaseSelector *selector)
 {
@@ -110,7 +110,7 @@ waiter_assert_failed (Waiter *waiter,
   assert_failed (&waiter->error, domain, code);
 }
 
-/* A wait that nothing ends but time: what came before left no trace. */
+/* A wait that only its timeout ends: earlier calls left no wake-up. */
 static void
 assert_not_woken (SelBaseSelector *selector)
 {
@@ -137,7 +137,7 @@ test_register (BackendFixture *fixture)
   close_pair (pair);
 }
 
-/* It is not ready when it is registered, but becomes so while the other thread still waits. */
+/* The descriptor is not ready when it is registered, and becomes ready while the other thread still waits. */
 static void
 test_register_then_write (BackendFixture *fixture)
 {
@@ -176,7 +176,7 @@ test_modify (BackendFixture *fixture)
   close_pair (pair);
 }
 
-/* The other way round: what is not asked for any more does not end the wait. */
+/* The reverse: an event that is no longer registered does not end the wait. */
 static void
 test_modify_away (BackendFixture *fixture)
 {
@@ -224,7 +224,7 @@ test_unregister (BackendFixture *fixture)
   close_pair (kept);
 }
 
-/* As a server does it: unregister and close, while the other thread waits on it. */
+/* As a server does it: unregister and close a descriptor while the other thread waits for it. */
 static void
 test_unregister_and_close (BackendFixture *fixture)
 {
@@ -247,7 +247,7 @@ test_unregister_and_close (BackendFixture *fixture)
   close_pair (kept);
 }
 
-/* The number of a closed descriptor goes to a new one during the wait. */
+/* A new descriptor gets the number of a closed one during the wait. */
 static void
 test_reuse_number (BackendFixture *fixture)
 {
@@ -273,7 +273,7 @@ test_reuse_number (BackendFixture *fixture)
   close_pair (new);
 }
 
-/* The kernel does not see that there is something to report. */
+/* The kernel does not report a regular file as ready. The selector has to do so. */
 static void
 test_register_always_ready (BackendFixture *fixture)
 {
@@ -374,7 +374,7 @@ waker_run (gpointer user_data)
   return NULL;
 }
 
-/* No wakeup() may be lost: the last one follows the last change of the counter. */
+/* No wakeup () may be lost: the last call follows the last change of the counter. */
 static void
 test_wakeup_from_threads (BackendFixture *fixture)
 {
@@ -420,7 +420,7 @@ test_wakeup_from_signal (BackendFixture *fixture)
   waiter_start (&same_thread, fixture->selector);
   pthread_kill (same_thread.id, SIGUSR1);
 #ifdef __SANITIZE_THREAD__
-  /* ThreadSanitizer keeps a signal that comes just before a system call until that returns. */
+  /* ThreadSanitizer delays a signal that arrives just before a system call until the call returns. */
   while (!g_atomic_int_get (&same_thread.is_done))
     {
       g_thread_yield ();
@@ -449,7 +449,7 @@ test_close (BackendFixture *fixture)
   close_pair (pair);
 }
 
-/* Two at once: one of them closes, both see it closed. */
+/* Two threads use the selector: one of them closes it, and both find it closed. */
 static gpointer
 close_run (gpointer selector)
 {
@@ -500,7 +500,7 @@ test_second_waiter (BackendFixture *fixture)
                                                 &n_fds, &masks, &n_masks, &error));
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
 
-  /* The first one still waits for the same. */
+  /* The first wait still waits for the same descriptor. */
   put_byte (pair[1]);
   waiter_assert_ready (&waiter, pair[0], SEL_EVENT_READ);
   unwatch (fixture->selector, pair[0]);
@@ -520,7 +520,7 @@ test_cancel (BackendFixture *fixture)
   assert_not_woken (fixture->selector);
 }
 
-/* After unregister() has returned, no select() that starts tells of the descriptor. */
+/* After unregister () has returned, no new select () reports the descriptor. */
 
 typedef struct
 {
@@ -590,15 +590,15 @@ test_unregister_then_no_more (BackendFixture *fixture)
       g_thread_join (thread);
       g_assert_cmpint (g_atomic_int_get (&n_destroyed), ==, 1);
 
-      /* If the thread did not need it. */
+      /* The thread may not have consumed the wake-up. */
       assert_ready (fixture->selector, 0, -1);
     }
 
   close_pair (pair);
 }
 
-/* Four threads change the selector as they like, each with descriptors of its own, while one
- * waits and takes what comes. */
+/* Four threads change registrations at random, each with descriptors of its own, while one thread waits and handles
+ * the events. */
 
 #define N_MUTATORS   4
 #define N_SLOTS      6
@@ -723,7 +723,7 @@ mutators_expect (Mutator *mutators,
 
   *n_registered = 0;
 
-  /* By number, as ready_to_string () has it. */
+  /* In the order of descriptors, as in ready_to_string (). */
   for (int fd = 0; fd < 1024; fd++)
     for (guint i = 0; i < N_MUTATORS * N_SLOTS; i++)
       {
@@ -808,7 +808,7 @@ test_mutators (BackendFixture *fixture)
     }
 }
 
-/* Threads that want to wait at the same time: one does, the others are told so. */
+/* Several threads try to wait at the same time: one waits, the others get BUSY. */
 
 #define N_POLLERS 3
 #define N_POLLS 2000
@@ -816,11 +816,11 @@ test_mutators (BackendFixture *fixture)
 typedef struct
 {
   SelBaseSelector *selector;
-  int              fd;        /* the only one that may be ready */
+  int              fd;        /* the only descriptor that may be ready */
   gboolean         endless;
 } Poller;
 
-/* FALSE and an error, or what is ready is right. */
+/* Returns FALSE and sets an error, or checks the reported event. */
 static gboolean
 poller_poll (Poller  *poller,
              guint    i,

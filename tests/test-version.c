@@ -2,7 +2,7 @@
 
 #include <sel-glib/sel-glib.h>
 
-/* What #if has to be able to do. */
+/* The macros must work in #if. */
 #if !SEL_CHECK_VERSION (1, 0, 0)
 #error "older than the first version"
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Tells ThreadSanitizer about the synchronization in GLib, which the distribution builds without it: these
- * functions take the place of GLib's in the test programs, call GLib's, and say what that means. Linked
- * into builds with -Db_sanitize=thread only.
+ * Tells ThreadSanitizer about the synchronization in GLib, because distributions build GLib without instrumentation.
+ * In the test programs these functions replace those of GLib: they call the originals and annotate the
+ * synchronization. Linked into builds with -Db_sanitize=thread only.
  */
 
 #include "config.h"
@@ -48,7 +48,7 @@ g_cond_wait (GCond  *cond,
   __tsan_acquire (mutex);
 }
 
-/* Who drops the last reference sees all that the others did before they dropped theirs. */
+/* The thread that drops the last reference sees all writes that other threads made before they dropped theirs. */
 void
 (g_object_unref) (gpointer object)
 {
@@ -57,8 +57,9 @@ void
   REAL (g_object_unref) (object);
 }
 
-/* Whoever unregisters a callback hands it to the thread that runs the main context by a source (sel_source_invoke ()):
- * what protects that is a lock which GLib takes by itself, where the functions above are not called. */
+/* A thread that unregisters a callback hands its data over to the thread that runs the main context, by means of a
+ * source (sel_source_invoke ()). GLib's internal lock protects the data, and GLib does not take it through the
+ * functions above. */
 #pragma GCC diagnostic ignored "-Wredundant-decls" /* newer headers declare it */
 const char *__tsan_default_suppressions (void);
 
@@ -68,5 +69,5 @@ __tsan_default_suppressions (void)
   return "race:sel_callback_free\n";
 }
 
-/* A new thread sees what was done before it was made, and who joins it what it did: ThreadSanitizer knows
- * that from pthread_create() and pthread_join(), which GLib calls. */
+/* ThreadSanitizer knows from pthread_create () and pthread_join (), which GLib calls, that a new thread sees earlier
+ * writes and that joining a thread makes its writes visible. */

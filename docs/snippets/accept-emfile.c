@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A server that stays calm when it has no descriptors left. */
+/* A server that pauses its listening socket while it has no free descriptors. */
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -26,7 +26,7 @@ resume (gpointer user_data)
 {
   int listener = GPOINTER_TO_INT (user_data);
 
-  close (spare_fd); /* here, because the program is to end; elsewhere somebody hangs up */
+  close (spare_fd); /* frees a descriptor; in a real server a client disconnects */
   sel_base_selector_register_callback (sel_main_context_get_selector (NULL, NULL), listener, SEL_EVENT_READ,
                                        on_connection, NULL, NULL, NULL);
   return G_SOURCE_REMOVE;
@@ -48,7 +48,7 @@ on_connection (SelBaseSelector *selector,
     }
   else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
     {
-      /* The listener stays ready, so waiting for it would be a busy loop. */
+      /* The listener stays ready. Waiting for it would be a busy loop. */
       n_pauses++;
       g_timeout_add (PAUSE_MS, resume, GINT_TO_POINTER (listener));
       return G_SOURCE_REMOVE;
@@ -57,7 +57,7 @@ on_connection (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
-/* Takes all descriptors but those that are in use; spare_fd is the last. */
+/* Opens descriptors until the limit is reached. The last one is stored in spare_fd. */
 static void
 use_up_descriptors (void)
 {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Runs a program of the manual and compares what it prints.
+# Runs a program of the manual and compares its output with the expected output.
 # usage: check-output.sh OUTPUT PROGRAM...
 #        check-output.sh --sorted FILE PROGRAM...
 

@@ -5,7 +5,7 @@
 
 #include "input.h"
 
-/* How many are ready, or -1. */
+/* Returns the number of ready descriptors, or -1 on error. */
 static int
 count_ready (SelBaseSelector *selector)
 {

@@ -6,7 +6,7 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
-/* The end of a pipe that has the six bytes of "hello\n" in it, and then ends. */
+/* Returns the read end of a pipe. It contains the six bytes "hello\n", followed by the end of the stream. */
 static inline int
 open_input (void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The program of the first page with a main loop. */
+/* The program of "Getting started", with a main loop. */
 
 #include <gio/gio.h>
 #include <sel-glib/sel-glib.h>
@@ -51,7 +51,7 @@ main (void)
   start (selector, "slow", "0.2");
   start (selector, "quick", "0.1");
 
-  /* A program with windows has g_application_run() here. */
+  /* A program with a user interface calls g_application_run() here. */
   while (sel_selector_mapping_get_size (map) > 0)
     g_main_context_iteration (NULL, TRUE);
 

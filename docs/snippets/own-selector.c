@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A selector over poll() in the fewest lines. */
+/* A minimal selector over poll(). */
 
 #include <errno.h>
 #include <poll.h>
@@ -15,7 +15,7 @@ struct _MySelector
 {
   SelBaseSelector parent_instance;
 
-  GMutex mutex;    /* one thread may register something while another waits */
+  GMutex mutex;    /* protects pollfds: update() may run in another thread during wait() */
   GArray *pollfds; /* of struct pollfd */
 };
 
@@ -80,7 +80,7 @@ my_selector_wait (SelBaseSelector  *selector,
 {
   g_autoptr (GArray) pollfds = my_selector_copy_pollfds (MY_SELECTOR (selector));
   struct pollfd *first = (struct pollfd *) (void *) pollfds->data;
-  /* Rounded up, and short enough for an int: the library calls again if there is time left. */
+  /* Rounded up, and limited to the range of int. The library calls wait() again if there is time left. */
   int milliseconds = timeout >= 1000 ? 1000000 : (int) (timeout * 1000 + 0.999999);
 
   if (poll (first, pollfds->len, milliseconds) < 0)
@@ -93,7 +93,7 @@ my_selector_wait (SelBaseSelector  *selector,
     {
       SelEventMask events = 0;
 
-      /* What is not clearly the other one counts, so hang-ups and errors count as both. */
+      /* Hang-ups and errors make a descriptor ready for both reading and writing. */
       if ((first[i].revents & ~POLLOUT) != 0)
         events |= SEL_EVENT_READ;
       if ((first[i].revents & ~POLLIN) != 0)

@@ -26,7 +26,7 @@ on_ready (SelBaseSelector *selector,
   GBufferedInputStream *buffer = G_BUFFERED_INPUT_STREAM (lines);
   gssize n_read = g_buffered_input_stream_fill (buffer, -1, NULL, NULL);
 
-  /* What is in the buffer has left the descriptor, and will not make it ready again: take it all. */
+  /* Read all complete lines: data in the buffer does not make the descriptor ready again. */
   while (has_line (buffer))
     {
       gsize length = 0;

@@ -13,9 +13,9 @@ on_done (GObject      *source,
   g_autoptr (GPtrArray) ready = sel_base_selector_select_finish (SEL_BASE_SELECTOR (source), result, &error);
 
   if (ready == NULL)
-    g_print ("%s\n", error->message); /* for example because it was cancelled */
+    g_print ("%s\n", error->message); /* for example if the wait was cancelled */
   else
-    g_print ("%u ready\n", ready->len); /* 0 if the time is over */
+    g_print ("%u ready\n", ready->len); /* 0 after a timeout */
 
   g_main_loop_quit (user_data);
 }

@@ -10,7 +10,7 @@ static void
 on_signal (int number)
 {
   n_signals++;
-  sel_base_selector_wakeup (selector); /* may be called here */
+  sel_base_selector_wakeup (selector); /* async-signal-safe */
 }
 
 int
@@ -24,7 +24,7 @@ main (void)
 
   do
     {
-      /* A signal that comes just before is not missed: wakeup() ends the next wait if none goes on. */
+      /* A signal that arrives just before the wait is not missed: wakeup() then ends the next wait. */
       g_autoptr (GPtrArray) ready = sel_base_selector_select (selector, SEL_WAIT_FOREVER, NULL, NULL);
 
       g_print ("%u ready\n", ready->len);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A thread waits for descriptors, and for work from other threads. */
+/* A thread that waits for descriptors, and for work from other threads. */
 
 #include <sel-glib/sel-glib.h>
 
@@ -21,10 +21,10 @@ worker_run (gpointer data)
       g_autoptr (GPtrArray) ready = sel_base_selector_select (worker->selector, SEL_WAIT_FOREVER, NULL, &error);
       char *text;
 
-      if (ready == NULL) /* closed: SEL_SELECTOR_ERROR_CLOSED */
+      if (ready == NULL) /* for example SEL_SELECTOR_ERROR_CLOSED */
         return NULL;
 
-      /* ... what is ready ... */
+      /* ... handle the ready descriptors ... */
 
       while ((text = g_async_queue_try_pop (worker->work)) != NULL)
         {
@@ -40,7 +40,7 @@ worker_give (Worker     *worker,
              const char *text)
 {
   g_async_queue_push (worker->work, (gpointer) text);
-  sel_base_selector_wakeup (worker->selector); /* after the push, so that it is not missed */
+  sel_base_selector_wakeup (worker->selector); /* after the push, so that the worker finds the work */
 }
 
 int

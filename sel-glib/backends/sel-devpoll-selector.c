@@ -14,7 +14,7 @@
 #include "backends/sel-pollfd-private.h"
 #endif
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 #include "core/sel-timeout-private.h"
 #include "sel-devpoll-selector.h"
 
@@ -61,11 +61,11 @@ sel_devpoll_selector_open (SelBaseSelector  *self,
 
   priv->devpoll_fd = open ("/dev/poll", O_RDWR | O_CLOEXEC);
   if (priv->devpoll_fd < 0 && (errno == ENOENT || errno == ENODEV || errno == EACCES))
-    return sel_base_selector_open_unsupported (self, error);
+    return sel_backend_set_unsupported (self, error);
   if (priv->devpoll_fd < 0)
     return sel_os_error_set (error, -1, errno);
 
-  sel_base_selector_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_wait_sees_updates (self, TRUE);
 
   return TRUE;
 }
@@ -119,7 +119,7 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
   gsize first = old_events != 0 ? 0 : 1;
   gsize end = new_events != 0 ? 2 : 1;
 
-  if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
+  if (new_events != 0 && !sel_backend_check_fd (fd, error))
     return FALSE;
 
   if (!sel_devpoll_selector_write (PRIV (self)->devpoll_fd, records + first, end - first))
@@ -147,7 +147,7 @@ sel_devpoll_selector_report (SelBaseSelector      *self,
                              const struct pollfd  *entry,
                              GError              **error)
 {
-  if (G_LIKELY (sel_base_selector_get_armed (self, entry->fd) != 0) || sel_base_selector_changed_during_wait (self))
+  if (G_LIKELY (sel_backend_get_armed (self, entry->fd) != 0) || sel_backend_changed_in_wait (self))
     return sel_pollfd_report (entry, self, error);
 
   return sel_devpoll_selector_forget (self, entry->fd, error);
@@ -157,7 +157,7 @@ sel_devpoll_selector_report (SelBaseSelector      *self,
 static guint
 sel_devpoll_selector_get_room (SelBaseSelector *self)
 {
-  gsize room = MIN (sel_base_selector_get_sink (self)->room, G_MAXINT);
+  gsize room = MIN (sel_backend_get_ready_list (self)->room, G_MAXINT);
   struct rlimit limit;
 
   if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && room >= limit.rlim_cur)
@@ -189,7 +189,7 @@ sel_devpoll_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
 
-  sel_base_selector_begin_reports (self);
+  sel_backend_begin_reports (self);
   for (int i = 0; i < n_ready; i++)
     {
       if (!sel_devpoll_selector_report (self, &priv->entries[i], error))
@@ -223,7 +223,7 @@ sel_devpoll_selector_class_init (SelDevpollSelectorClass *klass)
   selector_class->wait = sel_devpoll_selector_wait;
   selector_class->release = sel_devpoll_selector_release;
 #else
-  selector_class->open = sel_base_selector_open_unsupported;
+  selector_class->open = sel_backend_set_unsupported;
 #endif
 }
 
@@ -247,7 +247,7 @@ sel_devpoll_selector_init (SelDevpollSelector *self)
 SelBaseSelector *
 sel_devpoll_selector_new (GError **error)
 {
-  return sel_base_selector_new_open (SEL_TYPE_DEVPOLL_SELECTOR, error);
+  return sel_backend_new (SEL_TYPE_DEVPOLL_SELECTOR, error);
 }
 
 /**
@@ -262,7 +262,7 @@ sel_devpoll_selector_new (GError **error)
 gboolean
 sel_devpoll_selector_is_supported (void)
 {
-  return sel_base_selector_can_open (SEL_TYPE_DEVPOLL_SELECTOR);
+  return sel_backend_can_open (SEL_TYPE_DEVPOLL_SELECTOR);
 }
 
 /**
@@ -287,7 +287,7 @@ sel_devpoll_selector_get_fd (SelDevpollSelector  *self,
   g_return_val_if_fail (SEL_IS_DEVPOLL_SELECTOR (self), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  if (!sel_base_selector_ensure_open (SEL_BASE_SELECTOR (self), error))
+  if (!sel_backend_ensure_open (SEL_BASE_SELECTOR (self), error))
     return -1;
 
 #ifdef HAVE_DEVPOLL

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #endif
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 #include "core/sel-timeout-private.h"
 #include "sel-epoll-selector.h"
 
@@ -34,7 +34,6 @@ typedef struct
 {
 #ifdef HAVE_EPOLL
   int epoll_fd;
-  SelSink *sink;
   struct epoll_event *events;
   guint n_events;
   gboolean incomplete;  /* a new set could not be filled */
@@ -70,9 +69,8 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   if (priv->epoll_fd < 0)
     return sel_os_error_set (error, -1, errno);
 
-  priv->sink = sel_base_selector_get_sink (self);
-  sel_base_selector_set_poll_fd (self, priv->epoll_fd);
-  sel_base_selector_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_poll_fd (self, priv->epoll_fd);
+  sel_backend_set_wait_sees_updates (self, TRUE);
 
   return TRUE;
 }
@@ -87,7 +85,7 @@ sel_epoll_selector_update (SelBaseSelector  *self,
   SelEpollSelectorPrivate *priv = PRIV (self);
   struct epoll_event event = {
     .events = sel_event_mask_to_poll (new_events, READ_EVENTS, EPOLLOUT),
-    .data.u64 = (guint64) sel_base_selector_get_tag (self) << 32 | (guint32) fd,
+    .data.u64 = (guint64) sel_backend_get_tag (self) << 32 | (guint32) fd,
   };
   int op = EPOLL_CTL_MOD;
 
@@ -167,7 +165,7 @@ sel_epoll_selector_rebuild (SelBaseSelector  *self,
 
   close (fd);
   g_atomic_int_inc (&priv->rebuild_count);
-  priv->incomplete = !sel_base_selector_update_all (self, error);
+  priv->incomplete = !sel_backend_rearm_all (self, error);
 
   return !priv->incomplete;
 }
@@ -179,9 +177,9 @@ sel_epoll_selector_complete (SelBaseSelector  *self,
 {
   gboolean success;
 
-  sel_base_selector_hold_updates (self);
+  sel_backend_lock (self);
   success = sel_epoll_selector_rebuild (self, error);
-  sel_base_selector_let_updates (self);
+  sel_backend_unlock (self);
 
   return success;
 }
@@ -197,7 +195,7 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
 {
   struct epoll_event unused = { 0 };
 
-  if (!sel_base_selector_is_registered (self, fd) &&
+  if (sel_backend_get_armed (self, fd) == 0 &&
       epoll_ctl (PRIV (self)->epoll_fd, EPOLL_CTL_DEL, fd, &unused) == 0)
     return TRUE;
 
@@ -206,15 +204,16 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
 
 G_STATIC_ASSERT ((int) EPOLLIN == SEL_EVENT_READ && (int) EPOLLOUT == 2 * SEL_EVENT_WRITE);
 
-/* Adds reports to the ready list, which is empty and has room for all, up to the first that is out of the ordinary: no
- * descriptor comes twice in one wait. Returns how many. */
+/* Fast path: adds reports to the ready list, which is empty and has room for all, up to the first one that needs the slow
+ * path. No descriptor comes twice in one wait. Returns how many reports were added. */
 static inline gsize
-sel_epoll_selector_report_ordinary (SelSink                  *sink,
-                                    const struct epoll_event *events,
-                                    gsize                     n_ready)
+sel_epoll_selector_report_fast (SelBaseSelector          *self,
+                                SelReadyList             *list,
+                                const struct epoll_event *events)
 {
-  SelKeyTable table = *sink->table; /* the compiler cannot know that nothing else changes it */
-  SelReadyEvent *ready = sink->events;
+  SelKeyTable table = *sel_backend_get_table (self); /* a copy, as the compiler does not know that nothing changes it */
+  SelReadyEvent *ready = list->events;
+  gsize n_ready = list->n_reports;
   gsize n;
 
   for (n = 0; n < n_ready; n++)
@@ -228,33 +227,33 @@ sel_epoll_selector_report_ordinary (SelSink                  *sink,
                                         revents | revents >> 1))
         break;
     }
-  sink->n_events = n;
+  list->n_events = n;
 
   return n;
 }
 
-/* Adds the reports from the one with the number @i on, whatever they say. */
+/* Slow path: adds the reports from the index @i on. */
 static G_NO_INLINE gboolean
 sel_epoll_selector_report (SelBaseSelector  *self,
-                           SelSink          *sink,
+                           SelReadyList     *list,
                            gsize             i,
                            GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
   int stale = -1;
 
-  for (; i < sink->n_reports; i++)
+  for (; i < list->n_reports; i++)
     {
       const struct epoll_event *event = &priv->events[i];
       int fd = (int) (guint32) event->data.u64;
 
-      if (!sel_base_selector_report_tagged (self, sink, fd, (guint32) (event->data.u64 >> 32),
-                                            sel_event_mask_from_poll (event->events, READ_EVENTS, EPOLLOUT),
-                                            (event->events & ~(guint) (EPOLLIN | EPOLLOUT)) != 0))
+      if (!sel_backend_report_tagged (self, fd, (guint32) (event->data.u64 >> 32),
+                                      sel_event_mask_from_poll (event->events, READ_EVENTS, EPOLLOUT),
+                                      (event->events & ~(guint) (EPOLLIN | EPOLLOUT)) != 0))
         stale = fd;
     }
 
-  if (stale < 0 || sel_base_selector_changed_during_wait (self))
+  if (stale < 0 || sel_backend_changed_in_wait (self))
     return TRUE;
 
   return sel_epoll_selector_forget (self, stale, error);
@@ -285,8 +284,8 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
                          GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
-  SelSink *sink = priv->sink;
-  gsize room = sink->room;
+  SelReadyList *list = sel_backend_get_ready_list (self);
+  gsize room = list->room;
   gsize n_done = 0;
   int n_ready;
 
@@ -306,12 +305,12 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
   if (G_UNLIKELY (n_ready < 0))
     return sel_os_error_set (error, -1, errno);
 
-  sel_base_selector_begin_reports (self);
-  sink->n_reports = (gsize) n_ready;
-  if (G_LIKELY (sink->n_events == 0))
-    n_done = sel_epoll_selector_report_ordinary (sink, priv->events, sink->n_reports);
+  sel_backend_begin_reports (self);
+  list->n_reports = (gsize) n_ready;
+  if (G_LIKELY (list->n_events == 0))
+    n_done = sel_epoll_selector_report_fast (self, list, priv->events);
 
-  return G_LIKELY (n_done == sink->n_reports) || sel_epoll_selector_report (self, sink, n_done, error);
+  return G_LIKELY (n_done == list->n_reports) || sel_epoll_selector_report (self, list, n_done, error);
 }
 
 static void
@@ -375,7 +374,7 @@ sel_epoll_selector_class_init (SelEpollSelectorClass *klass)
   selector_class->wait = sel_epoll_selector_wait;
   selector_class->release = sel_epoll_selector_release;
 #else
-  selector_class->open = sel_base_selector_open_unsupported;
+  selector_class->open = sel_backend_set_unsupported;
 #endif
 }
 
@@ -399,7 +398,7 @@ sel_epoll_selector_init (SelEpollSelector *self)
 SelBaseSelector *
 sel_epoll_selector_new (GError **error)
 {
-  return sel_base_selector_new_open (SEL_TYPE_EPOLL_SELECTOR, error);
+  return sel_backend_new (SEL_TYPE_EPOLL_SELECTOR, error);
 }
 
 /**
@@ -414,7 +413,7 @@ sel_epoll_selector_new (GError **error)
 gboolean
 sel_epoll_selector_is_supported (void)
 {
-  return sel_base_selector_can_open (SEL_TYPE_EPOLL_SELECTOR);
+  return sel_backend_can_open (SEL_TYPE_EPOLL_SELECTOR);
 }
 
 /**
@@ -439,7 +438,7 @@ sel_epoll_selector_get_fd (SelEpollSelector  *self,
   g_return_val_if_fail (SEL_IS_EPOLL_SELECTOR (self), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  if (!sel_base_selector_ensure_open (SEL_BASE_SELECTOR (self), error))
+  if (!sel_backend_ensure_open (SEL_BASE_SELECTOR (self), error))
     return -1;
 
 #ifdef HAVE_EPOLL

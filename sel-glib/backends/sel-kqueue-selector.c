@@ -12,7 +12,7 @@
 #include <unistd.h>
 #endif
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 #include "core/sel-timeout-private.h"
 #include "sel-kqueue-selector.h"
 
@@ -109,11 +109,11 @@ sel_kqueue_selector_open (SelBaseSelector  *self,
   if (sel_kqueue_change (priv->kqueue_fd, -1, 0, EV_ADD, 0))
     {
       close (priv->kqueue_fd);
-      return sel_base_selector_open_unsupported (self, error);
+      return sel_backend_set_unsupported (self, error);
     }
 
-  sel_base_selector_set_poll_fd (self, priv->kqueue_fd);
-  sel_base_selector_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_poll_fd (self, priv->kqueue_fd);
+  sel_backend_set_wait_sees_updates (self, TRUE);
 
   return TRUE;
 }
@@ -154,11 +154,11 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
                             GError          **error)
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
-  guint32 tag = sel_base_selector_get_tag (self);
+  guint32 tag = sel_backend_get_tag (self);
   SelEventMask added = 0;
 
   if (new_events != 0 &&
-      (!sel_base_selector_check_fd (fd, error) || !sel_kqueue_selector_check_kind (fd, error)))
+      (!sel_backend_check_fd (fd, error) || !sel_kqueue_selector_check_kind (fd, error)))
     return FALSE;
 
   /* Also what is there already: the number may stand for another file by now, of which the kernel does not know. */
@@ -190,9 +190,9 @@ sel_kqueue_selector_forget (SelBaseSelector      *self,
                             GError              **error)
 {
   guint filter = event->filter == EVFILT_WRITE ? 1 : 0;
-  SelEventMask armed = sel_base_selector_get_armed (self, (int) event->ident);
+  SelEventMask armed = sel_backend_get_armed (self, (int) event->ident);
 
-  if (sel_base_selector_changed_during_wait (self) || (armed & filters[filter].event) != 0)
+  if (sel_backend_changed_in_wait (self) || (armed & filters[filter].event) != 0)
     return TRUE;
 
   if (!sel_kqueue_change (PRIV (self)->kqueue_fd, (int) event->ident, filter, EV_DELETE, 0) &&
@@ -208,8 +208,8 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
-  SelSink *sink = sel_base_selector_get_sink (self);
-  guint room = (guint) MIN (sel_sink_get_filter_room (sink), G_MAXINT);
+  SelReadyList *list = sel_backend_get_ready_list (self);
+  guint room = (guint) MIN (sel_backend_get_filter_room (self), G_MAXINT);
   struct timespec timespec;
   int n_ready;
 
@@ -224,15 +224,15 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
 
-  sel_base_selector_begin_reports (self);
-  sink->n_reports = (gsize) n_ready;
+  sel_backend_begin_reports (self);
+  list->n_reports = (gsize) n_ready;
   for (int i = 0; i < n_ready; i++)
     {
       const struct kevent *event = &priv->events[i];
 
-      if (!sel_base_selector_report_tagged (self, sink, (int) event->ident, (guint32) (guintptr) event->udata,
-                                            event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ,
-                                            (event->flags & (EV_EOF | EV_ERROR)) != 0) &&
+      if (!sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
+                                      event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ,
+                                      (event->flags & (EV_EOF | EV_ERROR)) != 0) &&
           !sel_kqueue_selector_forget (self, event, error))
         return FALSE;
     }
@@ -267,7 +267,7 @@ sel_kqueue_selector_class_init (SelKqueueSelectorClass *klass)
   selector_class->wait = sel_kqueue_selector_wait;
   selector_class->release = sel_kqueue_selector_release;
 #else
-  selector_class->open = sel_base_selector_open_unsupported;
+  selector_class->open = sel_backend_set_unsupported;
 #endif
 }
 
@@ -291,7 +291,7 @@ sel_kqueue_selector_init (SelKqueueSelector *self)
 SelBaseSelector *
 sel_kqueue_selector_new (GError **error)
 {
-  return sel_base_selector_new_open (SEL_TYPE_KQUEUE_SELECTOR, error);
+  return sel_backend_new (SEL_TYPE_KQUEUE_SELECTOR, error);
 }
 
 /**
@@ -306,7 +306,7 @@ sel_kqueue_selector_new (GError **error)
 gboolean
 sel_kqueue_selector_is_supported (void)
 {
-  return sel_base_selector_can_open (SEL_TYPE_KQUEUE_SELECTOR);
+  return sel_backend_can_open (SEL_TYPE_KQUEUE_SELECTOR);
 }
 
 /**
@@ -331,7 +331,7 @@ sel_kqueue_selector_get_fd (SelKqueueSelector  *self,
   g_return_val_if_fail (SEL_IS_KQUEUE_SELECTOR (self), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  if (!sel_base_selector_ensure_open (SEL_BASE_SELECTOR (self), error))
+  if (!sel_backend_ensure_open (SEL_BASE_SELECTOR (self), error))
     return -1;
 
 #ifdef HAVE_KQUEUE

@@ -8,7 +8,7 @@
 #include "backends/sel-pollfd-private.h"
 #endif
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 #include "core/sel-timeout-private.h"
 #include "sel-poll-selector.h"
 
@@ -86,7 +86,7 @@ sel_poll_selector_update (SelBaseSelector  *self,
   SelPollSelectorPrivate *priv = PRIV (self);
   struct pollfd entry = { .fd = fd, .events = sel_pollfd_from_mask (new_events) };
 
-  if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
+  if (new_events != 0 && !sel_backend_check_fd (fd, error))
     return FALSE;
 
   priv->changed = TRUE;
@@ -130,18 +130,18 @@ sel_poll_selector_wait (SelBaseSelector  *self,
                         GError          **error)
 {
   SelPollSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_base_selector_get_sink (self)->room;
+  gsize room = sel_backend_get_ready_list (self)->room;
   guint i, n_fds;
   int n_ready;
 
-  sel_base_selector_hold_updates (self);
+  sel_backend_lock (self);
   if (priv->changed)
     {
       g_array_set_size (priv->waited, 0);
       g_array_append_vals (priv->waited, priv->fds->data, priv->fds->len);
       priv->changed = FALSE;
     }
-  sel_base_selector_let_updates (self);
+  sel_backend_unlock (self);
 
   n_ready = sel_poll_selector_poll (priv->waited, timeout);
   if (n_ready < 0)
@@ -149,7 +149,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
 
   n_fds = priv->waited->len;
 
-  sel_base_selector_begin_reports (self);
+  sel_backend_begin_reports (self);
   for (i = priv->start; n_ready > 0 && room > 0; i++)
     {
       const struct pollfd *entry;
@@ -194,7 +194,7 @@ sel_poll_selector_class_init (SelPollSelectorClass *klass)
   selector_class->wait = sel_poll_selector_wait;
   selector_class->release = sel_poll_selector_release;
 #else
-  selector_class->open = sel_base_selector_open_unsupported;
+  selector_class->open = sel_backend_set_unsupported;
 #endif
 }
 
@@ -218,7 +218,7 @@ sel_poll_selector_init (SelPollSelector *self)
 SelBaseSelector *
 sel_poll_selector_new (GError **error)
 {
-  return sel_base_selector_new_open (SEL_TYPE_POLL_SELECTOR, error);
+  return sel_backend_new (SEL_TYPE_POLL_SELECTOR, error);
 }
 
 /**
@@ -233,5 +233,5 @@ sel_poll_selector_new (GError **error)
 gboolean
 sel_poll_selector_is_supported (void)
 {
-  return sel_base_selector_can_open (SEL_TYPE_POLL_SELECTOR);
+  return sel_backend_can_open (SEL_TYPE_POLL_SELECTOR);
 }

@@ -4,7 +4,7 @@
 
 #include <poll.h>
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 
 G_BEGIN_DECLS
 
@@ -22,9 +22,9 @@ sel_pollfd_report (const struct pollfd  *entry,
                    GError              **error)
 {
   if ((entry->revents & POLLNVAL) != 0)
-    return sel_base_selector_report_closed (selector, entry->fd, error);
+    return sel_backend_report_closed (selector, entry->fd, error);
 
-  sel_base_selector_report_untagged (selector, entry->fd,
+  sel_backend_report_untagged (selector, entry->fd,
                                      sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
 
   return TRUE;

@@ -13,7 +13,7 @@
 #include <sys/select.h>
 #endif
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-backend-private.h"
 #include "core/sel-timeout-private.h"
 #include "sel-select-selector.h"
 
@@ -131,7 +131,7 @@ sel_select_selector_update (SelBaseSelector  *self,
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
 
-  if (new_events != 0 && !sel_base_selector_check_fd (fd, error))
+  if (new_events != 0 && !sel_backend_check_fd (fd, error))
     return FALSE;
 
   sel_select_selector_fit (priv, fd);
@@ -154,7 +154,7 @@ sel_select_selector_report_closed (SelBaseSelector  *self,
     {
       if ((sel_bits_get (priv->waited[READ], fd) || sel_bits_get (priv->waited[WRITE], fd)) &&
           fcntl ((int) fd, F_GETFD) < 0 &&
-          !sel_base_selector_report_closed (self, (int) fd, error))
+          !sel_backend_report_closed (self, (int) fd, error))
         return FALSE;
     }
 
@@ -224,7 +224,7 @@ sel_select_selector_report (SelBaseSelector *self,
   if (events == 0)
     return 0;
 
-  sel_base_selector_report_untagged (self, (int) fd, events);
+  sel_backend_report_untagged (self, (int) fd, events);
 
   return 1;
 }
@@ -267,18 +267,17 @@ sel_select_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_base_selector_get_sink (self)->room;
+  gsize room = sel_backend_get_ready_list (self)->room;
   int n_ready, errsv;
   guint n_fds;
 
-  sel_base_selector_hold_updates (self);
+  sel_backend_lock (self);
   sel_select_selector_copy_sets (priv);
-  sel_base_selector_let_updates (self);
+  sel_backend_unlock (self);
 
   n_ready = sel_select_selector_pselect (priv, timeout);
   errsv = errno;
-
-  sel_base_selector_begin_reports (self);
+  sel_backend_begin_reports (self);
 
   /* One closed descriptor hides what is ready among the others. */
   if (n_ready < 0 && errsv == EBADF)
@@ -346,7 +345,7 @@ sel_select_selector_class_init (SelSelectSelectorClass *klass)
   selector_class->wait = sel_select_selector_wait;
   selector_class->release = sel_select_selector_release;
 #else
-  selector_class->open = sel_base_selector_open_unsupported;
+  selector_class->open = sel_backend_set_unsupported;
 #endif
 }
 
@@ -370,7 +369,7 @@ sel_select_selector_init (SelSelectSelector *self)
 SelBaseSelector *
 sel_select_selector_new (GError **error)
 {
-  return sel_base_selector_new_open (SEL_TYPE_SELECT_SELECTOR, error);
+  return sel_backend_new (SEL_TYPE_SELECT_SELECTOR, error);
 }
 
 /**
@@ -385,5 +384,5 @@ sel_select_selector_new (GError **error)
 gboolean
 sel_select_selector_is_supported (void)
 {
-  return sel_base_selector_can_open (SEL_TYPE_SELECT_SELECTOR);
+  return sel_backend_can_open (SEL_TYPE_SELECT_SELECTOR);
 }

@@ -17,8 +17,12 @@ SelAttachment *sel_attachment_new         (GObject        *fileobj,
 SelAttachment *sel_attachment_ref         (SelAttachment  *attachment);
 void           sel_attachment_unref       (SelAttachment  *attachment);
 GObject       *sel_attachment_get_fileobj (SelAttachment  *attachment);
-GDestroyNotify sel_attachment_get_destroy (SelAttachment  *attachment);
 const GValue  *sel_attachment_get_value   (SelAttachment  *attachment);
+
+/* TRUE if @attachment has this data, by identity: the contents of values are never compared. */
+gboolean       sel_attachment_has_data    (SelAttachment  *attachment,
+                                           GDestroyNotify  destroy,
+                                           const GValue   *value);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SelAttachment, sel_attachment_unref)
 

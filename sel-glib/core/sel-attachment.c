@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include <string.h>
+
 #include "core/sel-attachment-private.h"
 
 struct _SelAttachment
@@ -67,14 +69,33 @@ sel_attachment_get_fileobj (SelAttachment *attachment)
   return attachment != NULL ? attachment->fileobj : NULL;
 }
 
-GDestroyNotify
-sel_attachment_get_destroy (SelAttachment *attachment)
-{
-  return attachment != NULL ? attachment->destroy : NULL;
-}
-
 const GValue *
 sel_attachment_get_value (SelAttachment *attachment)
 {
   return attachment != NULL && G_IS_VALUE (&attachment->value) ? &attachment->value : NULL;
+}
+
+static gboolean
+sel_value_is_same (const GValue *a,
+                   const GValue *b)
+{
+  if (a == NULL || b == NULL)
+    return a == b;
+
+  if (G_VALUE_TYPE (a) != G_VALUE_TYPE (b))
+    return FALSE;
+
+  if (g_value_fits_pointer (a))
+    return g_value_peek_pointer (a) == g_value_peek_pointer (b);
+
+  return memcmp (a->data, b->data, sizeof a->data) == 0;
+}
+
+gboolean
+sel_attachment_has_data (SelAttachment  *attachment,
+                         GDestroyNotify  destroy,
+                         const GValue   *value)
+{
+  return (attachment != NULL ? attachment->destroy : NULL) == destroy &&
+         sel_value_is_same (sel_attachment_get_value (attachment), value);
 }

@@ -6,18 +6,20 @@
 
 G_BEGIN_DECLS
 
-/* A function to call for a registered descriptor, and what belongs to it. */
-typedef struct _SelCallback SelCallback;
+/* The callback of one descriptor. */
+typedef struct
+{
+  GCallback func;            /* a SelSelectorFunc */
+  gpointer user_data;
+  GDestroyNotify notify;
+} SelCallback;
 
 SelCallback    *sel_callback_new           (GCallback       func,
                                             gpointer        user_data,
                                             GDestroyNotify  notify);
 
-/* May call foreign code. Takes NULL. */
+/* Calls the destroy notify, which is foreign code. @callback may be NULL. */
 void            sel_callback_free          (SelCallback    *callback);
-
-GCallback       sel_callback_get_func      (SelCallback    *callback);
-gpointer        sel_callback_get_user_data (SelCallback    *callback);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SelCallback, sel_callback_free)
 

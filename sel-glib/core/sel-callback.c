@@ -4,13 +4,6 @@
 
 #include "core/sel-callback-private.h"
 
-struct _SelCallback
-{
-  GCallback func;
-  gpointer user_data;
-  GDestroyNotify notify;
-};
-
 SelCallback *
 sel_callback_new (GCallback       func,
                   gpointer        user_data,
@@ -34,16 +27,4 @@ sel_callback_free (SelCallback *callback)
   if (callback->notify != NULL)
     callback->notify (callback->user_data);
   g_free (callback);
-}
-
-GCallback
-sel_callback_get_func (SelCallback *callback)
-{
-  return callback->func;
-}
-
-gpointer
-sel_callback_get_user_data (SelCallback *callback)
-{
-  return callback->user_data;
 }

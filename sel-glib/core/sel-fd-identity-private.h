@@ -16,7 +16,10 @@ void             sel_fd_identities_remember (SelFdIdentities *identities,
                                              int              fd);
 void             sel_fd_identities_forget   (SelFdIdentities *identities,
                                              int              fd);
-gboolean         sel_fd_identities_is_other (SelFdIdentities *identities,
+
+/* Warns, once, if @fd stands for another file than when it was remembered. Call it without the selector's lock: the
+ * warning may be handled by a function that uses the selector. */
+void             sel_fd_identities_check    (SelFdIdentities *identities,
                                              int              fd);
 
 G_END_DECLS

@@ -16,6 +16,7 @@ typedef struct
 
 struct _SelFdIdentities
 {
+  GMutex lock;
   GHashTable *by_fd;
 };
 
@@ -30,6 +31,7 @@ sel_fd_identities_new (void)
     return NULL;
 
   identities = g_new0 (SelFdIdentities, 1);
+  g_mutex_init (&identities->lock);
   identities->by_fd = g_hash_table_new_full (NULL, NULL, NULL, g_free);
 
   return identities;
@@ -39,6 +41,7 @@ void
 sel_fd_identities_free (SelFdIdentities *identities)
 {
   g_hash_table_unref (identities->by_fd);
+  g_mutex_clear (&identities->lock);
   g_free (identities);
 }
 
@@ -64,30 +67,49 @@ sel_fd_identities_remember (SelFdIdentities *identities,
 {
   SelFdIdentity identity;
 
-  if (sel_fd_identity_read (&identity, fd))
-    g_hash_table_insert (identities->by_fd, GINT_TO_POINTER (fd), g_memdup2 (&identity, sizeof identity));
+  if (!sel_fd_identity_read (&identity, fd))
+    return;
+
+  g_mutex_lock (&identities->lock);
+  g_hash_table_insert (identities->by_fd, GINT_TO_POINTER (fd), g_memdup2 (&identity, sizeof identity));
+  g_mutex_unlock (&identities->lock);
 }
 
 void
 sel_fd_identities_forget (SelFdIdentities *identities,
                           int              fd)
 {
+  g_mutex_lock (&identities->lock);
   g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
+  g_mutex_unlock (&identities->lock);
 }
 
-/* Whether @fd stands for another file than when it was remembered. Tells so only once. */
-gboolean
-sel_fd_identities_is_other (SelFdIdentities *identities,
-                            int              fd)
+/* Returns: TRUE, once, if @fd stands for another file than when it was remembered */
+static gboolean
+sel_fd_identities_take_change (SelFdIdentities *identities,
+                               int              fd)
 {
-  const SelFdIdentity *known = g_hash_table_lookup (identities->by_fd, GINT_TO_POINTER (fd));
+  const SelFdIdentity *known;
+  gboolean changed = FALSE;
   SelFdIdentity now;
 
-  if (known == NULL || !sel_fd_identity_read (&now, fd) ||
-      (known->device == now.device && known->inode == now.inode && known->type == now.type))
+  if (!sel_fd_identity_read (&now, fd))
     return FALSE;
 
-  sel_fd_identities_forget (identities, fd);
+  g_mutex_lock (&identities->lock);
+  known = g_hash_table_lookup (identities->by_fd, GINT_TO_POINTER (fd));
+  if (known != NULL &&
+      (known->device != now.device || known->inode != now.inode || known->type != now.type))
+    changed = g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
+  g_mutex_unlock (&identities->lock);
 
-  return TRUE;
+  return changed;
+}
+
+void
+sel_fd_identities_check (SelFdIdentities *identities,
+                         int              fd)
+{
+  if (sel_fd_identities_take_change (identities, fd))
+    g_warning ("Descriptor %d was closed and stands for another file now, but it was not unregistered before", fd);
 }

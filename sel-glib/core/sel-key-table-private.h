@@ -4,44 +4,45 @@
 
 #include "core/sel-attachment-private.h"
 #include "core/sel-callback-private.h"
+#include "core/sel-hangup-count-private.h"
 #include "sel-selector-key.h"
 
 G_BEGIN_DECLS
 
+#define SEL_ALL_EVENTS (SEL_EVENT_READ | SEL_EVENT_WRITE)
+
 #define SEL_KEY_TABLE_PAGE_BITS 6
 #define SEL_KEY_TABLE_PAGE_SIZE (1u << SEL_KEY_TABLE_PAGE_BITS)
 
-/* What has to be known about a registered descriptor whenever it is ready: as little as possible, for the
- * processor's cache. */
+/* The index of the slot of @fd in its page. */
+#define SEL_KEY_TABLE_INDEX(fd) ((guint) (fd) & (SEL_KEY_TABLE_PAGE_SIZE - 1))
+
+/* The part of a registration that is used whenever the descriptor is ready: small, for the processor's cache. */
 typedef struct
 {
-  guint32 generation;          /* changes whenever the kernel is told something new */
-  guint8 events;               /* what was asked for; 0: the slot is free */
-  guint8 n_deliveries;         /* how often it was given to a callback, roughly */
-  guint8 index;                /* of the slot in its page */
-  guint8 armed : 2;            /* what the kernel waits for */
-  guint8 always_ready : 1;     /* the kernel cannot wait for it, as it never has to */
-  guint8 muted : 1;            /* the kernel does not wait for it, as nobody took care of its hang-up */
-  guint8 resting : 1;          /* muted only for a while */
-  guint8 deferred : 1;         /* resting, but only until a callback returns */
-  guint8 maybe_hung_up : 1;    /* the kernel said so once, or does not say such things */
+  guint32 generation;          /* identifies the registration; changes whenever the kernel is told something new */
+  guint8 active;               /* the events to report: the registered ones, or 0 during a pause */
+  guint8 registered : 2;       /* the events that the program asked for; 0: the slot is free */
+  guint8 armed : 2;            /* the events that the kernel waits for */
+  guint8 always_ready : 1;     /* the kernel does not wait for it, as it is always ready */
+  SelHangupCount hangup;
   gpointer data;
 } SelKeySlot;
 
-/* What else is known about it. */
+/* The part that is used more rarely. */
 typedef struct
 {
   guint64 order;               /* ascends with each registration */
   SelAttachment *attachment;
   SelCallback *callback;
   SelSelectorKey *key;         /* made when it is first asked for */
-} SelKeyRest;
+} SelKeyExtra;
 
 typedef struct
 {
   SelKeySlot slots[SEL_KEY_TABLE_PAGE_SIZE];
-  guint32 reports[SEL_KEY_TABLE_PAGE_SIZE]; /* see sel_key_slot_get_report() */
-  SelKeyRest rests[SEL_KEY_TABLE_PAGE_SIZE];
+  guint32 reports[SEL_KEY_TABLE_PAGE_SIZE]; /* see sel_key_slot_get_report () */
+  SelKeyExtra extras[SEL_KEY_TABLE_PAGE_SIZE];
 } SelKeyPage;
 
 /* Slots by descriptor, in pages: a slot stays where it is, and a single high number
@@ -63,7 +64,7 @@ SelKeySlot     *sel_key_table_insert   (SelKeyTable     *table,
                                         SelEventMask     events);
 void            sel_key_table_remove   (SelKeyTable     *table,
                                         int              fd,
-                                        SelKeyRest      *removed);
+                                        SelKeyExtra      *removed);
 void            sel_key_table_foreach  (SelKeyTable     *table,
                                         SelKeyTableFunc  func,
                                         gpointer         user_data);
@@ -79,32 +80,50 @@ SelSelectorKey *sel_key_slot_make_key  (SelKeySlot      *slot,
                                         int              fd);
 SelSelectorKey *sel_key_slot_ref_key   (SelKeySlot      *slot,
                                         int              fd);
-void            sel_key_rest_clear     (SelKeyRest      *rest);
+void            sel_key_extra_clear     (SelKeyExtra      *extra);
 
-/* Also for who has not locked the table. */
+/* Needs no lock. */
 static inline guint
 sel_key_table_get_n_keys (SelKeyTable *table)
 {
   return __atomic_load_n (&table->n_keys, __ATOMIC_RELAXED);
 }
 
+/* The page of the slot of @fd. */
 static inline SelKeyPage *
-sel_key_slot_get_page (SelKeySlot *slot)
+sel_key_slot_get_page (SelKeySlot *slot,
+                       int         fd)
 {
-  return (SelKeyPage *) (void *) (slot - slot->index);
+  return (SelKeyPage *) (void *) (slot - SEL_KEY_TABLE_INDEX (fd));
 }
 
-static inline SelKeyRest *
-sel_key_slot_get_rest (SelKeySlot *slot)
+static inline SelKeyExtra *
+sel_key_slot_get_extra (SelKeySlot *slot,
+                        int         fd)
 {
-  return &sel_key_slot_get_page (slot)->rests[slot->index];
+  return &sel_key_slot_get_page (slot, fd)->extras[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* Where its record stands in the ready list, if it does and if somebody had to know. */
+/* The index of the descriptor's event in the ready list, if it is there and if the wait needs the index. */
 static inline guint32 *
-sel_key_slot_get_report (SelKeySlot *slot)
+sel_key_slot_get_report (SelKeySlot *slot,
+                         int         fd)
 {
-  return &sel_key_slot_get_page (slot)->reports[slot->index];
+  return &sel_key_slot_get_page (slot, fd)->reports[SEL_KEY_TABLE_INDEX (fd)];
+}
+
+/* TRUE if the kernel does not wait for the descriptor for a while, or until it is modified. */
+static inline gboolean
+sel_key_slot_is_paused (const SelKeySlot *slot)
+{
+  return slot->active != slot->registered;
+}
+
+static inline void
+sel_key_slot_set_paused (SelKeySlot *slot,
+                         gboolean    paused)
+{
+  slot->active = paused ? 0 : slot->registered;
 }
 
 /* Returns: (transfer none) */
@@ -112,7 +131,7 @@ static inline SelSelectorKey *
 sel_key_slot_get_key (SelKeySlot *slot,
                       int         fd)
 {
-  SelSelectorKey *key = sel_key_slot_get_rest (slot)->key;
+  SelSelectorKey *key = sel_key_slot_get_extra (slot, fd)->key;
 
   return G_LIKELY (key != NULL) ? key : sel_key_slot_make_key (slot, fd);
 }
@@ -123,12 +142,11 @@ sel_key_table_get_slot (SelKeyTable *table,
                         int          fd)
 {
   gsize page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
-  gsize index = (guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1);
 
   if (G_UNLIKELY (page >= table->n_pages || table->pages[page] == NULL))
     return NULL;
 
-  return &table->pages[page]->slots[index];
+  return &table->pages[page]->slots[SEL_KEY_TABLE_INDEX (fd)];
 }
 
 /* The slot of @fd, or NULL if it is not registered. */
@@ -138,7 +156,7 @@ sel_key_table_lookup (SelKeyTable *table,
 {
   SelKeySlot *slot = sel_key_table_get_slot (table, fd);
 
-  return slot != NULL && slot->events != 0 ? slot : NULL;
+  return slot != NULL && slot->registered != 0 ? slot : NULL;
 }
 
 G_END_DECLS

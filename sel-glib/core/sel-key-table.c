@@ -36,29 +36,28 @@ sel_key_table_insert (SelKeyTable  *table,
   if (table->pages[page] == NULL)
     table->pages[page] = g_new0 (SelKeyPage, 1);
 
-  slot = &table->pages[page]->slots[(guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1)];
-  slot->index = (guint) fd & (SEL_KEY_TABLE_PAGE_SIZE - 1);
-  sel_key_slot_get_rest (slot)->order = ++table->last_order;
-  slot->events = events;
+  slot = &table->pages[page]->slots[SEL_KEY_TABLE_INDEX (fd)];
+  sel_key_slot_get_extra (slot, fd)->order = ++table->last_order;
+  slot->registered = slot->active = events & SEL_ALL_EVENTS;
   sel_key_table_set_n_keys (table, table->n_keys + 1);
 
   return slot;
 }
 
 /*
- * @fd must be in the table. What the slot owned moves to @removed, for sel_key_rest_clear(): that
+ * @fd must be in the table. What the slot owned moves to @removed, for sel_key_extra_clear(): that
  * calls foreign code, and the table may be locked now.
  */
 void
 sel_key_table_remove (SelKeyTable *table,
                       int          fd,
-                      SelKeyRest  *removed)
+                      SelKeyExtra  *removed)
 {
   SelKeySlot *slot = sel_key_table_lookup (table, fd);
-  SelKeyRest *rest = sel_key_slot_get_rest (slot);
+  SelKeyExtra *extra = sel_key_slot_get_extra (slot, fd);
 
-  *removed = *rest;
-  *rest = (SelKeyRest) { 0 };
+  *removed = *extra;
+  *extra = (SelKeyExtra) { 0 };
   *slot = (SelKeySlot) { 0 };
   sel_key_table_set_n_keys (table, table->n_keys - 1);
 }
@@ -75,7 +74,7 @@ sel_key_table_foreach (SelKeyTable     *table,
 
       for (guint i = 0; i < SEL_KEY_TABLE_PAGE_SIZE; i++)
         {
-          if (table->pages[page]->slots[i].events != 0)
+          if (table->pages[page]->slots[i].registered != 0)
             func ((int) (page << SEL_KEY_TABLE_PAGE_BITS | i), &table->pages[page]->slots[i], user_data);
         }
     }
@@ -93,14 +92,14 @@ sel_key_table_compare_fileobj (int         fd,
                                SelKeySlot *slot,
                                gpointer    user_data)
 {
-  const SelKeyRest *rest = sel_key_slot_get_rest (slot);
+  const SelKeyExtra *extra = sel_key_slot_get_extra (slot, fd);
   Search *search = user_data;
 
-  if (sel_attachment_get_fileobj (rest->attachment) == search->fileobj &&
-      (search->fd < 0 || rest->order < search->order))
+  if (sel_attachment_get_fileobj (extra->attachment) == search->fileobj &&
+      (search->fd < 0 || extra->order < search->order))
     {
       search->fd = fd;
-      search->order = rest->order;
+      search->order = extra->order;
     }
 }
 
@@ -137,7 +136,7 @@ sel_key_table_add_ordered_key (int         fd,
                                SelKeySlot *slot,
                                gpointer    user_data)
 {
-  OrderedKey ordered = { sel_key_slot_get_rest (slot)->order, sel_key_slot_ref_key (slot, fd) };
+  OrderedKey ordered = { sel_key_slot_get_extra (slot, fd)->order, sel_key_slot_ref_key (slot, fd) };
 
   g_array_append_val (user_data, ordered);
 }
@@ -162,10 +161,10 @@ sel_key_table_steal_callback (int         fd,
                               SelKeySlot *slot,
                               gpointer    user_data)
 {
-  SelKeyRest *rest = sel_key_slot_get_rest (slot);
+  SelKeyExtra *extra = sel_key_slot_get_extra (slot, fd);
 
-  if (rest->callback != NULL)
-    g_ptr_array_add (user_data, g_steal_pointer (&rest->callback));
+  if (extra->callback != NULL)
+    g_ptr_array_add (user_data, g_steal_pointer (&extra->callback));
 }
 
 /* The callbacks of all keys, in an array that owns them. */
@@ -184,7 +183,7 @@ sel_key_table_clear_slot (int         fd,
                           SelKeySlot *slot,
                           gpointer    user_data)
 {
-  sel_key_rest_clear (sel_key_slot_get_rest (slot));
+  sel_key_extra_clear (sel_key_slot_get_extra (slot, fd));
 }
 
 /* Leaves the table empty. */
@@ -213,11 +212,11 @@ SelSelectorKey *
 sel_key_slot_make_key (SelKeySlot *slot,
                        int         fd)
 {
-  SelKeyRest *rest = sel_key_slot_get_rest (slot);
+  SelKeyExtra *extra = sel_key_slot_get_extra (slot, fd);
 
-  rest->key = sel_selector_key_new (fd, slot->events, slot->data, rest->attachment);
+  extra->key = sel_selector_key_new (fd, slot->registered, slot->data, extra->attachment);
 
-  return rest->key;
+  return extra->key;
 }
 
 /* Returns: (transfer full) */
@@ -229,9 +228,9 @@ sel_key_slot_ref_key (SelKeySlot *slot,
 }
 
 void
-sel_key_rest_clear (SelKeyRest *rest)
+sel_key_extra_clear (SelKeyExtra *extra)
 {
-  g_clear_object (&rest->key);
-  g_clear_pointer (&rest->attachment, sel_attachment_unref);
-  g_clear_pointer (&rest->callback, sel_callback_free);
+  g_clear_object (&extra->key);
+  g_clear_pointer (&extra->attachment, sel_attachment_unref);
+  g_clear_pointer (&extra->callback, sel_callback_free);
 }

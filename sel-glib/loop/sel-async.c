@@ -4,9 +4,10 @@
 
 #include <math.h>
 
-#include "core/sel-base-selector-private.h"
+#include "core/sel-wait-private.h"
 #include "loop/sel-source-private.h"
 #include "sel-async.h"
+#include "sel-error-private.h"
 
 /**
  * SECTION:sel-async
@@ -24,26 +25,26 @@ typedef struct
   GSource *source;
   gint64 deadline; /* in monotonic time; G_MAXINT64 if there is none */
   gulong cancelled_id;
-} Wait;
+} SelAsyncWait;
 
 /* Ends the wait; the caller then says with what. */
 static GTask *
-sel_wait_end (Wait *wait)
+sel_async_wait_end (SelAsyncWait *wait)
 {
   GTask *task = g_steal_pointer (&wait->task);
 
   g_clear_signal_handler (&wait->cancelled_id, g_task_get_cancellable (task));
-  sel_base_selector_end_async (g_task_get_source_object (task));
+  sel_wait_end_async (sel_core (g_task_get_source_object (task)));
 
   return task;
 }
 
 static gboolean
-sel_wait_fail_closed (gpointer user_data)
+sel_async_wait_fail_closed (gpointer user_data)
 {
   GError *error = NULL;
 
-  sel_base_selector_fail_closed (&error);
+  sel_error_set_closed (&error);
   g_task_return_error (user_data, error);
 
   return G_SOURCE_REMOVE;
@@ -51,17 +52,17 @@ sel_wait_fail_closed (gpointer user_data)
 
 /* The source is destroyed. If the wait has not ended before, the selector was closed, perhaps by another thread. */
 static void
-sel_wait_free (gpointer data)
+sel_async_wait_free (gpointer data)
 {
-  Wait *wait = data;
+  SelAsyncWait *wait = data;
 
   if (wait->task != NULL)
     {
       g_autoptr(GSource) idle = g_idle_source_new ();
-      GTask *task = sel_wait_end (wait);
+      GTask *task = sel_async_wait_end (wait);
 
       g_source_set_priority (idle, g_task_get_priority (task));
-      g_source_set_callback (idle, sel_wait_fail_closed, task, g_object_unref);
+      g_source_set_callback (idle, sel_async_wait_fail_closed, task, g_object_unref);
       g_source_attach (idle, g_task_get_context (task));
     }
 
@@ -71,9 +72,9 @@ sel_wait_free (gpointer data)
 
 /* Something may be ready, the time may be over, or the wait was cancelled. */
 static gboolean
-sel_wait_look (gpointer user_data)
+sel_async_wait_look (gpointer user_data)
 {
-  Wait *wait = user_data;
+  SelAsyncWait *wait = user_data;
   GCancellable *cancellable = g_task_get_cancellable (wait->task);
   gboolean expired = g_get_monotonic_time () >= wait->deadline;
   g_autoptr(GPtrArray) events = NULL;
@@ -82,7 +83,7 @@ sel_wait_look (gpointer user_data)
   gboolean woken = FALSE;
 
   if (!g_cancellable_set_error_if_cancelled (cancellable, &error))
-    events = sel_base_selector_peek (g_task_get_source_object (wait->task), &woken, &error);
+    events = sel_wait_poll_list (sel_core (g_task_get_source_object (wait->task)), &woken, &error);
 
   /* What is ready was taken by a main loop in another thread just now. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
@@ -91,7 +92,7 @@ sel_wait_look (gpointer user_data)
   if (events != NULL && events->len == 0 && !woken && !expired)
     return G_SOURCE_CONTINUE;
 
-  task = sel_wait_end (wait);
+  task = sel_async_wait_end (wait);
   if (error != NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else
@@ -116,38 +117,38 @@ sel_deadline_from_timeout (gdouble timeout)
 /* In any thread, perhaps when the wait has ended already. A GCancellableSource as a child would leak if the wait ends
  * while another thread is still cancelling. */
 static void
-sel_wait_cancelled (GCancellable *cancellable,
+sel_async_wait_cancelled (GCancellable *cancellable,
                     gpointer      user_data)
 {
   g_source_set_ready_time (user_data, 0);
 }
 
 static void
-sel_wait_unref_source (gpointer  data,
+sel_async_wait_unref_source (gpointer  data,
                        GClosure *closure)
 {
   g_source_unref (data);
 }
 
 static void
-sel_wait_begin (GTask   *task,
+sel_async_wait_begin (GTask   *task,
                 gdouble  timeout)
 {
   GCancellable *cancellable = g_task_get_cancellable (task);
-  Wait *wait = g_new0 (Wait, 1);
+  SelAsyncWait *wait = g_new0 (SelAsyncWait, 1);
 
   wait->task = g_object_ref (task);
   wait->source = sel_source_new_wait (g_task_get_source_object (task));
   wait->deadline = sel_deadline_from_timeout (timeout);
 
   g_source_set_priority (wait->source, g_task_get_priority (task));
-  g_source_set_callback (wait->source, sel_wait_look, wait, sel_wait_free);
+  g_source_set_callback (wait->source, sel_async_wait_look, wait, sel_async_wait_free);
   if (wait->deadline < G_MAXINT64)
     g_source_set_ready_time (wait->source, wait->deadline);
   if (cancellable != NULL)
     {
-      wait->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (sel_wait_cancelled),
-                                                  g_source_ref (wait->source), sel_wait_unref_source, 0);
+      wait->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (sel_async_wait_cancelled),
+                                                  g_source_ref (wait->source), sel_async_wait_unref_source, 0);
       if (g_cancellable_is_cancelled (cancellable))
         g_source_set_ready_time (wait->source, 0);
     }
@@ -197,10 +198,10 @@ sel_base_selector_select_async (SelBaseSelector     *self,
   g_task_set_priority (task, io_priority);
 
   if (g_cancellable_set_error_if_cancelled (cancellable, &error) ||
-      !sel_base_selector_begin_async (self, timeout, &error))
+      !sel_wait_begin_async (sel_core (self), timeout, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    sel_wait_begin (task, timeout);
+    sel_async_wait_begin (task, timeout);
 }
 
 /**

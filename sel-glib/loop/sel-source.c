@@ -3,54 +3,41 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glib-unix.h>
 
-#include "core/sel-base-selector-private.h"
-#include "core/sel-fd-state-private.h"
+#include "core/sel-dispatch-private.h"
+#include "core/sel-wait-private.h"
+#include "loop/sel-mirror-private.h"
 #include "loop/sel-source-private.h"
-#include "sel-enum-types.h"
 
 /**
  * SECTION:sel-source
  * @Title: Main loop
  * @Short_description: Selectors in a GMainContext
  *
- * A source wakes a #GMainContext when something that is registered with a selector is ready. With epoll and
+ * A source wakes a #GMainContext when a registered descriptor of a selector is ready. With epoll and
  * kqueue the context polls a single descriptor, however many are registered; with the
- * others it polls each. What a program sees is the same.
+ * other mechanisms it polls each descriptor. A program sees no difference.
  *
- * sel_base_selector_attach() is all that most programs need: it calls one function for whatever is ready, or
- * the function that sel_base_selector_register_callback() was given for a descriptor. Where there is no selector
- * yet, sel_main_context_get_selector() has one for each context. A source keeps its selector alive, and is destroyed when the
- * selector is closed.
+ * Most programs need only sel_base_selector_attach(). It calls one function for each ready descriptor, or
+ * the function that sel_base_selector_register_callback() was given for the descriptor. A program without a selector of its
+ * own can use sel_main_context_get_selector(), which has one selector for each context. A source keeps its selector
+ * alive, and is destroyed when the selector is closed.
  *
- * # Hang-ups # {#hang-ups}
- *
- * A descriptor whose other end is gone is ready for ever. If its callback does not unregister it, #GMainContext would
- * call it in every turn, and the program would take all the time of a processor; #SelBaseSelector:hangup-policy
- * says what to do instead. A registered descriptor that was closed is not called for any more. To find out, it
- * takes a call of `poll()` now and then: for each eighth call of a callback, or, with epoll and kqueue, which tell of
- * hang-ups, two for each 128 in the end.
- *
- * # Loops in callbacks # {#nested-loops}
- *
- * A callback may run a main loop of its own, for example for a modal dialog. Other callbacks are called meanwhile, but
- * none that runs already, as with one g_unix_fd_add() for each descriptor: what is ready for those waits until
- * they return. Set #SelBaseSelector:can-recurse if they are to be called all the same.
+ * The description of #SelBaseSelector has sections on [hang-ups][hang-ups] and on
+ * [loops in callbacks][nested-loops].
  *
  * # Errors # {#source-errors}
  *
- * If the system has no memory or no descriptors left when the selector asks what is ready, the source warns, polls nothing,
- * and tries again ten times a second. Nothing is lost: what is ready then, and is still ready, is told later. If the selector
- * does not work for another reason, for example because somebody closed its own descriptor, the source warns and
- * is destroyed.
+ * If the system has no memory or no descriptors left when the source asks the selector, the source logs a warning, polls
+ * nothing, and tries again ten times a second. Nothing is lost: descriptors that are still ready then are reported
+ * later. If the selector does not work for another reason, for example because the program has closed the selector's own
+ * descriptor, the source logs a warning and is destroyed.
  *
  * # Threads # {#source-threads}
  *
- * Callbacks are called by the thread that runs the context. Another thread may register, change and unregister
- * meanwhile; a callback that is about to be called when its descriptor is unregistered may still be called, but
- * not after its #GDestroyNotify was.
+ * The thread that runs the context calls the callbacks. Another thread may register, modify and unregister descriptors
+ * meanwhile. If it unregisters a descriptor whose callback is about to be called, the callback may still be called, but
+ * never after its #GDestroyNotify.
  */
 
 typedef struct
@@ -58,33 +45,18 @@ typedef struct
   GSource source;
   SelObserver observer;
   SelBaseSelector *selector;
+  SelMirror mirror;
 
-  /* What the context polls: the selector's own descriptor ... */
-  int poll_fd;
-  gpointer poll_tag;
-
-  /* ... or, where it has none, what is registered. */
-  GHashTable *tags;
-
-  gboolean awaits;           /* it is of an asynchronous wait, which sel_base_selector_wakeup() ends */
-  gint64 rest_end;           /* when descriptors that rest are to be tried again, or -1 */
-  gint64 retry_time;         /* until when nothing is polled, as the system had no room; 0 if that never was so */
+  gboolean awaits;           /* it belongs to an asynchronous wait, which sel_base_selector_wakeup() ends */
+  gboolean is_ready;         /* something is ready that cannot be polled */
+  gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
+  gint64 retry_time;         /* until then nothing is polled, because the system had no room; 0 if that never happened */
   guint n_dispatches;
-
-  int is_dirty;              /* atomic: something was changed since the context was told what to poll */
-  gboolean is_ready;         /* something was ready then that cannot be polled */
-
-  /* Protected by the lock of the selector. */
-  gboolean mirrored;
-  GArray *changed_fds;
-  gboolean changed_all;
+  int needs_sync;            /* atomic: something was changed since the context was told what to poll */
 } SelSource;
 
-/* With more changes than these in one turn, whatever is registered is looked at. */
-#define MAX_CHANGED_FDS 4096
-
-/* How long a source rests after an error that may pass, in microseconds, and after how many of these without an error
- * the next one is news. */
+/* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an error
+ * after which the next error is reported again. */
 #define RETRY_INTERVAL (100 * 1000)
 #define RETRIES_BEFORE_NEWS 10
 
@@ -96,23 +68,15 @@ sel_source_from_observer (SelObserver *observer)
 
 /* Called by any thread, with the selector locked. */
 static void
-sel_source_changed (SelObserver *observer,
-                    int          fd)
+sel_source_poll_set_changed (SelObserver *observer,
+                             int          fd)
 {
   SelSource *self = sel_source_from_observer (observer);
   GMainContext *context;
 
-  g_atomic_int_set (&self->is_dirty, TRUE);
-
-  /* The kernel knows without the context, unless there is nothing that it could wait for. */
-  if (fd >= 0 && !self->mirrored && !sel_base_selector_has_always_ready (self->selector))
+  g_atomic_int_set (&self->needs_sync, TRUE);
+  if (!sel_mirror_changed (&self->mirror, sel_core (self->selector), fd))
     return;
-
-  /* The context may not be run for long. */
-  if (fd < 0 || self->changed_fds->len == MAX_CHANGED_FDS)
-    self->changed_all = TRUE;
-  else if (self->mirrored && !self->changed_all)
-    g_array_append_val (self->changed_fds, fd);
 
   context = g_source_is_destroyed (&self->source) ? NULL : g_source_get_context (&self->source);
   if (context != NULL && !g_main_context_is_owner (context))
@@ -131,7 +95,7 @@ sel_source_ref (SelObserver *observer)
   g_source_ref (&sel_source_from_observer (observer)->source);
 }
 
-/* Lets the thread that runs the context do it, if there is one. */
+/* Calls @func in the thread that runs the context, if there is one. */
 static void
 sel_source_invoke (SelObserver    *observer,
                    GDestroyNotify  func,
@@ -169,156 +133,47 @@ sel_source_closed (SelObserver *observer)
 }
 
 static const SelObserverFuncs sel_source_observer_funcs = {
-  .changed = sel_source_changed,
+  .poll_set_changed = sel_source_poll_set_changed,
   .ref = sel_source_ref,
   .invoke = sel_source_invoke,
   .closed = sel_source_closed,
 };
 
-static gboolean
-sel_source_remove_tag (gpointer key,
-                       gpointer value,
-                       gpointer user_data)
-{
-  SelSource *self = user_data;
-
-  g_source_remove_unix_fd (&self->source, value);
-
-  return TRUE;
-}
-
-/* Makes the context poll @fd for what the selector waits for. With the selector locked. */
+/* Makes the context poll what the selector needs to have polled, and nothing else. */
 static void
-sel_source_mirror (SelSource *self,
-                   int        fd)
+sel_source_sync (SelSource *self)
 {
-  SelEventMask armed = sel_base_selector_get_armed (self->selector, fd);
-  GIOCondition condition = sel_event_mask_to_poll (armed, G_IO_IN, G_IO_OUT);
-  gpointer tag = g_hash_table_lookup (self->tags, GINT_TO_POINTER (fd));
+  SelCore *core = sel_core (self->selector);
 
-  if (condition == 0)
+  g_atomic_int_set (&self->needs_sync, FALSE);
+
+  sel_state_lock (core);
+  if (sel_state_has (core, SEL_STATE_CLOSED))
     {
-      if (tag != NULL)
-        g_source_remove_unix_fd (&self->source, tag);
-      g_hash_table_remove (self->tags, GINT_TO_POINTER (fd));
+      /* The thread that closes the selector destroys the source; nothing can be added to it any more. */
     }
-  else if (tag != NULL)
+  else if (g_source_get_time (&self->source) < self->retry_time)
     {
-      g_source_modify_unix_fd (&self->source, tag, condition);
+      sel_mirror_poll_nothing (&self->mirror);
+      self->is_ready = FALSE;
+      self->next_resume = self->retry_time;
     }
   else
     {
-      tag = g_source_add_unix_fd (&self->source, fd, condition);
-      g_hash_table_insert (self->tags, GINT_TO_POINTER (fd), tag);
+      sel_mirror_sync (&self->mirror, core);
+      self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
+                       (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
+      self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
+  sel_state_unlock (core);
 }
 
-static void
-sel_source_append_fd (gpointer data,
-                      gpointer user_data)
-{
-  int fd = GPOINTER_TO_INT (data);
-
-  g_array_append_val (user_data, fd);
-}
-
-/* The descriptors that may have to be polled in another way than before. With the selector locked. */
-static GArray *
-sel_source_steal_changed_fds (SelSource *self)
-{
-  GArray *fds = self->changed_fds;
-
-  if (self->changed_all)
-    {
-      GHashTableIter iter;
-      gpointer fd;
-
-      g_array_set_size (fds, 0);
-      g_hash_table_iter_init (&iter, self->tags);
-      while (g_hash_table_iter_next (&iter, &fd, NULL))
-        sel_source_append_fd (fd, fds);
-      sel_base_selector_foreach_armed (self->selector, sel_source_append_fd, fds);
-      self->changed_all = FALSE;
-    }
-
-  if (fds->len == 0)
-    return NULL;
-
-  self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
-
-  return fds;
-}
-
-/* Until it is to try again. With the selector locked. */
-static void
-sel_source_poll_nothing (SelSource *self)
-{
-  if (self->poll_tag != NULL)
-    g_source_remove_unix_fd (&self->source, self->poll_tag);
-  self->poll_tag = NULL;
-  self->poll_fd = -1;
-  g_hash_table_foreach_remove (self->tags, sel_source_remove_tag, self);
-  self->changed_all = TRUE;
-  self->is_ready = FALSE;
-  self->rest_end = self->retry_time;
-}
-
-/* Polls what the selector needs to have polled, and nothing else. In a child process that is nothing. */
-static void
-sel_source_synchronize (SelSource *self)
-{
-  g_autoptr(GArray) fds = NULL;
-  gint64 rest_end;
-  int poll_fd;
-
-  g_atomic_int_set (&self->is_dirty, FALSE);
-
-  /* Another thread may close the selector, and then destroys the source; nothing can be added to it any more. */
-  sel_base_selector_hold_updates (self->selector);
-  if (sel_base_selector_is_closed (self->selector))
-    {
-      sel_base_selector_let_updates (self->selector);
-      return;
-    }
-
-  if (g_source_get_time (&self->source) < self->retry_time)
-    {
-      sel_source_poll_nothing (self);
-      sel_base_selector_let_updates (self->selector);
-      return;
-    }
-
-  poll_fd = sel_base_selector_get_poll_fd (self->selector);
-  self->mirrored = poll_fd < 0;
-  if (self->mirrored)
-    fds = sel_source_steal_changed_fds (self);
-  self->is_ready = sel_base_selector_has_always_ready (self->selector) ||
-                   (self->awaits && sel_base_selector_is_wakeup_requested (self->selector));
-  rest_end = sel_base_selector_get_rest_end (self->selector);
-
-  if (poll_fd != self->poll_fd)
-    {
-      if (self->poll_tag != NULL)
-        g_source_remove_unix_fd (&self->source, self->poll_tag);
-      self->poll_tag = poll_fd >= 0 ? g_source_add_unix_fd (&self->source, poll_fd, G_IO_IN) : NULL;
-      self->poll_fd = poll_fd;
-      if (poll_fd >= 0)
-        g_hash_table_foreach_remove (self->tags, sel_source_remove_tag, self);
-    }
-
-  self->rest_end = self->awaits ? -1 : rest_end;
-
-  for (guint i = 0; fds != NULL && i < fds->len; i++)
-    sel_source_mirror (self, g_array_index (fds, int, i));
-  sel_base_selector_let_updates (self->selector);
-}
-
-/* Whether the context may have to poll something else than before. Some things end without being told. */
+/* TRUE if the context may have to poll something else than before. Some things change without a notification. */
 static gboolean
-sel_source_is_outdated (SelSource *self)
+sel_source_needs_sync (SelSource *self)
 {
-  return g_atomic_int_get (&self->is_dirty) || self->is_ready || self->awaits || self->rest_end >= 0 ||
-         sel_base_selector_is_after_fork (self->selector);
+  return g_atomic_int_get (&self->needs_sync) || self->is_ready || self->awaits || self->next_resume >= 0 ||
+         sel_state_is_new_process (sel_core (self->selector));
 }
 
 static gboolean
@@ -330,14 +185,14 @@ sel_source_prepare (GSource *source,
 
   *timeout = -1;
 
-  if (sel_source_is_outdated (self))
-    sel_source_synchronize (self);
+  if (sel_source_needs_sync (self))
+    sel_source_sync (self);
 
-  if (self->rest_end < 0)
+  if (self->next_resume < 0)
     return self->is_ready;
 
-  /* Not by g_source_set_ready_time(), which is left to who has the source. */
-  left = MAX (self->rest_end - g_source_get_time (source), 0);
+  /* The ready time of the source belongs to the program. */
+  left = MAX (self->next_resume - g_source_get_time (source), 0);
   *timeout = (int) MIN ((left + 999) / 1000, G_MAXINT);
 
   return self->is_ready || left == 0;
@@ -348,33 +203,24 @@ sel_source_check (GSource *source)
 {
   SelSource *self = (SelSource *) source;
 
-  return self->rest_end >= 0 && self->rest_end <= g_source_get_time (source);
+  return self->next_resume >= 0 && self->next_resume <= g_source_get_time (source);
 }
 
-/* The context found descriptors closed of which the selector does not know, as its kernel forgets them
- * silently. Since then the number may have been registered for another file. Fails if one is the selector's own. */
 static gboolean
 sel_source_report_closed (SelSource  *self,
                           GError    **error)
 {
-  gboolean success = TRUE;
-  GHashTableIter iter;
-  gpointer fd, tag;
+  SelCore *core = sel_core (self->selector);
+  gboolean success;
 
-  sel_base_selector_hold_updates (self->selector);
-  g_hash_table_iter_init (&iter, self->tags);
-  while (success && g_hash_table_iter_next (&iter, &fd, &tag))
-    {
-      if ((g_source_query_unix_fd (&self->source, tag) & G_IO_NVAL) != 0 &&
-          fcntl (GPOINTER_TO_INT (fd), F_GETFD) < 0)
-        success = sel_base_selector_report_closed (self->selector, GPOINTER_TO_INT (fd), error);
-    }
-  sel_base_selector_let_updates (self->selector);
+  sel_state_lock (core);
+  success = sel_mirror_report_closed (&self->mirror, core, error);
+  sel_state_unlock (core);
 
   return success;
 }
 
-/* Whether the error says that the system had no room for something, as it may have soon. */
+/* TRUE if the error says that the system had no room for something, which may change soon. */
 static gboolean
 sel_source_error_may_pass (const GError *error)
 {
@@ -399,36 +245,34 @@ sel_source_retry_later (SelSource    *self,
     g_warning ("A selector in a main loop cannot tell what is ready, and tries again: %s", error->message);
 
   self->retry_time = now + RETRY_INTERVAL;
-  g_atomic_int_set (&self->is_dirty, TRUE);
+  g_atomic_int_set (&self->needs_sync, TRUE);
 }
 
-/*
- * Asks the selector, without waiting. Returns how many are ready, or -1 if the source has nothing
- * to do any more.
- */
+/* Asks the selector, without waiting. Returns how many descriptors are ready, or -1 if the source is to be removed. */
 static gssize
 sel_source_select (SelSource     *self,
                    SelReadyEvent *events)
 {
+  SelCore *core = sel_core (self->selector);
   g_autoptr(GError) error = NULL;
-  gssize n = sel_base_selector_peek_ready (self->selector, events, SEL_MAX_DISPATCH, &error);
+  gssize n = sel_dispatch_begin (core, events, SEL_MAX_DISPATCH, &error);
 
   if (n == 0 && !sel_source_report_closed (self, &error))
     n = -1;
   if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
     return n;
 
-  /* Until sel_base_selector_reinit() there is nothing to poll. */
+  /* There is nothing to poll before sel_base_selector_reinit(). */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED))
     {
-      sel_base_selector_hold_updates (self->selector);
-      self->changed_all = TRUE;
-      sel_base_selector_let_updates (self->selector);
-      g_atomic_int_set (&self->is_dirty, TRUE);
+      sel_state_lock (core);
+      sel_mirror_invalidate (&self->mirror);
+      sel_state_unlock (core);
+      g_atomic_int_set (&self->needs_sync, TRUE);
       return 0;
     }
 
-  /* Another thread waits, and gets what is ready. */
+  /* Another thread waits, and its wait reports what is ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     return 0;
 
@@ -443,49 +287,8 @@ sel_source_select (SelSource     *self,
   return -1;
 }
 
-/* After its callback was called: a descriptor that nobody takes care of must not keep the loop busy. */
-static void
-sel_source_examine (SelSource           *self,
-                    const SelReadyEvent *event,
-                    SelEventMask         events)
-{
-  SelHangupPolicy policy;
-
-  switch (sel_fd_get_state (event->fd, events))
-    {
-    case SEL_FD_IN_USE:
-    case SEL_FD_NOT_READY:
-      break;
-
-    case SEL_FD_CLOSED:
-      sel_base_selector_mute (self->selector, event, FALSE);
-      break;
-
-    case SEL_FD_HUNG_UP:
-      policy = sel_base_selector_get_hangup_policy (self->selector);
-      if (policy != SEL_HANGUP_POLICY_REPORT)
-        sel_base_selector_mute (self->selector, event, policy == SEL_HANGUP_POLICY_THROTTLE);
-      break;
-    }
-}
-
-/* The kernel may speak of a file that had the number before: it was closed while registered, a duplicate of it lives on,
- * and the number stands for another file. Then the kernel is told of that one instead. */
-static gboolean
-sel_source_is_stale (SelSource           *self,
-                     const SelReadyEvent *event)
-{
-  if (sel_fd_get_state (event->fd, event->events) != SEL_FD_NOT_READY)
-    return FALSE;
-
-  sel_base_selector_mute (self->selector, event, TRUE);
-  sel_base_selector_end_rest (self->selector);
-
-  return TRUE;
-}
-
-/* If a callback, or the end of what one needed, runs a main loop of its own, that delivers what is ready, and the rest is
- * out of date. */
+/* If a callback, or a destroy notify, runs a main loop, that loop dispatches what is ready, and the rest of this batch is out of
+ * date. */
 static gboolean
 sel_source_is_over (SelSource *self,
                     guint      n_dispatches)
@@ -493,50 +296,74 @@ sel_source_is_over (SelSource *self,
   return n_dispatches != self->n_dispatches || g_source_is_destroyed (&self->source);
 }
 
-/* Calls what is to be called for one ready descriptor. Returns whether the source goes on. */
+/* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be removed */
 static gboolean
-sel_source_deliver (SelSource       *self,
-                    SelReadyEvent   *event,
-                    SelSelectorFunc  func,
-                    gpointer         user_data,
-                    guint            n_dispatches,
-                    SelDelivery     *delivery)
+sel_source_call (SelSource           *self,
+                 const SelBatch      *batch,
+                 const SelReadyEvent *event,
+                 SelSelectorFunc      func,
+                 gpointer             user_data)
 {
-  gboolean goes_on = TRUE;
+  SelCore *core = sel_core (self->selector);
+  SelCallback *callback = batch->callback;
+  SelSelectorFunc own_func;
 
-  /* What an earlier callback has changed or unregistered is not called any more. */
-  if (!sel_base_selector_next_delivery (self->selector, event, self, delivery) ||
-      sel_source_is_over (self, n_dispatches))
+  if (callback == NULL)
+    return func (self->selector, batch->key, event->events, user_data);
+
+  own_func = (SelSelectorFunc) callback->func;
+  if (!own_func (self->selector, batch->key, event->events, callback->user_data))
+    sel_dispatch_remove_callback (core, event->fd, callback);
+
+  return TRUE;
+}
+
+static void
+sel_source_pause_without_callback (SelSource           *self,
+                                   const SelReadyEvent *event)
+{
+  SelCore *core = sel_core (self->selector);
+
+  g_warning ("Descriptor %d is ready, but neither it nor its source has a callback; it is not "
+             "waited for until it is modified", event->fd);
+  sel_state_lock (core);
+  sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
+  sel_state_unlock (core);
+}
+
+/* Dispatches one ready descriptor. Returns: FALSE if the source is to be removed */
+static gboolean
+sel_source_dispatch_event (SelSource           *self,
+                           SelBatch            *batch,
+                           const SelReadyEvent *event,
+                           SelSelectorFunc      func,
+                           gpointer             user_data,
+                           guint                n_dispatches)
+{
+  SelCore *core = sel_core (self->selector);
+  gboolean goes_on;
+
+  if (!sel_dispatch_enter (core, batch, event, self) || sel_source_is_over (self, n_dispatches))
     return TRUE;
 
-  if (G_UNLIKELY (delivery->doubtful) && sel_source_is_stale (self, event))
+  if (G_UNLIKELY ((batch->checks & SEL_HANGUP_CHECK_STALE) != 0) && sel_hangup_check_stale (core, event))
     return TRUE;
 
-  if (delivery->callback != NULL)
+  if (G_UNLIKELY (batch->callback == NULL && func == NULL))
     {
-      SelSelectorFunc own_func = (SelSelectorFunc) sel_callback_get_func (delivery->callback);
-
-      if (!own_func (self->selector, delivery->key, event->events, sel_callback_get_user_data (delivery->callback)))
-        sel_base_selector_remove_callback (self->selector, event->fd, delivery->callback);
-    }
-  else if (func != NULL)
-    {
-      goes_on = func (self->selector, delivery->key, event->events, user_data);
-    }
-  else
-    {
-      g_warning ("Descriptor %d is ready, but neither it nor its source has a callback; it is not "
-                 "waited for until it is modified", event->fd);
-      sel_base_selector_mute (self->selector, event, FALSE);
+      sel_source_pause_without_callback (self, event);
+      return TRUE;
     }
 
-  if (G_UNLIKELY (delivery->suspect))
-    sel_source_examine (self, event, delivery->asked);
+  goes_on = sel_source_call (self, batch, event, func, user_data);
+
+  if (G_UNLIKELY (batch->checks != 0))
+    sel_hangup_check (core, event, batch->registered);
 
   return goes_on;
 }
 
-/* For a SelSelectorFunc, which is called for each that is ready. */
+/* The dispatch () of a source that has a SelSelectorFunc. */
 static gboolean
 sel_source_dispatch_events (GSource     *source,
                             GSourceFunc  callback,
@@ -547,18 +374,18 @@ sel_source_dispatch_events (GSource     *source,
   SelReadyEvent events[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
   guint n_dispatches = ++self->n_dispatches;
-  SelDelivery delivery = { 0 };
+  SelBatch batch = { 0 };
   gboolean goes_on = n >= 0;
 
   for (gssize i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
-    goes_on = sel_source_deliver (self, &events[i], func, user_data, n_dispatches, &delivery);
+    goes_on = sel_source_dispatch_event (self, &batch, &events[i], func, user_data, n_dispatches);
 
-  sel_base_selector_end_deliveries (self->selector, &delivery);
+  sel_dispatch_end (sel_core (self->selector), &batch);
 
   return goes_on;
 }
 
-/* Whether the time has come that was set with g_source_set_ready_time(). */
+/* TRUE if the time of g_source_set_ready_time() has come. */
 static gboolean
 sel_source_is_due (GSource *source)
 {
@@ -567,7 +394,35 @@ sel_source_is_due (GSource *source)
   return ready_time >= 0 && ready_time <= g_source_get_time (source);
 }
 
-/* For a GSourceFunc, which asks the selector itself what is ready. */
+typedef struct
+{
+  SelReadyEvent event;
+  SelEventMask registered;
+  SelHangupChecks checks;
+} SelPlainEvent;
+
+/* Counts a call for each event, and drops the stale ones. Returns how many are left. */
+static gssize
+sel_source_check_plain_events (SelSource           *self,
+                               const SelReadyEvent *events,
+                               gssize               n,
+                               SelPlainEvent       *plain)
+{
+  SelCore *core = sel_core (self->selector);
+  gssize n_live = 0;
+
+  for (gssize i = 0; i < n; i++)
+    {
+      plain[n_live].event = events[i];
+      plain[n_live].checks = sel_hangup_count_event (core, &events[i], &plain[n_live].registered);
+      if ((plain[n_live].checks & SEL_HANGUP_CHECK_STALE) == 0 || !sel_hangup_check_stale (core, &events[i]))
+        n_live++;
+    }
+
+  return n_live;
+}
+
+/* The dispatch () of a source that has a GSourceFunc, which asks the selector itself. */
 static gboolean
 sel_source_dispatch (GSource     *source,
                      GSourceFunc  callback,
@@ -575,22 +430,14 @@ sel_source_dispatch (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
-  SelEventMask suspects[SEL_MAX_DISPATCH];
+  SelPlainEvent plain[SEL_MAX_DISPATCH];
   gssize n = sel_source_select (self, events);
-  gssize n_live = 0;
+  gssize n_live;
 
   if (n < 0)
     return G_SOURCE_REMOVE;
 
-  for (gssize i = 0; i < n; i++)
-    {
-      gboolean doubtful;
-
-      suspects[n_live] = sel_base_selector_get_suspect (self->selector, &events[i], &doubtful);
-      if (!doubtful || !sel_source_is_stale (self, &events[i]))
-        events[n_live++] = events[i];
-    }
-
+  n_live = sel_source_check_plain_events (self, events, n, plain);
   if (n_live == 0 && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
@@ -599,14 +446,14 @@ sel_source_dispatch (GSource     *source,
 
   for (gssize i = 0; i < n_live; i++)
     {
-      if (suspects[i] != 0)
-        sel_source_examine (self, &events[i], suspects[i]);
+      if (plain[i].checks != 0)
+        sel_hangup_check (sel_core (self->selector), &plain[i].event, plain[i].registered);
     }
 
   return G_SOURCE_CONTINUE;
 }
 
-/* For an asynchronous wait, which is called also when nothing is ready. */
+/* The dispatch () of an asynchronous wait, whose callback is also called if nothing is ready. */
 static gboolean
 sel_source_dispatch_wait (GSource     *source,
                           GSourceFunc  callback,
@@ -614,7 +461,7 @@ sel_source_dispatch_wait (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
 
-  /* Whether it succeeds, the callback finds out when it asks the selector. */
+  /* The callback gets the same error when it asks the selector. */
   sel_source_report_closed (self, NULL);
 
   return callback (user_data);
@@ -625,7 +472,7 @@ sel_source_dispose (GSource *source)
 {
   SelSource *self = (SelSource *) source;
 
-  sel_base_selector_remove_observer (self->selector, &self->observer);
+  sel_notify_remove_observer (sel_core (self->selector), &self->observer);
 }
 
 static void
@@ -633,56 +480,8 @@ sel_source_finalize (GSource *source)
 {
   SelSource *self = (SelSource *) source;
 
-  g_clear_pointer (&self->tags, g_hash_table_unref);
-  g_clear_pointer (&self->changed_fds, g_array_unref);
+  sel_mirror_clear (&self->mirror);
   g_clear_object (&self->selector);
-}
-
-/* Calls a closure in place of a callback: g_source_set_closure() makes it the user data. */
-static gboolean
-sel_source_invoke_closure (GClosure     *closure,
-                           guint         n_values,
-                           const GValue *values)
-{
-  GValue result = G_VALUE_INIT;
-  gboolean goes_on;
-
-  g_value_init (&result, G_TYPE_BOOLEAN);
-  g_closure_invoke (closure, &result, n_values, values, NULL);
-  goes_on = g_value_get_boolean (&result);
-  g_value_unset (&result);
-
-  return goes_on;
-}
-
-static gboolean
-sel_source_closure_callback (gpointer user_data)
-{
-  return sel_source_invoke_closure (user_data, 0, NULL);
-}
-
-static gboolean
-sel_source_closure_selector_func (SelBaseSelector *selector,
-                                  SelSelectorKey  *key,
-                                  SelEventMask     events,
-                                  gpointer         user_data)
-{
-  GValue values[3] = { G_VALUE_INIT, G_VALUE_INIT, G_VALUE_INIT };
-  gboolean goes_on;
-
-  g_value_init (&values[0], SEL_TYPE_BASE_SELECTOR);
-  g_value_set_object (&values[0], selector);
-  g_value_init (&values[1], SEL_TYPE_SELECTOR_KEY);
-  g_value_set_object (&values[1], key);
-  g_value_init (&values[2], SEL_TYPE_EVENT_MASK);
-  g_value_set_flags (&values[2], events);
-
-  goes_on = sel_source_invoke_closure (user_data, G_N_ELEMENTS (values), values);
-
-  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
-    g_value_unset (&values[i]);
-
-  return goes_on;
 }
 
 static GSourceFuncs sel_source_funcs = {
@@ -721,14 +520,11 @@ sel_source_new (SelBaseSelector *selector,
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->observer.funcs = &sel_source_observer_funcs;
-  self->poll_fd = -1;
-  self->rest_end = -1;
-  self->tags = g_hash_table_new (NULL, NULL);
-  self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
-  self->changed_all = TRUE;
-  self->is_dirty = TRUE;
+  sel_mirror_init (&self->mirror, source);
+  self->next_resume = -1;
+  self->needs_sync = TRUE;
 
-  if (!sel_base_selector_add_observer (selector, &self->observer))
+  if (!sel_notify_add_observer (sel_core (selector), &self->observer))
     g_source_destroy (source);
 
   return source;
@@ -737,7 +533,7 @@ sel_source_new (SelBaseSelector *selector,
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
-  /* The callback may call the caller's function, which may run a main loop when the wait is over already. */
+  /* The callback may call the function of the program, which may run a main loop when the wait is over already. */
   GSource *source = sel_source_new (selector, &sel_wait_source_funcs, FALSE);
 
   ((SelSource *) source)->awaits = TRUE;
@@ -749,13 +545,13 @@ sel_source_new_wait (SelBaseSelector *selector)
  * sel_base_selector_create_source:
  * @self: a selector
  *
- * Makes a source that calls its callback, a #GSourceFunc, when something that is registered is ready. The
- * callback then calls sel_base_selector_select() or one of its siblings with a time-out of 0.
+ * Makes a source that calls its callback, a #GSourceFunc, when a registered descriptor is ready. The
+ * callback then calls sel_base_selector_select(), or another form of it, with a timeout of 0.
  *
  * The callback is also called when the time of g_source_set_ready_time() has come, so that one source can serve an
- * event loop with timers of its own; it has to set the next time, or -1.
+ * event loop with timers of its own. The callback has to set the next time, or -1.
  *
- * If @self is closed, the source is destroyed already and can do nothing.
+ * If @self is closed, the source is already destroyed and never calls its callback.
  *
  * Returns: (transfer full): a new source; attach it with g_source_attach()
  *
@@ -772,22 +568,22 @@ sel_base_selector_create_source (SelBaseSelector *self)
 /**
  * sel_base_selector_create_dispatch_source:
  * @self: a selector
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call for descriptors
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function to call for descriptors
  *   that have no function of their own
- * @user_data: what to call it with
+ * @user_data: the data to pass to @func
  * @notify: (nullable): frees @user_data when the source is destroyed
  *
- * Makes a source that calls, for each registered descriptor that is ready, the function that
- * sel_base_selector_register_callback() was given for it, or @func. What a callback changes or unregisters is not called
- * any more in the same turn.
+ * Makes a source that calls a function for each registered descriptor that is ready: the one that
+ * sel_base_selector_register_callback() was given for the descriptor, or @func. If a callback modifies or unregisters a
+ * descriptor, no function is called for this descriptor in the rest of the turn.
  *
- * @func may be left out, and set by g_source_set_callback() or g_source_set_closure() later. A descriptor
- * that is ready, and for which there is nothing to call, gives a warning and is not waited for any more until
- * sel_base_selector_modify() or sel_base_selector_refresh().
+ * @func may be %NULL, and may be set by g_source_set_callback() or g_source_set_closure() later. If a descriptor
+ * is ready and there is no function to call for it, the source logs a warning, and the descriptor is not polled any more until
+ * sel_base_selector_modify() or sel_base_selector_refresh() is called.
  *
- * GLib may dispatch the source while it is dispatched already; #SelBaseSelector:can-recurse says what that is for.
+ * GLib may dispatch the source again while it is being dispatched; see #SelBaseSelector:can-recurse.
  *
- * If @self is closed, the source is destroyed already and can do nothing.
+ * If @self is closed, the source is already destroyed, and @notify was called.
  *
  * Returns: (transfer full): a new source; attach it with g_source_attach()
  *
@@ -822,18 +618,18 @@ sel_base_selector_create_dispatch_source (SelBaseSelector *self,
  * @self: a selector
  * @context: (nullable): a main context, or %NULL for the thread's default one
  * @priority: the priority, for example %G_PRIORITY_DEFAULT
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call for descriptors
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function to call for descriptors
  *   that have no function of their own
- * @user_data: what to call it with
+ * @user_data: the data to pass to @func
  * @notify: (nullable): frees @user_data when the source is destroyed
  *
- * Calls, from @context, the function that sel_base_selector_register_callback() was given for it, or @func, for
- * each registered descriptor that is ready, until @func returns %G_SOURCE_REMOVE, the source is destroyed, or
- * @self is closed. @func may be %NULL if all descriptors have a function of their own; see
- * sel_base_selector_create_dispatch_source().
+ * Calls a function from @context for each registered descriptor that is ready: the one that
+ * sel_base_selector_register_callback() was given for the descriptor, or @func. This ends when @func returns
+ * %G_SOURCE_REMOVE, when the source is destroyed, or when @self is closed. @func may be %NULL if all descriptors have a
+ * function of their own; see sel_base_selector_create_dispatch_source().
  *
- * A selector may be attached more than once, also to several contexts; what is ready is then given to the one
- * that asks first.
+ * A selector may be attached more than once, also to several contexts. The source that asks first gets the descriptors that
+ * are ready.
  *
  * Returns: the source's number in @context, or 0 if @self is closed; then @notify was called
  *

@@ -2,7 +2,7 @@
 
 #include "allocations.h"
 
-/* The functions of the C library under their other names; those below take their place. */
+/* The other names of the functions of the C library. The functions below replace them. */
 extern void *__libc_malloc  (size_t  size);
 extern void *__libc_calloc  (size_t  n,
                              size_t  size);

@@ -4,5 +4,5 @@
 
 #include <stddef.h>
 
-/* How often this process has asked for memory. With the C library of GNU only, and without sanitizers. */
+/* Returns the number of allocations of this process. Works with glibc only, and without sanitizers. */
 size_t allocations_count (void);

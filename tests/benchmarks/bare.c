@@ -8,7 +8,7 @@
 
 #include "contestant.h"
 
-/* The loops that a program writes by itself: what no library can beat. */
+/* Hand-written loops, which are the lower bound for every library. */
 
 /* --- epoll --- */
 
@@ -82,7 +82,7 @@ bare_epoll_close (gpointer data)
   g_free (self);
 }
 
-/* --- epoll in a source: what no library that works in GLib's main loop can beat --- */
+/* --- epoll in a source, the lower bound for libraries that work in GLib's main loop --- */
 
 typedef struct
 {
@@ -117,7 +117,7 @@ bare_source_open (const Contestant *contestant)
   self->bare.epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
   self->context = g_main_context_new ();
   ((BareGSource *) source)->bare = &self->bare;
-  g_source_set_can_recurse (source, TRUE); /* otherwise GLib makes three more system calls a turn */
+  g_source_set_can_recurse (source, TRUE); /* otherwise GLib makes three more system calls per iteration */
   g_source_add_unix_fd (source, self->bare.epoll_fd, G_IO_IN);
   g_source_attach (source, self->context);
 

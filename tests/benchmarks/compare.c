@@ -22,8 +22,8 @@
 #include "syscalls.h"
 
 /*
- * Does the same work with each contestant, strictly in turns with a bare epoll loop, and prints one line for
- * each work and contestant, with tabs between the columns. report.py makes tables and plots of it.
+ * Does the same work with each contestant, in alternation with a bare epoll loop, and prints one line for each work
+ * and contestant, with tabs between the columns. report.py makes tables and plots from the output.
  */
 
 ContestantStats contestant_stats;
@@ -50,8 +50,8 @@ benchmark_event_fd (guint value)
   return fd;
 }
 
-/* A descriptor that becomes ready when something is written to *@write_fd: itself, or the other end of
- * a socket. */
+/* Opens a descriptor that becomes ready when data is written to *@write_fd, which is the same eventfd or the other
+ * end of a socket pair. */
 static int
 benchmark_active_fd (gboolean  is_socket,
                      int      *write_fd)
@@ -69,7 +69,7 @@ benchmark_active_fd (gboolean  is_socket,
   return fds[0];
 }
 
-/* Descriptors that all contestants of a work have registered. */
+/* Descriptors that all contestants of a work register. */
 typedef struct
 {
   GArray *fds;
@@ -104,7 +104,7 @@ pool_clear (Pool *pool)
   g_clear_pointer (&pool->fds, g_array_unref);
 }
 
-/* Ends of pipes that are ready for nothing, also not for writing. */
+/* Ends of pipes that are never ready, not even for writing. */
 #define N_PIPES 100
 
 static const int *
@@ -128,14 +128,14 @@ benchmark_get_pipes (void)
 
 typedef struct _Work Work;
 
-/* A contestant at a work. */
+/* A contestant with the state of one work. */
 typedef struct
 {
   const Contestant *contestant;
   const Work *work;
   gpointer self;
-  int *active_fds;             /* of this one alone, for works that consume */
-  int *write_fds;              /* what makes them ready */
+  int *active_fds;             /* of this contestant only, for works that consume data */
+  int *write_fds;              /* writing to these makes them ready */
   gdouble estimate;            /* nanoseconds of one repetition */
   GArray *ratios;
   GArray *times;
@@ -149,11 +149,11 @@ struct _Work
   guint n_ready;
   enum
   {
-    LEAVE,                     /* what is ready remains so */
-    CONSUME,                   /* it is read, after it was written for */
+    LEAVE,                     /* ready descriptors stay ready */
+    CONSUME,                   /* the data is written and then read */
     CONSUME_SOCKET
   } handling;
-  /* Returns how many units were done. */
+  /* Returns the number of units. */
   gsize (*run) (Entry *entry,
                 guint  n_repetitions);
 };
@@ -217,7 +217,7 @@ work_run_register (Entry *entry,
   return n_repetitions * N_PIPES;
 }
 
-/* What is modified is registered before. */
+/* The descriptors have been registered before. */
 static gsize
 work_run_modify (Entry *entry,
                  guint  n_repetitions)
@@ -259,7 +259,7 @@ work_run_start_up (Entry *entry,
 #define ONE_ACTIVE(n) { "1 active, " #n " idle", "turn", n, 1, CONSUME, work_run_turns }
 #define ONE_READY(n)  { "1 ready, " #n " idle", "event", n, 1, LEAVE, work_run_turns }
 
-/* "active" is written to before and read from by the handler; what is "ready" stays so. */
+/* The data of "active" descriptors is written before and read by the handler. "ready" descriptors stay ready. */
 static const Work works[] = {
   ONE_ACTIVE (10),
   ONE_ACTIVE (100),
@@ -282,7 +282,7 @@ static const Work works[] = {
   { "start-up", "selector", 0, 0, LEAVE, work_run_start_up },
 };
 
-/* The limit as it was given, or the highest that this process may have. */
+/* Sets the given limit, or else the highest one that is allowed for this process. Returns the limit. */
 static guint
 benchmark_set_limit (int n_files)
 {
@@ -314,7 +314,7 @@ work_fits (const Work *work,
 {
   guint own = work->n_idle + 40 * work->n_ready;
 
-  /* What is always ready is shared. */
+  /* All contestants share descriptors that are always ready. */
   if (work->handling == LEAVE)
     own = work->n_idle + work->n_ready;
 
@@ -353,7 +353,7 @@ entry_add_all (Entry     *entry,
   return TRUE;
 }
 
-/* NULL if the contestant cannot do the work, after saying so. */
+/* Returns NULL, and prints a message, if the contestant cannot do the work. */
 static Entry *
 entry_new (const Contestant *contestant,
            const Work       *work)
@@ -392,7 +392,7 @@ entry_new (const Contestant *contestant,
       return NULL;
     }
 
-  /* Changes that wait for the first turn, and all that is made when it is first needed. */
+  /* The first run applies pending changes, and makes allocations that happen at first use. */
   work->run (entry, 2);
 
   return entry;
@@ -400,7 +400,7 @@ entry_new (const Contestant *contestant,
 
 /* --- Time --- */
 
-/* The time of this process alone, so that others on the machine disturb less. Nothing here ever sleeps. */
+/* The processor time of this process, so that other processes disturb less. Nothing here ever sleeps. */
 static gdouble
 benchmark_now (void)
 {
@@ -411,8 +411,8 @@ benchmark_now (void)
   return (gdouble) now.tv_sec * 1e9 + (gdouble) now.tv_nsec;
 }
 
-/* The first repetitions are not counted: the processor's caches are those of who was measured before, and that is more
- * often the bare loop. */
+/* The first repetitions are not counted: the processor's caches still belong to the previous contestant, which is
+ * more often the bare loop. */
 static gdouble
 entry_time (Entry   *entry,
             guint    n_repetitions,
@@ -488,7 +488,7 @@ benchmark_print_time (Entry *entry)
            quantile (entry->times, 0.5));
 }
 
-/* Each batch of a contestant stands between two of the bare loop. */
+/* Each batch of a contestant runs between two batches of the bare loop. */
 static void
 benchmark_time (const Work *work,
                 GPtrArray  *contestants,
@@ -519,7 +519,7 @@ benchmark_time (const Work *work,
           Entry *entry = g_ptr_array_index (entries, (round + i) % entries->len);
           gdouble before, per_unit, after, ratio;
 
-          /* What takes long needs fewer rounds. */
+          /* Slow works need fewer rounds. */
           if (entry->estimate > 1e7 && round % 8 != 0)
             continue;
 
@@ -559,7 +559,7 @@ benchmark_traced (gconstpointer data)
   syscalls_end ((gint64) n_units);
 }
 
-/* A contestant that looks at every eighth event more closely has to be seen as often. */
+/* Enough turns to include the closer check that a contestant makes at every eighth event. */
 #define N_COUNTED 64
 
 static void
@@ -583,7 +583,7 @@ benchmark_count_syscalls (const Work *work,
 
 /* --- Instructions --- */
 
-/* Callgrind writes a file for each; its label has what belongs to it. */
+/* Callgrind writes a file for each work and contestant. The label names them. */
 static void
 benchmark_count_instructions (const Work *work,
                               GPtrArray  *contestants,
@@ -658,7 +658,7 @@ benchmark_measure_memory (const Contestant *contestant,
   if (contestant->max_fds != 0 && n > contestant->max_fds)
     return;
 
-  /* Once before, for what is made once only. */
+  /* Run once before, for allocations that are made only once. */
   self = contestant->open (contestant);
   if (self == NULL)
     return;
@@ -680,7 +680,7 @@ benchmark_measure_memory (const Contestant *contestant,
   contestant->close (self);
 }
 
-/* --- Choice --- */
+/* --- Selection of works and contestants --- */
 
 typedef void (*ModeFunc) (const Work *work,
                           GPtrArray  *contestants,
@@ -690,7 +690,7 @@ static const struct
 {
   const char *name;
   ModeFunc func;
-  gboolean counted;            /* of works that do nothing besides */
+  gboolean counted;            /* of works that do nothing else */
 } modes[] = {
   { "time", benchmark_time, FALSE },
   { "syscalls", benchmark_count_syscalls, TRUE },
@@ -710,7 +710,7 @@ benchmark_choose_from (GPtrArray        *chosen,
     }
 }
 
-/* The bare epoll loop is first, as all others are compared with it. */
+/* The bare epoll loop is first, because all others are compared with it. */
 static GPtrArray *
 benchmark_choose (const char *pattern)
 {

@@ -12,17 +12,17 @@ typedef enum
   BENCHMARK_WRITE = 2
 } BenchmarkEvents;
 
-/* The most that one call of a contestant that takes an array gets at once. */
+/* The largest number of events that one call returns to a contestant that takes an array. */
 #define BENCHMARK_BATCH 1024
 
 typedef struct _Contestant Contestant;
 
-/* A way to wait for descriptors. Functions that return gboolean return FALSE if the machine refuses. */
+/* A way to wait for descriptors. A function that returns gboolean returns FALSE if the system refuses. */
 struct _Contestant
 {
   const char *name;
   const void *variant;         /* for functions that serve several contestants */
-  guint max_fds;               /* beyond this, setting up alone takes minutes; 0: no limit */
+  guint max_fds;               /* with more, setting up alone takes minutes; 0: no limit */
 
   gpointer (*open)   (const Contestant *contestant);
   gboolean (*add)    (gpointer          self,
@@ -33,10 +33,10 @@ struct _Contestant
                       BenchmarkEvents   events);
   void     (*remove) (gpointer          self,
                       int               fd);
-  /* Waits, or only looks, and calls contestant_handle() for each descriptor that is ready. */
+  /* Waits or polls, and calls contestant_handle () for each ready descriptor. */
   void     (*turn)   (gpointer          self,
                       gboolean          block);
-  /* Whether the kernel hears of changes in turn() only. */
+  /* TRUE if changes reach the kernel in turn () only. */
   gboolean changes_wait;
   void     (*close)  (gpointer          self);
 };
@@ -48,13 +48,13 @@ extern const Contestant libev_contestants[];
 extern const Contestant libevent_contestants[];
 extern const Contestant libuv_contestants[];
 
-/* What contestants keep for each descriptor, where the user of a library has to. */
+/* The data that contestants keep for each descriptor, as the user of a library has to. */
 #define CONTESTANT_MAX_FD (1 << 20)
 
 typedef struct
 {
   gsize n_events;
-  gboolean consume;            /* whether a handler reads what made its descriptor ready */
+  gboolean consume;            /* TRUE if the handler reads the data of its descriptor */
 } ContestantStats;
 
 extern ContestantStats contestant_stats;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// How long this library takes from JavaScript. Arguments: descriptors that are never ready, a dash, and
-// descriptors that always are. Prints one line for each work, with tabs: the time of one unit in
+// Measures the time that this library takes in JavaScript. Arguments: descriptors that are never ready, a dash,
+// and descriptors that are always ready. Prints one line for each work, with tabs: the time of one unit in
 // nanoseconds (quartiles and median).
 
 import GLib from 'gi://GLib';

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The same work with Python's own selectors and with this library's, batch by batch in turns.
+"""Does the same work with Python's own selectors and with those of this library, in alternating batches.
 
 Prints one line for each work, with tabs: the ratio (quartiles and median) and the time of one unit in
 nanoseconds with this library.
@@ -17,7 +17,7 @@ N_ROUNDS = 41
 
 
 def import_sel():
-    """The typelib together with its override, or the reason why not."""
+    """Returns the typelib with its override, or the reason why it cannot be loaded."""
     try:
         import gi
         gi.require_version("Sel", "1.0")

@@ -33,7 +33,7 @@ plain_glib_ready (int          fd,
   return G_SOURCE_CONTINUE;
 }
 
-/* What g_unix_fd_add() does, for a context of our own. */
+/* As g_unix_fd_add (), but for another context than the default one. */
 static gboolean
 plain_glib_add (gpointer        data,
                 int             fd,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two kinds of plots as SVG: lines over two logarithmic axes, and bars."""
+"""Draws two kinds of plots as SVG: lines on two logarithmic axes, and bars."""
 
 import html
 import math
@@ -76,7 +76,7 @@ def lines(path, title, x_label, y_label, series):
         for point in placed:
             svg.circle(*point, colour)
         ends.append([placed[-1][1], name, colour])
-    # Names stand beside the last point, but not on top of each other, nor below the plot.
+    # The names are placed beside the last points. They must not overlap or lie below the plot.
     lowest = HEIGHT - BOTTOM + 4
     for y, name, colour in sorted(ends, reverse=True):
         lowest = min(y + 4, lowest)
@@ -86,7 +86,7 @@ def lines(path, title, x_label, y_label, series):
 
 
 def bars(path, title, unit, values, mark=None):
-    """values: pairs of a name and a value; mark: where to draw a line across."""
+    """values: pairs of a name and a value; mark: the value at which a line is drawn across the bars."""
     row, left, right = 26, 230, 90
     height = TOP + row * len(values) + 20
     top_value = max(value for _, value in values)

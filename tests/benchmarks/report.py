@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs all benchmarks, prints what came out as Markdown, and draws plots.
+"""Runs all benchmarks, prints the results as Markdown, and draws plots.
 
-Times are ratios to a bare epoll loop that does the same work in the same moment: the median, and in
-brackets the quartiles. The rest does not depend on how busy the machine is.
+Times are ratios to a bare epoll loop that does the same work at the same moment: the median, and the
+quartiles in brackets. The other figures do not depend on the load of the machine.
 """
 
 import argparse
@@ -154,7 +154,7 @@ def cpu_name():
 
 
 def summary(results):
-    """One row for each work, one column for each library."""
+    """Returns a table with one row for each work and one column for each library."""
     columns = [BARE, "sel-glib array, epoll", "sel-glib list, epoll", "epoll in a source", "sel-glib source, epoll",
                "sel-glib callbacks, epoll", "GLib, a source per descriptor", "libevent", "libuv", "libev"]
     rows = []

@@ -4,8 +4,8 @@
 
 #include "contestant.h"
 
-/* This library: the form that fills an array of the caller's, the form that makes a list, and two ways
- * to use it in a main loop, over each mechanism. */
+/* This library, over each mechanism: the form that fills an array of the caller, the form that allocates a list, and
+ * two ways to use it in a main loop. */
 
 typedef SelBaseSelector *(*NewFunc) (GError **error);
 

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Numbers that no system has a call for: these fail with ENOSYS, but a tracer sees them. */
+/* Numbers without a system call: these calls fail with ENOSYS, but a tracer sees them. */
 #define BEGIN_MARK 0x5e1000
 #define END_MARK   0x5e1001
 
@@ -27,7 +27,7 @@ syscalls_end (gint64 n_units)
   syscall (END_MARK, n_units);
 }
 
-/* Lets the child go on to its next system call. FALSE if it has ended, or with the signal that it got. */
+/* Resumes the child until its next system call. Returns FALSE if it has exited or was killed by a signal. */
 static gboolean
 syscalls_next (pid_t child)
 {

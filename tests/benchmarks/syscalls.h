@@ -6,24 +6,24 @@
 
 G_BEGIN_DECLS
 
-/* Counts system calls, whatever they are. Linux only. */
+/* Counts system calls of any kind. Linux only. */
 
 typedef struct
 {
-  gint64 n_calls;              /* between syscalls_begin() and syscalls_end() */
-  gint64 n_units;              /* what was given to syscalls_end() */
+  gint64 n_calls;              /* between syscalls_begin () and syscalls_end () */
+  gint64 n_units;              /* the argument of syscalls_end () */
 } SyscallCount;
 
 typedef void (*SyscallFunc) (gconstpointer data);
 
-/* Runs @func in a child process and watches it. Fails, with the reason, where that is not allowed or
- * the child does not come to syscalls_end(). */
+/* Runs @func in a traced child process. Fails with the reason if tracing is not allowed, or if the child does not
+ * reach syscalls_end (). */
 gboolean syscalls_count (SyscallFunc    func,
                          gconstpointer  data,
                          SyscallCount  *count,
                          const char   **reason);
 
-/* For @func. */
+/* Called by @func. */
 void     syscalls_begin (void);
 void     syscalls_end   (gint64         n_units);
 

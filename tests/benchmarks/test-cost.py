@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guards what the library costs: system calls, allocations, memory and instructions, but not time.
+"""Checks the costs of the library: system calls, allocations, memory and instructions, but not time.
 
-The program that compares ways to wait counts them; what is expected is in figures.json. A figure may
-be lower than that. Instructions depend on the compiler, so that there is a list for each that was
-tried; --record writes the one for this build.
+The program compare counts them; the expected figures are in figures.json. A figure may be lower than
+expected. Instructions depend on the compiler, so there is a list for each compiler that was tried. --record
+writes the list for this build.
 """
 
 import argparse
@@ -26,14 +26,14 @@ class Program:
         self.path = os.path.abspath(path)
 
     def run(self, mode, *arguments, wrapper=(), cwd=None):
-        """The lines of the output, split at their tabs."""
+        """Returns the lines of the output, split at their tabs."""
         environment = dict(os.environ, G_SLICE="always-malloc", MALLOC_PERTURB_="0")
         output = subprocess.run([*wrapper, self.path, "--mode", mode, *arguments], cwd=cwd, check=True,
                                 env=environment, stdout=subprocess.PIPE, text=True).stdout
         return [line.split("\t") for line in output.splitlines()]
 
     def count(self, mode, work, contestant):
-        """What one unit of a work costs, or the reason why that is not known."""
+        """Returns the cost of one unit of a work, or the reason why it is unknown."""
         for kind, *columns in self.run(mode, "--work", work, "--contestant", contestant):
             if columns[:2] == [work, contestant] and kind == mode:
                 return float(columns[3]), None
@@ -57,7 +57,7 @@ class Program:
         return None
 
     def memory(self, contestant, n, limit):
-        """The bytes for one more descriptor, and for the first one with all the rest."""
+        """Returns the bytes for each additional descriptor, and for the selector with the first descriptor."""
         for kind, *columns in self.run("memory", "--registered", str(n), "--files", str(limit),
                                        "--contestant", contestant):
             if kind == "memory" and columns[1] == contestant:

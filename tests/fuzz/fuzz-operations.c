@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Any sequence of operations, in step with the model. */
+/* Runs any sequence of operations and compares the results with the model. */
 
 #include <signal.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Any number as descriptor, mask, time-out and size. Whatever they are, there is a result or an error, and never both. */
+/* Any number as descriptor, mask, timeout and size. Every call must return either a result or an error, never both. */
 
 #include <signal.h>
 #include <stdint.h>
@@ -39,7 +39,7 @@ use (SelBaseSelector *selector,
   g_autoptr (GError) error = NULL;
   g_autoptr (SelSelectorKey) key = NULL;
 
-  /* So that no time-out lasts. */
+  /* The wake-up ends every wait at once. */
   sel_base_selector_wakeup (selector);
 
   switch (values->what % 8)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What the tests in JavaScript share: TAP, assertions and descriptors.
+// Shared by the tests in JavaScript: TAP output, assertions and descriptors.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -35,7 +35,7 @@ const listener = tcpSocket();
 listener.bind(Gio.InetSocketAddress.new_from_string('127.0.0.1', 0), true);
 listener.listen();
 
-// Two connected sockets. (There is no pipe() for JavaScript in every version of GLib.)
+// Returns two connected sockets. (Not every version of GLib has pipe() for JavaScript.)
 export function socketPair() {
     const client = tcpSocket();
 
@@ -74,7 +74,7 @@ export function collect() {
         System.gc();
 }
 
-// All, or those of one kind.
+// Counts all open files, or those of one kind.
 export function countOpenFiles(kind = '') {
     const directory = '/proc/self/fd';
     const children = Gio.File.new_for_path(directory).enumerate_children('standard::name', 0, null);

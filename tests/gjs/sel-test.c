@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the tests in JavaScript need from C. */
+/* C functions for the tests in JavaScript. */
 
 #include <malloc.h>
 
@@ -9,9 +9,9 @@
 /**
  * sel_test_memory_in_use:
  *
- * Tells how much of what malloc() gave has not been freed.
+ * Measures the memory in use: allocated with malloc() and not freed.
  *
- * Returns: bytes
+ * Returns: the number of bytes
  */
 gdouble
 sel_test_memory_in_use (void)
@@ -26,7 +26,7 @@ sel_test_memory_in_use (void)
  * @events: what to wait for
  * @error: return location for an error
  *
- * Registers @fd as a library in C does, of which the script knows nothing.
+ * Registers @fd as a library in C does, without the script.
  *
  * Returns: %TRUE on success
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The typelib in JavaScript where the override is not installed: it works, and nothing crashes. Prints TAP.
+// The typelib in JavaScript without the override: it works, and nothing crashes. Prints TAP.
 
 import GLib from 'gi://GLib';
 import Sel from 'gi://Sel?version=1.0';
@@ -26,7 +26,7 @@ test('round', () => withSockets((a, b) => {
     assertEqual(events.map(event => [event.get_key().fd, event.get_events()]), [[a.get_fd(), READ]]);
 }));
 
-// gjs keeps a plain object in a GValue without telling its garbage collector.
+// gjs stores a plain object in a GValue without telling its garbage collector.
 test('data', () => withSockets(a => {
     const selector = Sel.default_selector_new();
     const refuses = error => error instanceof Sel.SelectorError && error.code === Sel.SelectorError.NOT_SUPPORTED;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What JavaScript does again and again takes no more memory than doing it once. Prints TAP.
+// Repeating an operation in JavaScript takes no more memory than doing it once. Prints TAP.
 
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
@@ -14,10 +14,10 @@ const {READ, WRITE} = Sel.EventMask;
 const ROUNDS = 2000;
 const BATCHES = 5;
 
-// What a selector itself keeps open.
+// The descriptors that a selector itself keeps open.
 const OWN_FILES = 4;
 
-// The smallest object of C takes more than this.
+// Even the smallest C object takes more than this.
 const BYTES_PER_ROUND = 32;
 
 function readMemory() {
@@ -25,7 +25,7 @@ function readMemory() {
     return SelTest.memory_in_use();
 }
 
-// Bytes that a round takes for ever. The median, as a garbage collector takes and gives back when it likes.
+// Returns the bytes that a round leaks: the median, because the garbage collector allocates and frees at any time.
 async function measure(func, rounds) {
     const growths = [];
     let memory;
@@ -41,7 +41,7 @@ async function measure(func, rounds) {
         growths.push((readMemory() - memory) / rounds);
     }
 
-    // The first batch warms up.
+    // The first batch is a warm-up.
     return growths.slice(1).sort((x, y) => x - y)[(BATCHES - 1) / 2];
 }
 

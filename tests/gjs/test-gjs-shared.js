@@ -24,7 +24,7 @@ testShared('what C registers is seen', (selector, a, b, fd) => {
     assert(selector.get_map().size === 2 && selector.get_map().has(a));
     assertEqual(selector.get_key(a), key);
 
-    // From now on JavaScript knows it.
+    // This call adds the registration to those of JavaScript.
     const changed = selector.modify(a, READ | WRITE, 'mine');
     assert(selector.get_key(a) === changed && changed.data === 'mine');
     assertEqual(selector.unregister(a), changed);

@@ -18,7 +18,7 @@ const hasCode = code => error => error instanceof Sel.SelectorError && error.cod
 const hasErrno = errno => error => error instanceof GLib.Error && error.matches(Sel.os_error_domain(), errno);
 const isTypeError = error => error instanceof TypeError;
 
-// A backend in JavaScript, which waits by means of another selector.
+// A backend in JavaScript, which waits with another selector.
 const JSSelector = GObject.registerClass(class JSSelector extends Sel.BaseSelector {
     vfunc_open() {
         this.inner = new Sel.PollSelector();
@@ -58,7 +58,7 @@ function testBackend(name, func) {
             test(`${kind}/${name}`, () => withSockets(async (a, b) => {
                 const selector = new cls();
 
-                // gjs lets no vfunc_release() run during a garbage collection.
+                // gjs does not allow vfunc_release() during a garbage collection.
                 try {
                     await func(selector, a, b);
                 } finally {
@@ -158,7 +158,7 @@ testBackend('any data', (selector, a) => {
     assert(selector.register(a, READ, undefined).data === null);
 });
 
-// What is not registered any more keeps no data, however its registration ended.
+// After a registration has ended in any way, its data is released.
 const endings = {
     unregister: (selector, a) => selector.unregister(a),
     modify: (selector, a) => selector.modify(a, READ),
@@ -176,7 +176,7 @@ const endings = {
         assert(!selector.get_map().has(key.fd));
     },
 };
-// The data are selectors that have a descriptor of their own, which shows whether they are still there.
+// The data are selectors with a descriptor of their own, which shows whether they still exist.
 for (const [name, end] of Object.entries(endings)) {
     test(`data after ${name}`, () => {
         const all = Array.from({length: 20}, () => {
@@ -213,7 +213,7 @@ testBackend('closed', (selector, a, b) => {
     assertEqual(selector.select().length, 1);
 });
 
-// What C has unregistered as the kernel refused is not there in JavaScript either.
+// When the kernel refuses a change, the C library unregisters the descriptor, and so must JavaScript.
 test('modify refused', () => withSockets((a, b) => {
     const selector = new Sel.EpollSelector();
 
@@ -301,7 +301,7 @@ testBackend('callbacks of descriptors', (selector, a, b) => {
     assertEqual(calls, [['own', true, key, READ]]);
     assert(calls.pop()[2] === key);
 
-    // It stays when something else is changed.
+    // The callback stays when something else is changed.
     const changed = selector.modify(a, READ, 'data');
     iterate(context, () => calls.length === 1);
     assert(calls.pop()[2] === changed && selector.get_key(a).data === 'data');
@@ -321,7 +321,7 @@ testBackend('callbacks of descriptors', (selector, a, b) => {
     assertThrows(() => selector.unregister(a), hasCode(Sel.SelectorError.NOT_REGISTERED));
 });
 
-// A callback may register anew what it then gives up, or close everything.
+// A callback may register again before it returns false, or close everything.
 testBackend('callbacks change everything', (selector, a, b) => {
     const context = new GLib.MainContext();
     let calls = 0;
@@ -449,7 +449,7 @@ test('file objects', () => withSockets((a, b) => {
     assertEqual([...selector].map(key => key.fileobj === b), [true]);
 }));
 
-// What C code registers with a selector that JavaScript has too.
+// The selector of a main context, which JavaScript and C code share.
 test('the selector of a context', () => withSockets((a, b) => {
     const context = new GLib.MainContext();
     const selector = Sel.main_context_get_selector(context);
@@ -542,7 +542,7 @@ test('subclass throws', () => withSockets((a, b) => {
     }
 }));
 
-// Nothing that a script can do to its own backend may end the process.
+// No mistake in a script's own backend may abort the process.
 test('subclass reports nonsense', () => withSockets(a => {
     const Odd = GObject.registerClass(class Odd extends JSSelector {
         vfunc_wait() {
@@ -569,14 +569,14 @@ test('an exception in a callback', () => withSockets((a, b) => {
     });
     selector.attach(context);
     b.send([1], null);
-    // gjs tells of it as a critical message, which is fatal elsewhere in the tests.
+    // gjs logs a critical message, which is fatal elsewhere in the tests.
     const fatal = GLib.log_set_always_fatal(GLib.LogLevelFlags.LEVEL_ERROR);
     iterate(context, () => calls === 1);
     GLib.log_set_always_fatal(fatal);
     assertEqual([...selector], []);
 }));
 
-// Cycles from the registrations to the selector are the garbage collector's, also without close().
+// The garbage collector frees cycles from the registrations to the selector, even without close().
 test('dropped', () => withSockets((a, b) => {
     const make = () => {
         const selector = new Sel.EpollSelector();
@@ -594,8 +594,8 @@ test('dropped', () => withSockets((a, b) => {
     assert(countOpenFiles() <= before + 4, `${countOpenFiles()} open files, ${before} before`);
 }));
 
-// As if there were too many open files to try the mechanisms when the namespace is loaded, or as if the typelib did not
-// have the class of the best one.
+// Loads the override with a fake namespace. The type of the default selector is null, as with too many open files, or its
+// class is not in the namespace.
 test('no class for the default', () => {
     for (const type of [null, JSSelector.$gtype]) {
         const namespace = {

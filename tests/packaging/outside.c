@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A program outside the tree, valid as C and as C++. It has a selector of its own kind, because that takes the
- * most from the headers. Prints what it got. */
+/* A program outside the source tree that is valid as C and as C++. It defines its own selector type, which uses the
+ * largest part of the headers, and prints the result. */
 
 #include <sel-glib/sel-glib.h>
 
@@ -56,7 +56,7 @@ outside_selector_init (OutsideSelector *self)
   self->fd = -1;
 }
 
-/* The number of events, or -1. */
+/* Returns the number of events, or -1. */
 static int
 count_ready (SelBaseSelector  *selector,
              GError          **error)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Builds the Debian packages from a copy of the tree and looks at what came out. Prints TAP.
+"""Builds the Debian packages from a copy of the tree and checks their content. Prints TAP.
 
 usage: test-debian.py SOURCE-DIRECTORY
 """
@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 SOURCE = os.path.abspath(sys.argv[1])
-# Each package, and patterns of what it must contain.
+# The packages, and patterns of the files that each one must contain.
 CONTENTS = {
     'libsel-glib-1.0-0': [r'/usr/lib/.*/libsel-glib-1\.0\.so\.0'],
     'libsel-glib-1.0-dev': [
@@ -36,7 +36,7 @@ def run(*command, **options):
 
 
 def copy_tree(top):
-    """What a release has in it: neither builds nor the history."""
+    """Copies the files of a release, without build directories and history."""
     tree = os.path.join(top, 'sel-glib')
     shutil.copytree(SOURCE, tree, symlinks=True,
                     ignore=shutil.ignore_patterns('.git', 'build', 'build-*', '__pycache__'))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Installs the library into a prefix of its own and uses it as others do. Prints TAP.
+"""Installs the library into a prefix of its own and uses it as an external program does. Prints TAP.
 
 usage: test-packaging.py SOURCE-DIRECTORY
 """
@@ -29,7 +29,7 @@ class Failure(Exception):
 
 
 def run(*command, **options):
-    """Runs a command and returns what it prints; if it fails, that is the failure's text."""
+    """Runs a command and returns its output. If the command fails, the output is the text of the exception."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True, **options)
     if done.returncode != 0:
@@ -43,7 +43,7 @@ def expect(condition, text):
 
 
 class Installation:
-    """A build of the library, installed in a prefix that nothing else knows of."""
+    """A build of the library that is installed in a prefix of its own."""
 
     def __init__(self, top, *options):
         self.prefix = os.path.join(top, 'prefix')
@@ -61,7 +61,7 @@ class Installation:
         return run(os.environ.get('PKG_CONFIG', 'pkg-config'), *arguments, 'sel-glib-1.0', env=self.env).split()
 
     def build_outside(self, language, *link_arguments):
-        """Builds the program from outside, and returns its path."""
+        """Builds the program outside.c and returns its path."""
         program = os.path.join(self.prefix, 'outside')
         run(*LANGUAGES[language][0], *WARNINGS, os.path.join(HERE, 'outside.c'), '-x', 'none', '-o', program,
             *self.pkg_config('--cflags'), *link_arguments)

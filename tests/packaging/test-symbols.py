@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Compares what the shared library exports with the recorded list. Prints TAP.
+"""Compares the exported symbols of the shared library with the recorded list. Prints TAP.
 
 usage: test-symbols.py LIBRARY LIST [--update VERSION]
 
-Each line of the list is a symbol and the version since when it is there. A symbol that is gone or new
-fails the test. New ones are recorded with --update; one that was in a release must never go.
+Each line of the list has a symbol and the version that added it. The test fails if a symbol is missing or
+new. --update records new symbols. A symbol of a release must never be removed.
 """
 
 import shutil

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""CPython's own tests of asyncio, unchanged, over Sel.asyncio.EventLoop. Prints TAP.
+"""Runs CPython's own tests of asyncio, unchanged, with Sel.asyncio.EventLoop. Prints TAP.
 
-Where a test asks for a loop, it gets one on the GLib main loop; where it asks for one over a certain selector of
-the standard library, over the selector of that name in Sel.
+A test that creates a loop gets one on the GLib main loop. A test that creates a loop with a selector of the standard
+library gets one with the selector of the same name in Sel.
 
 usage: cpython-asyncio.py [TEST...]      for example test_events.EPollEventLoopTests.test_call_later
 """
@@ -34,7 +34,7 @@ EXCLUDED = {}
 
 
 class TestedEventLoop(Sel.asyncio.EventLoop):
-    """Takes a selector as the standard library's loop does."""
+    """Accepts a selector, as the loop of the standard library does."""
 
     n_turns = 0
 
@@ -55,7 +55,7 @@ class TestedPolicy(Sel.asyncio.EventLoopPolicy):
 
 def main():
     asyncio.SelectorEventLoop = TestedEventLoop
-    # For what asyncio makes by itself, also after a test has reset the policy.
+    # For loops that asyncio creates by itself, even after a test has reset the policy.
     asyncio.DefaultEventLoopPolicy = TestedPolicy
     support.use_resources = ['network'] if os.environ.get('SEL_TEST_NETWORK') else []
     names = ['test.test_asyncio.' + name for name in sys.argv[1:] or MODULES]

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""CPython's own tests of selectors, unchanged, over every class of Sel. Prints TAP.
+"""Runs CPython's own tests of selectors, unchanged, with every class of Sel. Prints TAP.
 
 usage: cpython-selectors.py [TEST...]      for example EpollSelector.test_modify
 """
@@ -42,7 +42,7 @@ class PythonSelector(Sel.BaseSelector):
         return True
 
     def do_wait(self, timeout):
-        # The handler of a signal runs in poll(), which then goes on.
+        # A signal handler runs inside poll(), which then continues.
         for fd, events in self._poll.poll(None if timeout == math.inf else math.ceil(timeout * 1000)):
             self.report(fd, (Sel.EVENT_READ if events & ~select.POLLOUT else 0)
                         | (Sel.EVENT_WRITE if events & ~select.POLLIN else 0))
@@ -50,7 +50,7 @@ class PythonSelector(Sel.BaseSelector):
 
 
 def make_tests():
-    """For each class, the test case that CPython has for its namesake."""
+    """Returns, for each class, CPython's test case of the class with the same name."""
     classes = {'DefaultSelector': Sel.DefaultSelector}
     for name in 'SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector':
         if getattr(Sel, name).is_supported():

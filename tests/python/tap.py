@@ -12,7 +12,7 @@ def skip_all(reason):
 
 
 def import_sel():
-    """The namespace with its override, or the end of the program if there is no PyGObject."""
+    """Returns the namespace with its override. Exits if there is no PyGObject."""
     try:
         import gi
     except ImportError:
@@ -23,7 +23,7 @@ def import_sel():
 
 
 class TapResult(unittest.TestResult):
-    """Prints one line for each test. `excluded` has the reasons not to run some, by the end of their names."""
+    """Prints one line for each test. `excluded` maps the ends of the names of skipped tests to the reasons."""
 
     def __init__(self, stream, prefix, excluded):
         super().__init__()
@@ -33,7 +33,7 @@ class TapResult(unittest.TestResult):
         self._failed_subtests = []
 
     def _line(self, verdict, test, comment=''):
-        # The names of modules are those of CPython's tests, or of a program.
+        # The module is one of CPython's tests, or the program itself.
         name = test.id().removeprefix('__main__.').removeprefix('test.')
         print('%s %d %s%s%s' % (verdict, self.testsRun, self._prefix, name, comment), file=self._tap, flush=True)
 
@@ -45,7 +45,7 @@ class TapResult(unittest.TestResult):
         self._failed_subtests = []
         for name, reason in self._excluded.items():
             if test.id().endswith('.' + name):
-                # The method is replaced in the test itself, so that neither it nor the fixture runs.
+                # The method of the test is replaced, so that neither the method nor the fixture runs.
                 def skip(reason=reason):
                     raise unittest.SkipTest(reason)
                 test.setUp = skip
@@ -82,20 +82,20 @@ class TapResult(unittest.TestResult):
 
 
 def run(suite, prefix='', excluded={}):
-    """Runs a suite; what the tests themselves write to standard output goes to standard error."""
+    """Runs a suite. Standard output of the tests themselves is redirected to standard error."""
     sys.stdout.flush()
     stream = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     result = TapResult(stream, prefix, excluded)
     suite.run(result)
-    # A test that was expected to fail and did not is no success.
+    # A test that passes although it was expected to fail is not a success.
     print('1..%d' % result.testsRun, file=stream)
     stream.close()
     return 0 if result.wasSuccessful() else 1
 
 
 def main(prefix):
-    """Runs the tests of the program, or those that its arguments name."""
+    """Runs the tests of the program, or only those that its arguments name."""
     loader = unittest.TestLoader()
     module = sys.modules['__main__']
     names = sys.argv[1:]

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""asyncio over Sel: on one of its selectors, and on the GLib main loop. Prints TAP."""
+"""Tests asyncio with the selectors of Sel, and on the GLib main loop. Prints TAP."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ async def echo(reader, writer):
 
 
 async def exchange(n):
-    """A server and clients of it; returns what the clients got."""
+    """Runs a server and clients. Returns the data that the clients have received."""
     server = await asyncio.start_server(echo, '127.0.0.1', 0)
     port = server.sockets[0].getsockname()[1]
 
@@ -51,7 +51,7 @@ async def exchange(n):
 
 
 class StandardLoop(unittest.TestCase):
-    """asyncio.SelectorEventLoop, as it is, over our selectors."""
+    """The unchanged asyncio.SelectorEventLoop with the selectors of Sel."""
 
     def test_echo(self):
         for cls in Sel.SelectSelector, Sel.PollSelector, Sel.EpollSelector, Sel.DevpollSelector, Sel.KqueueSelector:
@@ -80,7 +80,7 @@ class TestCase(unittest.TestCase):
         return loop
 
     def when_idle(self, function, *args):
-        """Calls a function from GLib, once."""
+        """Makes GLib call a function once."""
         def call(*unused):
             function(*args)
             return GLib.SOURCE_REMOVE
@@ -88,7 +88,7 @@ class TestCase(unittest.TestCase):
 
 
 class Coroutines(TestCase):
-    """asyncio has the main loop, and GLib's callbacks run as well."""
+    """asyncio runs the main loop, and GLib's callbacks run as well."""
 
     def test_result(self):
         async def main():
@@ -110,7 +110,7 @@ class Coroutines(TestCase):
             called.clear()
             self.when_idle(called.set)
             await called.wait()
-            # In every callback the loop is the running one.
+            # In every callback the loop is the running loop.
             self.when_idle(lambda: calls.append(asyncio.get_running_loop()))
             self.when_idle(lambda: asyncio.create_task(note()))
             await done.wait()
@@ -152,7 +152,7 @@ class Coroutines(TestCase):
         Sel.asyncio.run(main())
 
     def test_nothing_polls(self):
-        # While GLib is busy and asyncio waits, asyncio has no turns; the self-pipe and the timer bring a few.
+        # While GLib is busy and asyncio waits, asyncio takes no turns, except for a few by its self-pipe and the timer.
         loop = self.make_loop()
         n_turns = 0
         take_turn = loop._take_turn
@@ -235,7 +235,7 @@ class Coroutines(TestCase):
         loop.run_forever()
 
     def test_loop_of_a_thread(self):
-        # Each thread has a context of its own, in which also GLib's asynchronous functions call back.
+        # Each thread has its own context. GLib's asynchronous functions call their callbacks there, too.
         results = []
 
         async def main():
@@ -299,7 +299,7 @@ class Signals(TestCase):
         Sel.asyncio.run(main())
 
     def test_handler_in_main_loop(self):
-        # A main loop of PyGObject takes the wakeup descriptor of signals for itself.
+        # A main loop of PyGObject replaces the wakeup descriptor for signals.
         loop = self.make_loop()
         main_loop = GLib.MainLoop()
         loop.add_signal_handler(signal.SIGUSR1, main_loop.quit)
@@ -308,7 +308,7 @@ class Signals(TestCase):
             main_loop.run()
 
     def test_python_handler(self):
-        # One that asyncio knows nothing of.
+        # A signal without a handler of asyncio.
         loop = self.make_loop()
         self.addCleanup(signal.signal, signal.SIGUSR1,
                         signal.signal(signal.SIGUSR1, lambda *unused: loop.call_soon_threadsafe(loop.stop)))
@@ -337,7 +337,7 @@ class Signals(TestCase):
         self.assertRaises(KeyboardInterrupt, loop.run_forever)
 
     def test_python_handler_after_removal(self):
-        # When the last handler of asyncio is removed, the others still have to wake the loop.
+        # After the last handler of asyncio is removed, other handlers still have to wake up the loop.
         main_loop = GLib.MainLoop()
         loop = self.make_loop()
         self.addCleanup(signal.signal, signal.SIGUSR2, signal.signal(signal.SIGUSR2, lambda *unused: main_loop.quit()))
@@ -345,7 +345,7 @@ class Signals(TestCase):
         def remove():
             loop.add_signal_handler(signal.SIGUSR1, print)
             loop.remove_signal_handler(signal.SIGUSR1)
-            # Sent by another process, when this one is asleep in C.
+            # Another process sends the signal when this one sleeps in C code.
             processes.append(subprocess.Popen(['/bin/sh', '-c', """
                 until grep -q 'State:.S' /proc/$0/status; do :; done; kill -USR2 $0""", str(os.getpid())]))
 
@@ -367,7 +367,7 @@ class Signals(TestCase):
 
 
 class MainLoops(TestCase):
-    """The program has a main loop, and coroutines run as well."""
+    """The program runs a main loop, and coroutines run as well."""
 
     def test_main_loop(self):
         main_loop = GLib.MainLoop()
@@ -380,7 +380,7 @@ class MainLoops(TestCase):
 
         with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
             loop = runner.get_loop()
-            # What is scheduled before, from a coroutine, and from a callback of GLib.
+            # Tasks that are scheduled before the loop runs, in a coroutine, and in a callback of GLib.
             task = loop.create_task(main())
             with loop.running():
                 self.assertTrue(loop.is_running())
@@ -389,7 +389,7 @@ class MainLoops(TestCase):
             self.assertFalse(loop.is_running())
             self.assertTrue(task.done())
             self.assertEqual(calls, [loop])
-            # Between main loops nothing runs, and later it goes on.
+            # Nothing runs between two main loops. The second one continues.
             task = loop.create_task(main())
             with loop.running():
                 self.when_idle(asyncio.create_task, asyncio.sleep(0))
@@ -397,7 +397,7 @@ class MainLoops(TestCase):
             self.assertTrue(task.done())
 
     def test_begins_in_a_callback(self):
-        # As in a plugin of an application.
+        # As a plugin of an application does it.
         main_loop = GLib.MainLoop()
         loop = self.make_loop()
         stack = contextlib.ExitStack()
@@ -460,7 +460,7 @@ class MainLoops(TestCase):
         self.assertFalse(loop.is_running())
 
     def test_nested(self):
-        # A callback of GLib runs a loop of its own, as a dialog does: coroutines go on meanwhile.
+        # A callback of GLib runs a nested loop, as a dialog does. Coroutines continue meanwhile.
         inner = GLib.MainLoop()
         calls = []
 
@@ -485,7 +485,7 @@ class MainLoops(TestCase):
         self.assertEqual(calls, ['coroutine', 'nested loop ended'])
 
     def test_no_turn_in_a_turn(self):
-        # A coroutine that iterates the context does not get another turn of asyncio inside its own.
+        # When a coroutine iterates the context, no other turn of asyncio runs inside the current one.
         calls = []
 
         async def main():
@@ -500,7 +500,7 @@ class MainLoops(TestCase):
         self.assertEqual(calls, ['glib', 'coroutine', 'asyncio'])
 
     def test_priority(self):
-        # A loop of low priority leaves its turn to what has a higher one.
+        # An asyncio loop of low priority yields to sources of higher priority.
         calls = []
 
         async def main():
@@ -519,7 +519,7 @@ class MainLoops(TestCase):
 
 
 class Asynchronous(TestCase):
-    """What GLib does asynchronously can be awaited."""
+    """GLib's asynchronous operations are awaitable."""
 
     def setUp(self):
         self.r, self.w = os.pipe()
@@ -557,7 +557,7 @@ class Asynchronous(TestCase):
                 cancellable.cancel()
                 with self.assertRaises(GLib.Error):
                     await task
-                # What was cancelled is out of the way, and has lost nothing.
+                # The cancelled wait is over, and has lost no event.
                 os.write(self.w, b'x')
                 self.assertEqual(await selector.select_async(), [(key, Sel.EVENT_READ)])
         Sel.asyncio.run(main())

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The examples in Python, as a user would run them. Prints TAP.
+"""Runs the examples in Python as a user does. Prints TAP.
 
 usage: test-examples.py DIRECTORY-OF-EXAMPLES
 """
@@ -23,7 +23,7 @@ DIRECTORY = sys.argv.pop(1)
 class Examples(unittest.TestCase):
 
     def start(self, name):
-        """Starts an example; returns it and the port that it says to try."""
+        """Starts an example. Returns its process and the port that it prints."""
         process = subprocess.Popen([sys.executable, os.path.join(DIRECTORY, name)], stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
@@ -54,7 +54,7 @@ class Examples(unittest.TestCase):
         for number, client in enumerate(clients):
             with client.makefile('rb') as file:
                 self.assertEqual(file.readline(), b'%d\n' % number)
-        # One that does not read keeps nobody from being served.
+        # A client that does not read does not block the other clients.
         clients[0].setblocking(False)
         try:
             while True:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The tests of the override over a copy that is installed, and what `meson devenv` gives. Prints TAP.
+# Runs the tests of the override with an installed copy, and in `meson devenv`. Prints TAP.
 # usage: test-installed.sh PYTHON BUILD-DIRECTORY PREFIX OVERRIDES-DIRECTORY
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
@@ -17,7 +17,7 @@ if ! "$python" -c 'import gi' 2> /dev/null; then
   exit 0
 fi
 
-# Runs a command and shows what it prints as comments.
+# Runs a command and prints its output as TAP comments.
 quietly ()
 {
   "$@" > "$work/log" 2>&1
@@ -37,7 +37,7 @@ root=$work/root
 [ -f "$root$overrides/Sel.py" ] && [ -f "$root$overrides/sel_asyncio.py" ]
 result $? "the overrides are where they were asked for"
 
-# The interpreter finds it without being told, if the prefix is one of its own.
+# The interpreter finds the override by itself if the prefix is one of its own.
 site=${overrides%/gi/overrides}
 case $prefix in
   /usr | /usr/local) "$python" -c 'import sys; sys.exit(sys.argv[1] not in sys.path)' "$site" || [ ! -d "$site" ] ;;
@@ -49,7 +49,7 @@ typelib=$(dirname "$(find "$root" -name 'Sel-1.0.typelib')")
 library=$(dirname "$(find "$root" -name 'libsel-glib-1.0.so')")
 installed ()
 {
-  # The installed copy alone: isolated from the directory of the program, and not by the source tree's path.
+  # The installed copy only: isolated from the directory of the program and from the source tree.
   PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root$site GI_TYPELIB_PATH=$typelib LD_LIBRARY_PATH=$library quietly "$python" "$@"
 }
 
@@ -80,7 +80,7 @@ Sel.asyncio.run(asyncio.sleep(0))
 '
 result $? "uninstalled, in meson devenv"
 
-# Another place is an option.
+# An option selects another directory.
 other=$work/elsewhere/gi/overrides
 quietly meson setup "$work/build" "$(dirname "$(dirname "$here")")" -Dtests=false -Dexamples=false \
   -Dprefix="$work/prefix" -Dpython_overrides_dir="$other" \

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Sel as a drop-in for selectors, beyond what CPython's own tests ask for. Prints TAP."""
+"""Tests Sel as a replacement of selectors, in addition to CPython's own tests. Prints TAP."""
 
 import ctypes.util
 import errno
@@ -33,7 +33,7 @@ CLASSES = [cls for cls in (Sel.SelectSelector, Sel.PollSelector, Sel.EpollSelect
 
 
 class PythonSelector(Sel.BaseSelector):
-    """One without a kernel: what is ready is what the test says."""
+    """A selector without a kernel: the test defines the ready descriptors."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +80,7 @@ class TestCase(unittest.TestCase):
         self.assertEqual(caught.exception.errno, code)
 
     def run_context(self, condition):
-        """Runs the main loop until something is true."""
+        """Runs the main loop until a condition is true."""
         context = GLib.MainContext.default()
         while not condition():
             context.iteration(True)
@@ -115,7 +115,7 @@ class Names(TestCase):
                 self.assertOSError(errno.ENOSYS, cls)
 
     def test_limit(self):
-        # A selector that cannot be opened says so at once, as in the standard library.
+        # A selector that cannot be opened raises an exception in its constructor, as in the standard library.
         program = '''
 import errno, resource
 import gi
@@ -132,7 +132,7 @@ except OSError as error:
         subprocess.run([sys.executable, '-c', program], check=True)
 
     def test_no_default(self):
-        # As if there were too many open files for a try when the module is loaded.
+        # Simulates too many open files while the module is loaded.
         program = '''
 import gi
 gi.require_version('Sel', '1.0')
@@ -145,7 +145,7 @@ assert Sel.DefaultSelector is Sel.PollSelector, Sel.DefaultSelector
         subprocess.run([sys.executable, '-c', program], check=True)
 
     def test_all_classes(self):
-        # A backend that is added to the library gets an override without being named in it.
+        # Every class of the typelib has an override, also one that is added to the library later.
         for name in dir(get_introspection_module('Sel')):
             cls = getattr(Sel, name)
             if isinstance(cls, type) and issubclass(cls, Sel.BaseSelector) and cls is not Sel.BaseSelector:
@@ -154,7 +154,7 @@ assert Sel.DefaultSelector is Sel.PollSelector, Sel.DefaultSelector
                 self.assertEqual(hasattr(cls, 'fileno'), hasattr(cls, 'get_fd'))
 
     def test_default_without_override(self):
-        # As if the default selector were of a class that neither the override nor the typelib knows.
+        # Simulates a default selector whose class is not in the typelib, so that it has no override.
         program = '''
 import ctypes, os, sys
 import gi
@@ -271,7 +271,7 @@ class Keys(TestCase):
                     self.assertEqual(selector.select(), [(key, READ)])
                     self.assertIs(selector.unregister(fileobj), key)
 
-                # It is found also when it has no descriptor any more.
+                # A registered object is found even after it has lost its descriptor.
                 key = selector.register(gio_socket, READ)
                 gio_socket.close()
                 self.assertIs(selector.unregister(gio_socket), key)
@@ -389,7 +389,7 @@ class Errors(TestCase):
 
 
 class Signals(TestCase):
-    """PEP 475: handlers run during a wait, which then goes on, unless they raise an exception."""
+    """PEP 475: handlers run during a wait, which then continues unless a handler raises an exception."""
 
     def setUp(self):
         self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, self.handle))
@@ -456,7 +456,7 @@ class Signals(TestCase):
             thread.start()
             self.assertEqual(selector.select(), [])
             thread.join()
-            # One that comes first ends the next wait.
+            # A wakeup that comes before a wait ends the next wait.
             selector.wakeup()
             self.assertEqual(selector.select(), [])
 
@@ -487,7 +487,7 @@ with getattr(Sel, sys.argv[1])() as selector:
 
 
 def wait_until_asleep(pid):
-    """Until the process waits in the kernel: a signal before that would not interrupt anything."""
+    """Blocks until the process waits in the kernel. An earlier signal would not interrupt a system call."""
     while True:
         with open('/proc/%d/stat' % pid) as file:
             if file.read().rpartition(')')[2].split()[0] == 'S':
@@ -544,7 +544,7 @@ class Callbacks(TestCase):
             self.assertEqual(self.calls[0], (selector, key, READ, 'user', 'data'))
             self.assertRaises(KeyError, selector.register_callback, self.r, READ, print)
 
-            # A new mask and new data leave the callback alone.
+            # A new mask and new data do not change the callback.
             key = selector.modify(self.r, READ | WRITE, 'data')
             self.calls.clear()
             self.run_context(lambda: self.calls)
@@ -560,7 +560,7 @@ class Callbacks(TestCase):
             GLib.source_remove(number)
 
     def test_register_callback_again(self):
-        # What the callback registers anew is not forgotten with what it was called for.
+        # A callback replaces its own registration and returns. The new registration stays.
         def again(selector, key, events):
             self.calls.append('again')
             selector.unregister(self.r)
@@ -670,14 +670,14 @@ class Subclasses(TestCase):
                 with self.assertRaises(type(exception)) as caught:
                     selector.modify(r, WRITE)
                 self.assertIs(caught.exception, exception)
-                # As if the kernel had refused.
+                # An exception has the effect of a refusal by the kernel.
                 self.assertNotIn(r, selector.get_map())
                 selector.exception = None
                 selector.register(r, READ)
             selector.exception = OSError(errno.EPERM, 'on purpose')
             self.assertOSError(errno.EPERM, selector.select, 0)
             self.assertRaises(PermissionError, selector.register, 0, READ)
-            # Descriptor 0 has nothing to do with it.
+            # The exception does not affect descriptor 0.
             self.assertNotIn(0, selector.get_map())
             selector.exception = None
             self.assertEqual(selector.select(0), [])
@@ -692,7 +692,7 @@ class Subclasses(TestCase):
 
     def test_everything_reported(self):
         class Eager(PythonSelector):
-            """The selector's own descriptor included, in which there is nothing."""
+            """Reports all descriptors, including the selector's own descriptor, which is not readable."""
 
             n_waits = 0
 
@@ -750,7 +750,7 @@ class Subclasses(TestCase):
 
 
 class Data:
-    """Something that a weak reference can tell the end of."""
+    """Data that supports weak references, to detect its finalization."""
 
     def __call__(self, *args):
         return True
@@ -822,7 +822,7 @@ class Memory(TestCase):
             self.assertIsNone(ended())
 
     def test_table_survives_the_wrapper(self):
-        # While only the main loop holds the selector.
+        # Only the main loop holds a reference to the selector.
         r, w = self.pipe()
         os.write(w, b'x')
         selector = Sel.DefaultSelector()
@@ -835,7 +835,7 @@ class Memory(TestCase):
         self.assertEqual(calls, [(r, r, READ, 'data')])
 
     def growth(self, turn, n):
-        """How many bytes of memory `n` turns take, after some for warming up."""
+        """Returns the bytes of memory that `n` turns take after a warm-up."""
         def resident():
             gc.collect()
             with open('/proc/self/statm') as file:
@@ -884,13 +884,13 @@ class Memory(TestCase):
                     while not results:
                         context.iteration(True)
 
-                # PyGObject keeps 32 bytes for each closure; more than that is a leak.
+                # PyGObject keeps 32 bytes for each closure. A larger growth is a leak.
                 for turn, n, limit in ((selector.select, 5000, 20), (change, 5000, 20), (fail, 5000, 20),
                                        (lambda: context.iteration(False), 5000, 20),
                                        (change_callback, 2000, 100), (wait_async, 2000, 100),
                                        (lambda: cls().close(), 2000, 50)):
                     with self.subTest(cls.__name__, turn=turn):
-                        # Pages come in groups, so what is too little to be a leak per turn is left out.
+                        # Memory grows by groups of pages, so a constant amount is ignored.
                         self.assertLess(self.growth(turn, n), n * limit + 200000)
                 GLib.source_remove(number)
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A /dev/poll made of poll(), after poll(7D) of Solaris and poll(4D) of illumos.
+ * An implementation of /dev/poll on top of poll (), after poll(7D) of Solaris and poll(4D) of illumos.
  *
- * The descriptor of a set is the write end of a pipe without a reader: it answers POLLERR,
- * as the real one does. DP_POLL is a poll() over a copy of the set and of an eventfd, which
- * says that the set has changed and the copy has to be made again.
+ * The descriptor of a set is the write end of a pipe without a reader: poll () reports POLLERR for it, as for a real
+ * set. DP_POLL calls poll () with a copy of the set and with an eventfd. The eventfd signals that the set has changed
+ * and must be copied again.
  *
- * One lock guards everything. Nobody waits or closes with it. Signals are blocked while it
- * is held, and let in again by the wait itself, so that none is missed in between.
+ * One lock protects all data. No thread waits or closes a descriptor while it holds the lock. Signals are blocked
+ * while the lock is held. The wait itself unblocks them, so that no signal is missed in between.
  */
 
 #ifndef _GNU_SOURCE
@@ -33,7 +33,7 @@
 #define RECORD       sizeof (struct pollfd)
 #define NSEC_PER_SEC 1000000000L
 
-/* How often a set is looked at that is too large for one poll(). */
+/* The interval at which a set is polled that is too large for one poll (). */
 #define SLICE_NSEC   5000000L
 
 typedef struct
@@ -49,17 +49,17 @@ struct _Set
   Set *next;
   int fd;
   ino_t inode;
-  pid_t pid;                    /* who wrote or polled first; 0 if nobody has */
+  pid_t pid;                    /* the process that wrote or polled first; 0 if none has */
   off_t offset;
   bool closed;
-  unsigned int refs;            /* the open descriptor, and each waiter */
+  unsigned int refs;            /* one for the open descriptor, and one for each waiter */
 
   Entry *entries;
   size_t size;
   size_t n_present;
   size_t scan_from;
 
-  /* A change lets every waiter copy the set again; the last one takes the signal back. */
+  /* A change makes every waiter copy the set again. The last waiter clears the signal. */
   int signal;
   uint64_t generation;
   unsigned int n_waiters;
@@ -89,7 +89,7 @@ typedef struct
   size_t max_nfds;
 } Knobs;
 
-/* What one DP_POLL asks the system. */
+/* The arguments of the poll () calls of one DP_POLL. */
 typedef struct
 {
   struct pollfd *fds;           /* in the order of the scan; the last one is the signal */
@@ -100,7 +100,7 @@ typedef struct
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-/* Under the lock. */
+/* Protected by the lock. */
 static Knobs knobs;
 static Set *sets;
 static sigset_t fork_signals;
@@ -162,7 +162,7 @@ fault_strikes (Fault *fault)
  * Sets
  */
 
-/* The descriptor may have been closed where nobody told us, and its number used again. */
+/* The descriptor may have been closed without the simulator, and its number used again. */
 static Set *
 sim_lookup (int fd)
 {
@@ -208,7 +208,7 @@ set_signal (Set *set)
     abort ();
 }
 
-/* A waiter has noticed the change, or leaves. */
+/* A waiter has noticed the change, or ends its wait. */
 static void
 set_catch_up (Set      *set,
               uint64_t  generation)
@@ -222,7 +222,7 @@ set_catch_up (Set      *set,
     abort ();
 }
 
-/* The descriptor is gone. Returns whether the set is to be freed, without the lock. */
+/* The descriptor was closed. Returns true if the caller must free the set, without the lock. */
 static bool
 set_close (Set *set)
 {
@@ -234,7 +234,7 @@ set_close (Set *set)
   return --set->refs == 0;
 }
 
-/* Returns an errno if the set belongs to another process. */
+/* Returns an errno if the set belongs to another process, or else 0. */
 static int
 set_check_owner (Set *set)
 {
@@ -287,7 +287,7 @@ static int
 set_apply (Set                 *set,
            const struct pollfd *record)
 {
-  /* No descriptor has such a number, and the driver passes over it. */
+  /* No descriptor has such a number. The driver ignores the record. */
   if (record->fd < 0 || (rlim_t) record->fd >= sim_limit ())
     return 0;
 
@@ -336,7 +336,7 @@ set_write (Set        *set,
   if (fault_strikes (&knobs.short_writes) && size > knobs.short_writes.size)
     size = knobs.short_writes.size;
 
-  /* What came before a record that is refused stays. */
+  /* Records before a refused one stay in effect. */
   for (size_t i = 0; i < size / RECORD && errnum == 0; i++)
     {
       struct pollfd record;
@@ -383,8 +383,8 @@ set_copy (Set      *set,
 }
 
 /*
- * Looks without waiting, part by part: the system takes no more entries at once than the
- * process may have descriptors, and the limit may have been lowered.
+ * Polls without waiting, in slices: the system accepts no more entries at once than the process may have descriptors,
+ * and the limit may have been lowered.
  */
 static int
 snapshot_look (Snapshot *snapshot)
@@ -406,8 +406,8 @@ snapshot_look (Snapshot *snapshot)
 }
 
 /*
- * Waits without the lock until something is ready or the set changes, at most for @left
- * unless that is NULL. Signals are let in only here.
+ * Waits without the lock until a descriptor is ready or the set changes, at most for @left unless that is NULL.
+ * Signals are unblocked only here.
  */
 static int
 snapshot_sleep (Snapshot        *snapshot,
@@ -499,8 +499,8 @@ set_take (Set            *set,
 }
 
 /*
- * Called and left with the lock held. What is reported was found with it, so nothing is
- * reported that was removed before.
+ * Called with the lock held, and returns with the lock held. Events are found with the lock held, so an entry that
+ * was removed before is not reported.
  */
 static int
 set_wait (Set            *set,
@@ -537,7 +537,7 @@ set_wait (Set            *set,
     }
 }
 
-/* Called and left with the lock held. */
+/* Called with the lock held, and returns with the lock held. */
 static int
 set_poll (Set            *set,
           struct dvpoll  *arg,
@@ -577,7 +577,7 @@ set_poll (Set            *set,
         .tv_nsec = (arg->dp_timeout % 1000) * 1000000L,
       };
 
-      /* Only a way to sleep: not even a change of the set ends it. */
+      /* DP_POLL only sleeps: not even a change of the set ends it. */
       return snapshot_sleep (&snapshot, arg->dp_timeout >= 0 ? &time : NULL, signals);
     }
 
@@ -678,7 +678,7 @@ sim_new_set (int flags)
       return NULL;
     }
 
-  /* The number the caller gets is the lowest that was free. */
+  /* The caller gets the lowest number that was free. */
   set->fd = dup3 (fds[1], fds[0], flags & O_CLOEXEC);
   close (fds[1]);
   set->signal = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -732,7 +732,7 @@ sim_open_set (int flags)
   sets = set;
   sim_unlock (&saved);
 
-  /* It was closed where nobody told us. */
+  /* It was closed without the simulator. */
   if (is_last)
     set_free (old);
 
@@ -760,7 +760,7 @@ sim_devpoll_open (const char *path,
   return open (path, flags, mode);
 }
 
-/* Returns false if @fd is no set. */
+/* Returns false if @fd is not a set. */
 static bool
 sim_write (int         fd,
            const void *buffer,

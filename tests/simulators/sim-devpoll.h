@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A /dev/poll for Linux, for tests: what a test may turn. Including this redirects nothing;
- * <sys/devpoll.h> does. The knobs belong to the process, and any thread may turn them.
+ * A /dev/poll for Linux, for tests: the settings of the simulator. This header replaces no functions; <sys/devpoll.h>
+ * does. The settings apply to the whole process, and any thread may change them.
  */
 
 #pragma once
@@ -16,58 +16,58 @@
 extern "C" {
 #endif
 
-/* Puts every knob and counter back to how the program started. Open sets stay. */
+/* Resets all settings and counters to their initial values. Open sets stay open. */
 void sim_devpoll_reset            (void);
 
-/* open() of /dev/poll fails with @errnum from now on; 0 lets it succeed again. */
+/* Makes open () of /dev/poll fail with @errnum from now on. 0 makes it succeed again. */
 void sim_devpoll_set_open_errno   (int    errnum);
 
-/* After @skip writes, the next @count fail with @errnum and change nothing. */
+/* Makes @count writes fail with @errnum and change nothing, after @skip more writes. */
 void sim_devpoll_fail_writes      (int    skip,
                                    int    count,
                                    int    errnum);
 
 /*
- * After @skip writes, the next @count take no more than @size bytes and say so. If this is
- * no multiple of the size of a record, the rest of the record it cuts is lost.
+ * Makes @count writes accept no more than @size bytes and return the number of bytes, after @skip more writes. If
+ * @size is not a multiple of the size of a record, the rest of the last record is lost.
  */
 void sim_devpoll_short_writes     (int    skip,
                                    int    count,
                                    size_t size);
 
-/* The next @count times DP_POLL fails with @errnum. */
+/* Makes the next @count calls of DP_POLL fail with @errnum. */
 void sim_devpoll_fail_polls       (int    count,
                                    int    errnum);
 
 /*
- * RLIMIT_NOFILE as the simulator sees it, and getrlimit() in files that include
- * <sys/devpoll.h>; RLIM_INFINITY is a value like others. 0 asks the system.
+ * Sets RLIMIT_NOFILE for the simulator, and for getrlimit () in files that include <sys/devpoll.h>. RLIM_INFINITY is
+ * a value like others. 0 uses the limit of the system.
  */
 void sim_devpoll_set_nofile       (rlim_t limit);
 
-/* Take dp_nfds beyond the limit, as illumos does, instead of failing with EINVAL. */
+/* Accepts dp_nfds beyond the limit, as illumos does, instead of failing with EINVAL. */
 void sim_devpoll_set_clamp_nfds   (bool   clamp);
 
 /*
- * Old Solaris: write() moves a file offset, and fails with EFBIG where it would exceed
- * @limit; pwrite() at 0 does not. 0 means that there is none, as today.
+ * Old Solaris: write () moves a file offset, and fails with EFBIG if the offset would exceed @limit. pwrite () at
+ * offset 0 does not fail. 0 means no limit, as on current systems.
  */
 void sim_devpoll_set_offset_limit (off_t  limit);
 
-/* How many descriptors are in a set, -1 if @fd is no set. */
+/* Returns the number of descriptors in a set, or -1 if @fd is not a set. */
 int  sim_devpoll_count            (int    fd);
 
-/* The mask kept for @watched in the set @fd, -1 if it is not there. */
+/* Returns the mask of @watched in the set @fd, or -1 if it is not in the set. */
 int  sim_devpoll_find             (int    fd,
                                    int    watched);
 
-/* How many times a set was written to or polled, and the largest write and dp_nfds seen. */
+/* Counts the writes and polls of all sets, and records the largest write and the largest dp_nfds. */
 unsigned int sim_devpoll_n_writes    (void);
 unsigned int sim_devpoll_n_polls     (void);
 size_t       sim_devpoll_max_records (void);
 size_t       sim_devpoll_max_nfds    (void);
 
-/* How many sets the program has open. */
+/* Returns the number of open sets of the program. */
 unsigned int sim_devpoll_n_open      (void);
 
 #ifdef __cplusplus

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A kqueue for Linux, for tests: what <sys/event.h> declares, and what a test may turn.
+ * A kqueue for Linux, for tests: the functions of <sys/event.h>, and the settings of the simulator.
  *
- * close(), dup2() and dup3() are replaced in the whole program, because closing a
- * descriptor removes what is registered for its number. What closes descriptors inside
- * the C library (fclose(), closefrom(), posix_spawn()) is not seen.
+ * close (), dup2 () and dup3 () are replaced in the whole program, because closing a descriptor removes the filters
+ * of its number. The simulator does not notice functions that close descriptors inside the C library (fclose (),
+ * closefrom (), posix_spawn ()).
  *
- * The knobs belong to the process, not to one queue. Any thread may turn them.
+ * The settings apply to the process, not to one queue. Any thread may change them.
  */
 
 #pragma once
@@ -19,17 +19,16 @@
 extern "C" {
 #endif
 
-/* Puts every knob and counter back to how the program started. Queues stay. */
+/* Resets all settings and counters to their initial values. Queues stay open. */
 void sim_kqueue_reset                (void);
 
-/* kqueue() fails with @errnum from now on; 0 lets it succeed again. */
+/* Makes kqueue () fail with @errnum from now on. 0 makes it succeed again. */
 void sim_kqueue_set_open_errno       (int            errnum);
 
 /*
- * After @skip matching changes, the next @count of them fail with @errnum and do nothing;
- * a negative @count means all of them. A change matches if its filter is @filter (0: any)
- * and it has one of @flags (0: any). Up to eight rules are kept; the oldest that matches
- * counts. A change that fails by itself is not counted.
+ * Makes @count matching changes fail with @errnum and change nothing, after @skip more of them. A negative @count
+ * means all. A change matches if its filter is @filter (0: any filter) and it has one of @flags (0: any flags). Up to
+ * eight rules are kept, and the oldest matching rule applies. A change that fails by itself is not counted.
  */
 void sim_kqueue_fail_changes         (short          filter,
                                       unsigned short flags,
@@ -37,49 +36,50 @@ void sim_kqueue_fail_changes         (short          filter,
                                       int            count,
                                       int            errnum);
 
-/* The next @count calls with room for events fail with @errnum, after their changes. */
+/* Makes the next @count calls with an array for events fail with @errnum, after their changes were made. */
 void sim_kqueue_fail_waits           (int            count,
                                       int            errnum);
 
-/* The kernel accepts to add a closed or negative descriptor without a word. */
+/* Accepts to add a closed or negative descriptor without an error. */
 void sim_kqueue_set_broken           (bool           broken);
 
 /*
- * How EV_ADD of EVFILT_WRITE on a pipe fails whose other end is closed: EPIPE (FreeBSD,
- * at the start), EBADF (NetBSD), or 0 for accepting it.
+ * The errno of EV_ADD with EVFILT_WRITE on a pipe whose other end is closed: EPIPE (FreeBSD, the default), EBADF
+ * (NetBSD), or 0 for success.
  */
 void sim_kqueue_set_pipe_errno       (int            errnum);
 
-/* EV_ADD of a device which cannot be polled fails with this: EINVAL at the start. */
+/* The errno of EV_ADD for a device that cannot be polled; the default is EINVAL. */
 void sim_kqueue_set_device_errno     (int            errnum);
 
-/* Time-outs of more than @seconds are EINVAL, as on Darwin; 0 takes any. */
+/* Makes timeouts of more than @seconds fail with EINVAL, as on Darwin. 0 accepts any timeout. */
 void sim_kqueue_set_max_timeout      (time_t         seconds);
 
-/* In a forked child the numbers of queues are free; otherwise they stay open and dead. */
+/* If set, fork () closes the queues in the child, so their numbers are free. Otherwise they stay open there but do
+ * not work. */
 void sim_kqueue_set_closed_by_fork   (bool           closed);
 
 /*
- * The next call on @kq with room for events returns this event first, whatever it says.
- * Up to eight are kept. Returns -1 (EBADF, ENOSPC) if it cannot.
+ * The next call on @kq with an array for events returns this event first, without any check. Up to eight events are
+ * kept. Returns -1 (EBADF, ENOSPC) on failure.
  */
 int  sim_kqueue_inject               (int                  kq,
                                       const struct kevent *event);
 
-/* How many filters are registered, -1 if @kq is not a queue of this process. */
+/* Returns the number of registered filters, or -1 if @kq is not a queue of this process. */
 int  sim_kqueue_count                (int            kq);
 
-/* Copies what is registered for a filter, unless @out is NULL. */
+/* Copies the registration of a filter, unless @out is NULL. */
 bool sim_kqueue_find                 (int            kq,
                                       uintptr_t      ident,
                                       short          filter,
                                       struct kevent *out);
 
-/* How many calls with room for events were made (and the changes that were submitted). */
+/* Counts the calls with an array for events, and the changes that were submitted. */
 unsigned int sim_kqueue_n_waits      (void);
 unsigned int sim_kqueue_n_changes    (void);
 
-/* How many queues this process has open. */
+/* Returns the number of queues that this process has open. */
 unsigned int sim_kqueue_n_open       (void);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* First, to show that it needs nothing before it and disturbs nothing after it. */
+/* Included first, to check that it needs no other header and does not disturb later ones. */
 #include <sys/devpoll.h>
 
 #include <errno.h>
@@ -175,7 +175,7 @@ test_pass_through (Fixture       *fixture,
   g_assert_cmpint (n_bytes, ==, 1);
 }
 
-/* Closed by a file that does not know the simulator, and the number used again. */
+/* Closed in a file that does not include the simulator, and the number is used again. */
 static void
 test_closed_elsewhere (Fixture       *fixture,
                        gconstpointer  data)
@@ -233,7 +233,7 @@ test_masks_are_ored (Fixture       *fixture,
   g_assert_cmpint (sim_devpoll_count (fixture->set), ==, 1);
   assert_one (fixture->set, fds[0], POLLIN | POLLOUT, POLLOUT);
 
-  /* Writing the narrower mask changes nothing. */
+  /* Writing a smaller mask does not change the mask. */
   g_assert_cmpint (watch (fixture->set, fds[0], POLLIN), ==, 0);
   assert_one (fixture->set, fds[0], POLLIN | POLLOUT, POLLOUT);
 
@@ -276,7 +276,7 @@ test_closed (Fixture       *fixture,
   assert_one (set, number, POLLIN, POLLNVAL);
   assert_one (set, number, POLLIN, POLLNVAL);
 
-  /* The number is what is watched, whatever file it is. */
+  /* An entry belongs to the number, whatever file it refers to. */
   make_pipe (&fds[0], &fds[1]);
   g_assert_cmpint (fds[0], ==, number);
   assert_nothing (set);
@@ -289,7 +289,7 @@ test_closed (Fixture       *fixture,
   g_assert_cmpint (watch (set, number, POLLREMOVE), ==, 0);
   assert_nothing (set);
 
-  /* A closed descriptor is accepted; what is no descriptor at all is passed over. */
+  /* A closed descriptor is accepted. A number that cannot be a descriptor is ignored. */
   g_assert_cmpint (watch (set, number, POLLIN), ==, 0);
   assert_one (set, number, POLLIN, POLLNVAL);
   g_assert_cmpint (watch (set, number, POLLREMOVE), ==, 0);
@@ -343,7 +343,7 @@ test_short_writes (Fixture       *fixture,
       g_assert_cmpint (pwrite (fixture->set, records, sizeof records, 0), ==, size);
       g_assert_cmpint (sim_devpoll_count (fixture->set), ==, size / RECORD);
 
-      /* Going on at the very byte only works between two records. */
+      /* Resuming a short write is only possible at the end of a record. */
       if (size % RECORD != 0)
         g_assert_cmpint (write (fixture->set, (char *) records + size, sizeof records - size),
                          ==, -1);
@@ -398,7 +398,7 @@ test_rotation (Fixture       *fixture,
       g_assert_cmpint (watch (fixture->set, fds[i], POLLIN), ==, 0);
     }
 
-  /* Buffers of two over five: twice round the circle. */
+  /* Arrays of two entries over a set of five: twice around. */
   for (int i = 0; i < N; i++)
     {
       struct pollfd found[2];
@@ -446,7 +446,7 @@ test_poll_limits (Fixture       *fixture,
   g_assert_cmpint (poll_set (fixture->set, fds, 10, 0), ==, 1);
 }
 
-/* More entries than the system's own poll() takes. */
+/* More entries than poll () of the system accepts. */
 static void
 test_low_limit (Fixture       *fixture,
                 gconstpointer  data)
@@ -494,10 +494,10 @@ test_timeouts (Fixture       *fixture,
       g_assert_cmpint (poll_set (fixture->set, fds, n_fds, 0), ==, 0);
     }
 
-  /* Nothing found, nothing touched. */
+  /* Without a ready descriptor the array is not written. */
   g_assert_cmpint (fds[0].fd, ==, -7);
 
-  /* Without room it is only a sleep, ready or not. */
+  /* Without an array DP_POLL only sleeps, even if descriptors are ready. */
   g_assert_cmpint (watch (fixture->set, fixture->reader, POLLIN), ==, 0);
   start = g_get_monotonic_time ();
   g_assert_cmpint (poll_set (fixture->set, NULL, 0, 4), ==, 0);
@@ -608,7 +608,7 @@ test_fork (Fixture       *fixture,
   assert_one (fixture->set, fixture->reader, POLLIN, POLLIN);
 }
 
-/* A set belongs to who uses it first. */
+/* A set belongs to the process that uses it first. */
 static void
 test_fork_unused (Fixture       *fixture,
                   gconstpointer  data)
@@ -727,7 +727,8 @@ poll_thread (gpointer data)
   return NULL;
 }
 
-/* What the other threads had allocated and started is lost; let nothing look for it. */
+/* The child has lost the memory and the stacks of the other threads. It runs another program, so that no tool reports
+ * them as leaks. */
 static void
 leave_child (void)
 {

@@ -186,7 +186,7 @@ test_open_close (Fixture       *fixture,
   g_assert_cmpint (errno, ==, ENFILE);
 }
 
-/* Whichever of the descriptors cannot be made, the others are given back. */
+/* If any of the descriptors cannot be made, the others are closed again. */
 static void
 test_out_of_fds (Fixture       *fixture,
                  gconstpointer  data)
@@ -259,7 +259,7 @@ test_two_filters (Fixture       *fixture,
   g_assert_cmpint (n, ==, 2);
   g_assert_cmpint (events[0].filter + events[1].filter, ==, EVFILT_READ + EVFILT_WRITE);
 
-  /* With room for one they take turns. */
+  /* In an array of one event they take turns. */
   for (int i = 0; i < 2; i++)
     {
       g_assert_cmpint (take (fixture->kq, events, 1), ==, 1);
@@ -360,12 +360,12 @@ test_change_list (Fixture       *fixture,
   EV_SET (&list[1], fixture->reader, EVFILT_WRITE, EV_DELETE, 0, 0, NULL);
   EV_SET (&list[2], fixture->writer, EVFILT_WRITE, EV_ADD, 0, 0, NULL);
 
-  /* Without room: stops at the first error. */
+  /* Without an array for events, the call stops at the first error. */
   g_assert_cmpint (kevent (kq, list, 3, NULL, 0, NULL), ==, -1);
   g_assert_cmpint (errno, ==, ENOENT);
   g_assert_cmpint (sim_kqueue_count (kq), ==, 1);
 
-  /* With room, and in the same array: goes on, and returns errors without other events. */
+  /* With an array for events, even the same array, the call continues, and returns the errors without other events. */
   g_assert_cmpint (kevent (kq, list, 3, list, 3, NULL), ==, 1);
   g_assert_cmpint (list[0].flags, ==, EV_ERROR);
   g_assert_cmpint (list[0].data, ==, ENOENT);
@@ -410,7 +410,7 @@ test_close_removes (Fixture       *fixture,
   g_assert_false (is_readable (fixture->kq));
   assert_nothing (fixture->kq);
 
-  /* Neither the same file nor another one is watched on the number again. */
+  /* Neither the same file nor another one is registered under the number again. */
   g_assert_cmpint (dup (alive), ==, number);
   assert_nothing (fixture->kq);
   close (number);
@@ -449,7 +449,7 @@ test_dup2_removes (Fixture       *fixture,
 
       g_assert_cmpint (change (fixture->kq, other, EVFILT_READ, EV_ADD), ==, 0);
 
-      /* What fails or changes nothing leaves the registration alone. */
+      /* A change that fails, or that changes nothing, leaves the registration as it was. */
       g_assert_cmpint (dup2 (other, other), ==, other);
       g_assert_cmpint (dup2 (-1, other), ==, -1);
       g_assert_cmpint (dup3 (other, other, 0), ==, -1);
@@ -464,7 +464,7 @@ test_dup2_removes (Fixture       *fixture,
       close (other);
     }
 
-  /* Over the queue itself. */
+  /* The queue itself is closed by dup2 (). */
   g_assert_cmpint (dup2 (spare, fixture->kq), ==, fixture->kq);
   g_assert_cmpuint (sim_kqueue_n_open (), ==, 0);
   g_assert_cmpint (change (fixture->kq, fixture->reader, EVFILT_READ, EV_ADD), ==, EBADF);
@@ -502,7 +502,7 @@ test_eof_reader_gone (Fixture       *fixture,
   g_assert_cmpint (event.filter, ==, EVFILT_WRITE);
   g_assert_cmpint (event.flags, ==, EV_EOF);
 
-  /* Added already, so nothing is refused. */
+  /* The filter has been added before, so the change is not refused. */
   g_assert_cmpint (change (fixture->kq, fixture->writer, EVFILT_WRITE, EV_ADD), ==, 0);
   g_assert_cmpint (change (fixture->kq, fixture->writer, EVFILT_READ, EV_ADD), ==, 0);
   g_assert_cmpint (change (fixture->kq, fixture->writer, EVFILT_WRITE, EV_DELETE), ==, 0);
@@ -603,7 +603,7 @@ test_clear (Fixture       *fixture,
   g_assert_cmpint (change (kq, fixture->reader, EVFILT_READ, EV_ADD | EV_CLEAR), ==, 0);
   g_assert_cmpint (change (kq, reader, EVFILT_READ, EV_ADD | EV_CLEAR), ==, 0);
 
-  /* What did not fit is not lost, and keeps the descriptor readable. */
+  /* Events that did not fit are not lost, and keep the descriptor of the queue readable. */
   g_assert_cmpint (take (kq, &event, 1), ==, 1);
   g_assert_true (is_readable (kq));
   g_assert_cmpint (take (kq, &event, 1), ==, 1);
@@ -614,7 +614,7 @@ test_clear (Fixture       *fixture,
   assert_one (kq, reader, EVFILT_READ);
   assert_nothing (kq);
 
-  /* No longer true when it is fetched. */
+  /* The event is no longer true when it is fetched. */
   put (fixture->writer);
   put (writer);
   g_assert_cmpint (take (kq, &event, 1), ==, 1);
@@ -649,11 +649,11 @@ test_user (Fixture       *fixture,
   g_assert_false (is_readable (kq));
   assert_nothing (kq);
 
-  /* EV_CLEAR in a change resets, also what the same change triggers. */
+  /* EV_CLEAR in a change resets the state, including what the same change triggers. */
   g_assert_cmpint (change_full (kq, 5, EVFILT_USER, EV_CLEAR, NOTE_TRIGGER, 0), ==, 0);
   assert_nothing (kq);
 
-  /* Without EV_CLEAR it stays. */
+  /* Without EV_CLEAR the state stays. */
   g_assert_cmpint (change_full (kq, 6, EVFILT_USER, EV_ADD, NOTE_TRIGGER, 0), ==, 0);
   assert_one (kq, 6, EVFILT_USER);
   assert_one (kq, 6, EVFILT_USER);
@@ -723,7 +723,7 @@ test_timeouts (Fixture       *fixture,
       g_assert_cmpint (errno, ==, EINVAL);
     }
 
-  /* Without room for events nothing is waited for, so these return. */
+  /* Without an array for events the call does not wait, so these return. */
   g_assert_cmpint (kevent (fixture->kq, NULL, 0, NULL, 0, NULL), ==, 0);
   g_assert_cmpint (kevent (fixture->kq, NULL, 0, NULL, 0, &long_time), ==, 0);
 
@@ -841,13 +841,13 @@ test_fork (Fixture       *fixture,
           if ((fcntl (fixture->kq, F_GETFD) < 0) != (closed == 1))
             _exit (3);
 
-          /* Nothing the child closes is taken from the parent. */
+          /* A close () in the child does not affect the parent. */
           if ((closed == 0 && close (fixture->kq) < 0) || close (fixture->reader) < 0)
             _exit (4);
           if (sim_kqueue_n_open () != 0)
             _exit (5);
 
-          /* The child may have its own. */
+          /* The child may open queues of its own. */
           kq = kqueue ();
           if (change (kq, fixture->writer, EVFILT_WRITE, EV_ADD) != 0
               || kevent (kq, NULL, 0, &event, 1, &no_time) != 1)
@@ -1021,7 +1021,8 @@ churn_thread (gpointer data)
   return NULL;
 }
 
-/* What the other threads had allocated and started is lost; let nothing look for it. */
+/* The child has lost the memory and the stacks of the other threads. It runs another program, so that no tool reports
+ * them as leaks. */
 static void
 leave_child (void)
 {

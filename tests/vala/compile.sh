@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Compiles a program in Vala; a warning is an error, in what valac reads and in the C that it makes. The warnings
-# that are switched off come from Vala itself and from the vapi of GIO.
+# Compiles a program in Vala. Warnings are errors, both in Vala and in the generated C. The disabled warnings come
+# from Vala itself and from the vapi of GIO.
 # usage: compile.sh SOURCE PROGRAM
-# VAPI_DIR and PKG_CONFIG_PATH tell where the library is.
+# VAPI_DIR and PKG_CONFIG_PATH name the directories of the library.
 
 exec valac --fatal-warnings --target-glib=2.74 \
   --vapidir="$VAPI_DIR" --pkg=sel-glib-1.0 --pkg=gio-2.0 --pkg=posix \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The library as Vala sees it, and selectors in Vala.
+// The library in Vala, and selectors that are written in Vala.
 
 // A backend in Vala.
 class ValaSelector : Sel.BaseSelector
@@ -66,7 +66,7 @@ class ValaSelector : Sel.BaseSelector
 
   public override bool wait (double timeout) throws Error
   {
-    // Never too early.
+    // Rounded up, so that a wait never ends too early.
     int ms = timeout > 1000000 ? -1 : (int) (timeout * 1000 + 0.999);
 
     n_waits++;
@@ -99,7 +99,7 @@ class ValaSelector : Sel.BaseSelector
   }
 }
 
-// One that adds something to a backend of the library.
+// A selector that extends a backend of the library.
 class CountingSelector : Sel.PollSelector
 {
   public uint n_waits;
@@ -187,7 +187,7 @@ void test_kind (string kind, Case func)
   context = null;
   close_pipe ();
 
-  // Nothing holds it: no callback, no key, no event.
+  // No callback, key or event holds a reference.
   finalized = false;
   selector.weak_ref (() => { finalized = true; });
   selector = null;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The user interface of /dev/poll as Solaris has it, for programs that run over the
- * simulator in sim-devpoll.c.
+ * The user interface of /dev/poll on Solaris, for programs that use the simulator in sim-devpoll.c.
  *
- * A file that includes this talks to the simulator whenever it calls open(), write(),
- * pwrite(), ioctl() or close(); what is not about /dev/poll goes on to the system. It may
- * also see another RLIMIT_NOFILE. The names are macros with arguments, so that structure
- * members and function pointers of these names are left alone.
+ * A file that includes this header calls the simulator whenever it calls open (), write (), pwrite (), ioctl () or
+ * close (). Calls that do not concern /dev/poll are passed on to the system. getrlimit () may also return another
+ * RLIMIT_NOFILE. The names are macros with arguments, so that structure members and function pointers with these
+ * names are not replaced.
  */
 
 #pragma once
@@ -19,7 +18,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Linux has a POLLREMOVE that does nothing, and shows it to some files only. */
+/* Linux has a POLLREMOVE without effect, and defines it for some files only. */
 #undef POLLREMOVE
 #define POLLREMOVE  0x0800
 

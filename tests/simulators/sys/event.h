@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The user interface of kqueue as FreeBSD has it, for programs that run over the simulator
- * in sim-kqueue.c. Only the filters READ, WRITE and USER exist.
+ * The user interface of kqueue on FreeBSD, for programs that use the simulator in sim-kqueue.c. Only the filters
+ * READ, WRITE and USER exist.
  */
 
 #pragma once

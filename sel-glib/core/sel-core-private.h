@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "core/sel-fd-identity-private.h"
+#include "core/sel-key-table-private.h"
+#include "core/sel-wakeup-private.h"
+#include "sel-base-selector.h"
+
+G_BEGIN_DECLS
+
+/*
+ * All data of a selector, one struct for each room. Only the files of a room, which have its name, use the members
+ * of its struct; everybody else calls the room's functions. tests/test-layers.py checks this.
+ *
+ * Unless a member is marked as atomic, the lock of the state protects it.
+ */
+
+typedef struct _SelBatch SelBatch;
+
+/* Inlined into its callers, except in builds for debugging and for measuring coverage. */
+#ifdef __OPTIMIZE__
+#define SEL_ALWAYS_INLINE inline G_ALWAYS_INLINE
+#else
+#define SEL_ALWAYS_INLINE inline
+#endif
+
+/* sel-state: what may each thread do now? */
+typedef struct
+{
+  GMutex lock;
+  gpointer vfunc_thread;     /* atomic: the thread that is in a virtual function with the lock held, or NULL */
+  guint lock_depth;          /* how often that thread has taken the lock again; see also SEL_STATE_CLOSE_LATER */
+  guint word;                /* atomic: flags of SelStateFlags */
+  guint fork_count;          /* the value of the library's counter in the process that uses the selector */
+} SelState;
+
+/* sel-registry: what is registered, and what was the kernel told? */
+typedef struct
+{
+  SelKeyTable table;
+  guint32 generation;        /* atomic: the last one that was given to a registration */
+  guint32 tag;               /* the generation that the current call of update () is about */
+  int poll_fd;               /* the kernel's descriptor that a main loop can poll, or -1 */
+  GArray *always_ready;      /* descriptors that are always ready, so that the kernel cannot wait for them */
+  SelFdIdentities *identities; /* NULL unless SEL_DEBUG contains "fd" */
+} SelRegistry;
+
+/* The descriptors that a wait has found to be ready. The waiting thread owns it; without the lock, another thread may
+ * only compare events with NULL. */
+typedef struct
+{
+  SelReadyEvent *events;     /* atomic; NULL: no wait is in progress, or the buffer is not allocated yet */
+  gsize n_events;
+  gsize size;                /* the number of elements in events */
+  gsize room;                /* how many descriptors the kernel may report at once, at least 1 */
+  gsize n_reports;           /* how many it did report */
+  gboolean needs_retry;      /* a report that led to no event has taken the place of one that would have */
+} SelReadyList;
+
+/* sel-wait: how long to wait, what has ended the wait, what is ready? The waiting thread owns all of it. */
+typedef struct
+{
+  SelReadyList list;
+  SelReadyEvent *buffer;     /* for the forms of select () that return a list */
+  gsize buffer_size;
+  gsize list_room;           /* the room of these forms */
+  guint32 generation;        /* of the registry when the wait began */
+  guint turn;                /* rotates the descriptors that are always ready */
+  guint flags;               /* of SelWaitFlags */
+  gboolean locked;           /* the backend has locked the selector for its reports */
+  gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
+} SelWait;
+
+/* sel-notify: which threads and main loops have to know that something has changed? */
+typedef struct
+{
+  SelWakeup *wakeup;         /* reference counted, so that it can be signalled after the selector was finalized */
+  GPtrArray *observers;
+  gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
+} SelNotify;
+
+/* sel-dispatch: which callback runs now, and what does it still need? */
+typedef struct
+{
+  SelBatch *batches;
+} SelDispatch;
+
+/* sel-pause: which descriptors are not polled for a while, and until when? */
+typedef struct
+{
+  GArray *list;              /* of SelPause */
+  gint64 until;              /* monotonic time, in microseconds; valid while the state has PAUSED */
+} SelPauses;
+
+/* sel-lifecycle: how is the kernel's object opened, opened again and given back? */
+typedef struct
+{
+  GError *open_error;        /* why it could not be opened */
+} SelLifecycle;
+
+/* The settings that the class has as properties. */
+typedef enum
+{
+  SEL_SETTING_INTERRUPTIBLE,
+  SEL_SETTING_EMULATE_ALWAYS_READY,
+  SEL_SETTING_FORCE_MIRRORED,
+  SEL_SETTING_CAN_RECURSE,
+  SEL_SETTING_MAX_DISPATCH,
+  SEL_SETTING_HANGUP_POLICY,
+  SEL_N_SETTINGS
+} SelSetting;
+
+/* The largest #SelBaseSelector:max-dispatch, which is also the default. */
+#define SEL_MAX_DISPATCH 256
+
+/* What each call uses comes first. */
+typedef struct
+{
+  SelState state;
+  SelRegistry registry;
+  SelWait wait;
+  SelNotify notify;
+  SelDispatch dispatch;
+  SelPauses pauses;
+  SelLifecycle lifecycle;
+  guint settings[SEL_N_SETTINGS]; /* atomic */
+} SelCore;
+
+/* Where the instance has its SelCore. */
+extern gssize sel_core_offset;
+
+static inline SelCore *
+sel_core (gconstpointer selector)
+{
+  return (SelCore *) G_STRUCT_MEMBER_P (selector, sel_core_offset);
+}
+
+static inline SelBaseSelector *
+sel_core_get_selector (SelCore *core)
+{
+  return (SelBaseSelector *) G_STRUCT_MEMBER_P (core, -sel_core_offset);
+}
+
+static inline guint
+sel_core_get_setting (SelCore    *core,
+                      SelSetting  setting)
+{
+  return __atomic_load_n (&core->settings[setting], __ATOMIC_RELAXED);
+}
+
+G_END_DECLS

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "core/sel-registry-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Which descriptors are not polled for a while, and until when? A paused descriptor stays registered, but the kernel
+ * does not wait for it and nothing is reported for it. It keeps its generation; when it is resumed it gets a new one, so
+ * that reports from before the pause are out of date. Modifying or refreshing a registration ends its pause.
+ *
+ * All functions must be called with the lock held, except where stated.
+ */
+
+typedef enum
+{
+  SEL_PAUSE_UNTIL_MODIFIED,  /* only sel_base_selector_modify() or _refresh() resumes it */
+  SEL_PAUSE_FOR_A_WHILE      /* until SEL_PAUSE_INTERVAL has passed */
+} SelPauseKind;
+
+/* The length of a pause, in microseconds. */
+#define SEL_PAUSE_INTERVAL (100 * 1000)
+
+void     sel_pause_clear           (SelCore             *core);
+
+/* Pauses the registration that @event is about. Nothing happens if it was changed since the event was reported. Another
+ * pause of the same registration is replaced. */
+void     sel_pause_begin           (SelCore             *core,
+                                    const SelReadyEvent *event,
+                                    SelPauseKind         kind);
+
+/* The same, until @function has returned. */
+void     sel_pause_defer           (SelCore             *core,
+                                    const SelReadyEvent *event,
+                                    gconstpointer        function);
+
+/* Resumes the descriptors that were deferred for @function. */
+void     sel_pause_resume_deferred (SelCore             *core,
+                                    gconstpointer        function);
+
+/* Resumes the descriptors whose time is over, or all that have a time if @at_once is TRUE. */
+void     sel_pause_resume_due      (SelCore             *core,
+                                    gboolean             at_once);
+
+/* Takes the lock: resumes all that have a time. */
+void     sel_pause_resume_all      (SelCore             *core);
+
+/* Tells the kernel anew, as a new registration, about a descriptor that it may confuse with another file. */
+void     sel_pause_rearm           (SelCore             *core,
+                                    const SelReadyEvent *event);
+
+/* When the next pause ends, as monotonic time in microseconds; -1 if there is none. */
+gint64   sel_pause_get_next        (SelCore             *core);
+
+/* Ends all pauses without telling the kernel. For a kernel object that is about to be filled. */
+void     sel_pause_forget_all      (SelCore             *core);
+
+/* Tells the kernel, which knows nothing, about the selector's own descriptor and all registrations that are not
+ * paused. A descriptor that is closed, or that the kernel cannot wait for, keeps its key. A descriptor that
+ * the kernel refuses for another reason, for example lack of memory, is tried again after a pause. @error is not NULL. */
+gboolean sel_pause_arm_all         (SelCore             *core,
+                                    GError             **error);
+
+G_END_DECLS

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "core/sel-registry-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What is ready? The part of the wait room that takes the reports of a backend. The lock protects the table that the
+ * reports are looked up in; the list itself belongs to the waiting thread.
+ */
+
+/* Makes room for @size events at least. FALSE if the caller of select () has given an array of its own. */
+gboolean sel_ready_list_grow             (SelCore      *core,
+                                          gsize         size);
+
+/* Reports a descriptor for which the kernel has given no tag. */
+void     sel_ready_list_report_untagged  (SelCore      *core,
+                                          int           fd,
+                                          SelEventMask  events);
+
+/* Takes a report that leads to no event. Returns: FALSE if the kernel should not have reported it at all */
+gboolean sel_ready_list_report_unknown   (SelCore      *core,
+                                          int           fd,
+                                          guint32       tag);
+
+/* @fd turns out to be closed, in a wait or in a main loop: the kernel is told to forget it, but its key stays. Fails if @fd is
+ * the selector's own. */
+gboolean sel_ready_list_report_closed    (SelCore      *core,
+                                          int           fd,
+                                          GError      **error);
+
+/* Reports the descriptors that are always ready. */
+void     sel_ready_list_report_always_ready (SelCore   *core);
+
+/* Drops the events of registrations that were changed, removed or paused since they were reported. */
+void     sel_ready_list_drop_stale       (SelCore      *core);
+
+/* The room of mechanisms that report reading and writing separately. */
+gsize    sel_ready_list_get_filter_room  (SelCore      *core);
+
+static inline SelReadyList *
+sel_ready_list_get (SelCore *core)
+{
+  return &core->wait.list;
+}
+
+/* Only the waiting thread uses a list that has no events. */
+static inline void
+sel_ready_list_set_events (SelCore       *core,
+                           SelReadyEvent *events)
+{
+  __atomic_store_n (&core->wait.list.events, events, __ATOMIC_RELEASE);
+}
+
+/* TRUE if the list is that of the selector, and grows. */
+static inline gboolean
+sel_ready_list_is_growable (SelCore *core)
+{
+  return core->wait.list.events == core->wait.buffer;
+}
+
+/* TRUE while a wait takes reports. */
+static inline gboolean
+sel_ready_list_is_open (SelCore *core)
+{
+  return __atomic_load_n (&core->wait.list.events, __ATOMIC_ACQUIRE) != NULL;
+}
+
+/* @events is not empty, and contains only active events. */
+static inline void
+sel_ready_event_fill (SelReadyEvent *event,
+                      int            fd,
+                      SelKeySlot    *slot,
+                      SelEventMask   events)
+{
+  event->fd = fd;
+  event->events = events;
+  event->data = slot->data;
+  event->generation = slot->generation;
+}
+
+/* Fills @event if the kernel has reported it for a registration that still exists. */
+static inline gboolean
+sel_ready_event_fill_tagged (SelReadyEvent *event,
+                             SelKeyTable   *table,
+                             int            fd,
+                             guint32        tag,
+                             SelEventMask   events)
+{
+  SelKeySlot *slot = sel_key_table_get_slot (table, fd);
+
+  if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events &= slot->active) == 0))
+    return FALSE;
+
+  sel_ready_event_fill (event, fd, slot, events);
+
+  return TRUE;
+}
+
+/* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again. */
+static inline void
+sel_ready_list_add (SelCore      *core,
+                    int           fd,
+                    SelKeySlot   *slot,
+                    SelEventMask  events)
+{
+  SelReadyList *list = &core->wait.list;
+  guint32 *report = sel_key_slot_get_report (slot, fd);
+
+  if (*report < list->n_events && list->events[*report].fd == fd &&
+      list->events[*report].generation == slot->generation)
+    {
+      list->events[*report].events |= events;
+      return;
+    }
+
+  if (list->n_events == list->size && !sel_ready_list_grow (core, list->size + 1))
+    return;
+
+  sel_ready_event_fill (&list->events[list->n_events], fd, slot, events);
+  *report = (guint32) list->n_events++;
+}
+
+/* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. @maybe_hung_up tells
+ * that the other end will not send or receive any more, or that there is an error. Returns: FALSE if the registration with
+ * this tag does not exist any more */
+static inline gboolean
+sel_ready_list_report_tagged (SelCore      *core,
+                              int           fd,
+                              guint32       tag,
+                              SelEventMask  events,
+                              gboolean      maybe_hung_up)
+{
+  SelKeySlot *slot = sel_key_table_get_slot (sel_registry_get_table (core), fd);
+
+  if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->active) == 0))
+    return sel_ready_list_report_unknown (core, fd, tag);
+
+  sel_hangup_count_note (&slot->hangup, maybe_hung_up);
+  sel_ready_list_add (core, fd, slot, events & slot->active);
+
+  return TRUE;
+}
+
+G_END_DECLS

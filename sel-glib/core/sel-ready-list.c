@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+
+#include "core/sel-ready-list-private.h"
+#include "sel-error-private.h"
+
+gboolean
+sel_ready_list_grow (SelCore *core,
+                     gsize    size)
+{
+  SelWait *wait = &core->wait;
+
+  if (!sel_ready_list_is_growable (core))
+    return FALSE;
+
+  wait->buffer_size = MAX (size, 2 * wait->buffer_size);
+  wait->buffer = g_renew (SelReadyEvent, wait->buffer, wait->buffer_size);
+  wait->list.size = wait->buffer_size;
+  sel_ready_list_set_events (core, wait->buffer);
+
+  return TRUE;
+}
+
+gsize
+sel_ready_list_get_filter_room (SelCore *core)
+{
+  const SelReadyList *list = &core->wait.list;
+
+  /* If the list cannot take all, the second report of a descriptor must not always take the place of another one. */
+  return sel_ready_list_is_growable (core) || list->size >= sel_registry_get_n_keys (core) ? 2 * list->room + 1
+                                                                                             : list->room;
+}
+
+gboolean
+sel_ready_list_report_unknown (SelCore *core,
+                               int      fd,
+                               guint32  tag)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+  if (slot != NULL && slot->generation == tag && slot->armed != 0)
+    return TRUE;
+
+  core->wait.list.needs_retry = TRUE;
+  if (fd != sel_notify_get_fd (core))
+    return FALSE;
+
+  sel_notify_drain_wakeup (core);
+
+  return TRUE;
+}
+
+/* The slot that a report without a tag is about. NULL if it was registered, changed or resumed after the wait began: the next
+ * wait will report it. */
+static SelKeySlot *
+sel_ready_list_lookup (SelCore *core,
+                       int      fd)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+  if (slot == NULL || (gint32) (slot->generation - core->wait.generation) > 0)
+    return NULL;
+
+  return slot;
+}
+
+void
+sel_ready_list_report_untagged (SelCore      *core,
+                                int           fd,
+                                SelEventMask  events)
+{
+  SelKeySlot *slot;
+
+  core->wait.list.n_reports++;
+  slot = sel_ready_list_lookup (core, fd);
+  if (slot != NULL && (events & slot->active) != 0)
+    {
+      sel_hangup_count_note (&slot->hangup, TRUE);
+      sel_ready_list_add (core, fd, slot, events & slot->active);
+    }
+  else if (fd == sel_notify_get_fd (core))
+    {
+      /* A backend that reports it although it is not readable must not be asked again and again. */
+      core->wait.list.needs_retry |= sel_notify_drain_wakeup (core);
+    }
+}
+
+gboolean
+sel_ready_list_report_closed (SelCore  *core,
+                              int       fd,
+                              GError  **error)
+{
+  gboolean in_wait = core->wait.locked;
+  SelKeySlot *slot;
+
+  if (fd == sel_notify_get_fd (core))
+    return sel_os_error_set (error, -1, EBADF);
+
+  slot = in_wait ? sel_ready_list_lookup (core, fd) : sel_registry_lookup (core, fd);
+  if (slot == NULL)
+    return TRUE;
+
+  if (in_wait)
+    {
+      core->wait.list.n_reports++;
+      core->wait.list.needs_retry |= slot->armed != 0;
+    }
+
+  sel_registry_disarm (core, fd, slot);
+  sel_notify_changed (core, fd);
+
+  return TRUE;
+}
+
+void
+sel_ready_list_report_always_ready (SelCore *core)
+{
+  guint n;
+  const int *fds = sel_registry_get_always_ready (core, &n);
+
+  for (guint i = 0; i < n; i++)
+    {
+      int fd = fds[(core->wait.turn + i) % n];
+      SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+      sel_hangup_count_note (&slot->hangup, TRUE);
+      sel_ready_list_add (core, fd, slot, slot->active);
+    }
+}
+
+/* The slots have to know the new indices of the events that stay. */
+void
+sel_ready_list_drop_stale (SelCore *core)
+{
+  SelReadyList *list = &core->wait.list;
+  gsize n = 0;
+
+  for (gsize i = 0; i < list->n_events; i++)
+    {
+      SelKeySlot *slot = sel_registry_find_event (core, &list->events[i]);
+
+      if (slot == NULL || sel_key_slot_is_paused (slot))
+        continue;
+
+      *sel_key_slot_get_report (slot, list->events[i].fd) = (guint32) n;
+      list->events[n++] = list->events[i];
+    }
+  list->n_events = n;
+  sel_state_unset (core, SEL_STATE_CHANGED);
+}

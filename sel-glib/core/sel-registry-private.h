@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "core/sel-notify-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What is registered, and what was the kernel told? The kernel is asked first and the table is changed after that, so that
+ * nothing has to be rolled back. Each time that the kernel is told about a descriptor, its registration gets a new
+ * generation. Backends give the generation to the kernel as a tag, which tells reports about a registration
+ * from those about an earlier one of the same number.
+ *
+ * Unless stated otherwise, the functions must be called with the lock held.
+ */
+
+/* What a program keeps with a registration: data in the form of C or of other languages, or a callback. */
+typedef struct
+{
+  GObject *fileobj;          /* not used by sel_registry_modify() */
+  gpointer data;
+  GDestroyNotify destroy;
+  const GValue *value;
+  SelCallback *callback;     /* (transfer full) if sel_registry_add() succeeds; not used by sel_registry_modify() */
+} SelRegistration;
+
+void            sel_registry_init               (SelCore                *core);
+void            sel_registry_clear              (SelCore                *core);
+
+/* These call update () of the class. All give the key if @key is not NULL. What a slot owned moves to @removed, which the
+ * caller has to free without the lock. */
+
+/* Fails with %SEL_SELECTOR_ERROR_ALREADY_REGISTERED, or if the kernel refuses; then nothing is changed. */
+gboolean        sel_registry_add                (SelCore                *core,
+                                                 int                     fd,
+                                                 SelEventMask            events,
+                                                 const SelRegistration  *registration,
+                                                 SelSelectorKey        **key,
+                                                 GError                **error);
+
+/* Keeps the data if @registration is NULL. If the kernel refuses, @fd is no longer registered. */
+gboolean        sel_registry_modify             (SelCore                *core,
+                                                 int                     fd,
+                                                 SelEventMask            events,
+                                                 const SelRegistration  *registration,
+                                                 SelSelectorKey        **key,
+                                                 SelKeyExtra            *removed,
+                                                 GError                **error);
+gboolean        sel_registry_remove             (SelCore                *core,
+                                                 int                     fd,
+                                                 SelSelectorKey        **key,
+                                                 SelKeyExtra            *removed,
+                                                 GError                **error);
+
+/* Tells the kernel anew. If it refuses, @fd is no longer registered. */
+gboolean        sel_registry_refresh            (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeyExtra            *removed,
+                                                 GError                **error);
+
+/* Stores the callback that @fd had before in @removed. */
+gboolean        sel_registry_set_callback       (SelCore                *core,
+                                                 int                     fd,
+                                                 SelCallback            *callback,
+                                                 SelKeyExtra            *removed,
+                                                 GError                **error);
+
+/* Unregisters @fd if it still has @callback. */
+void            sel_registry_remove_callback    (SelCore                *core,
+                                                 int                     fd,
+                                                 SelCallback            *callback,
+                                                 SelKeyExtra            *removed);
+
+/* Moves all registrations to @taken; the kernel is not told. For sel_base_selector_close(). */
+void            sel_registry_take_all           (SelCore                *core,
+                                                 SelKeyTable            *taken);
+
+/* The slot of @fd, or NULL and an error. */
+SelKeySlot     *sel_registry_find               (SelCore                *core,
+                                                 int                     fd,
+                                                 GError                **error);
+
+/* Looking up. These lock the selector, and work also after it was closed. */
+SelSelectorKey *sel_registry_ref_key            (SelCore                *core,
+                                                 int                     fd);
+int             sel_registry_find_object        (SelCore                *core,
+                                                 GObject                *fileobj);
+GPtrArray      *sel_registry_get_keys           (SelCore                *core);
+guint           sel_registry_get_n_keys         (SelCore                *core);
+
+/* For the rooms above. */
+
+/* Tells the kernel about a slot that it does not know, as a new or as the same registration. The slot is not paused after
+ * that. On failure, the kernel does not wait for @fd. @error is not NULL. */
+gboolean        sel_registry_arm_slot           (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot,
+                                                 gboolean                is_new,
+                                                 GError                **error);
+
+/* Tells the kernel about the selector's own descriptor. @error is not NULL. */
+gboolean        sel_registry_arm_wakeup         (SelCore                *core,
+                                                 GError                **error);
+
+/* Takes @fd out of the set that the kernel waits for. The kernel may have forgotten it already. */
+void            sel_registry_disarm             (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot);
+
+void            sel_registry_foreach            (SelCore                *core,
+                                                 SelKeyTableFunc         func,
+                                                 gpointer                user_data);
+
+/* Descriptors that are always ready. The array belongs to the registry. */
+const int      *sel_registry_get_always_ready   (SelCore                *core,
+                                                 guint                  *n_fds);
+
+/* Drops those that were closed, as no kernel tells so. Returns: TRUE if any is left */
+gboolean        sel_registry_check_always_ready (SelCore                *core);
+
+/* Calls @func with each descriptor that may be armed, the selector's own included. */
+void            sel_registry_foreach_armed      (SelCore                *core,
+                                                 GFunc                   func,
+                                                 gpointer                user_data);
+
+/* The events that the kernel waits for on @fd, which may be the selector's own. */
+SelEventMask    sel_registry_get_armed          (SelCore                *core,
+                                                 int                     fd);
+
+/* The kernel's descriptor for a main loop; -1 in a child process, and if each registered descriptor is to be polled. */
+int             sel_registry_get_poll_fd        (SelCore                *core);
+void            sel_registry_set_poll_fd        (SelCore                *core,
+                                                 int                     poll_fd);
+
+void            sel_registry_check_identity_slow (SelCore               *core,
+                                                 int                     fd);
+
+/* Makes sure that a virtual function that has returned FALSE has set an error, and one that has returned TRUE has set none.
+ * @error is not NULL. Returns @success. Needs no lock. */
+gboolean        sel_registry_complete_error     (SelCore                *core,
+                                                 const char             *function,
+                                                 gboolean                success,
+                                                 GError                **error);
+
+/* Without the lock: with SEL_DEBUG=fd, warns if @fd stands for another file than when it was registered. */
+static inline void
+sel_registry_check_identity (SelCore *core,
+                             int      fd)
+{
+  if (G_UNLIKELY (core->registry.identities != NULL))
+    sel_registry_check_identity_slow (core, fd);
+}
+
+/* The table, for looking up many descriptors in a row. */
+static inline SelKeyTable *
+sel_registry_get_table (SelCore *core)
+{
+  return &core->registry.table;
+}
+
+/* The slot of @fd, or NULL. */
+static inline SelKeySlot *
+sel_registry_lookup (SelCore *core,
+                     int      fd)
+{
+  return sel_key_table_lookup (&core->registry.table, fd);
+}
+
+/* The slot of a ready event, or NULL if the registration was changed or removed since. */
+static inline SelKeySlot *
+sel_registry_find_event (SelCore             *core,
+                         const SelReadyEvent *event)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, event->fd);
+
+  return slot != NULL && slot->generation == event->generation ? slot : NULL;
+}
+
+/* The latest generation. Needs no lock. */
+static inline guint32
+sel_registry_get_generation (SelCore *core)
+{
+  return __atomic_load_n (&core->registry.generation, __ATOMIC_RELAXED);
+}
+
+/* The generation of the registration that the current call of update () is about. */
+static inline guint32
+sel_registry_get_tag (SelCore *core)
+{
+  return core->registry.tag;
+}
+
+G_END_DECLS

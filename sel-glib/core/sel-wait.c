@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sys/resource.h>
+
+#include "core/sel-wait-private.h"
+#include "sel-error-private.h"
+#include "sel-selector-event-private.h"
+
+void
+sel_wait_init (SelCore *core)
+{
+  core->wait.list_room = 64;
+}
+
+void
+sel_wait_clear (SelCore *core)
+{
+  g_free (core->wait.buffer);
+}
+
+void
+sel_wait_forked (SelCore *core)
+{
+  core->wait.list.events = NULL;
+  core->wait.locked = FALSE;
+}
+
+gdouble
+sel_wait_get_time (void)
+{
+  return (gdouble) g_get_monotonic_time () / G_USEC_PER_SEC;
+}
+
+/* --- Beginning --- */
+
+gboolean
+sel_wait_check_timeout (SelCore  *core,
+                        gdouble   timeout,
+                        GError  **error)
+{
+  if (!isnan (timeout))
+    return TRUE;
+
+  if (sel_lifecycle_ensure_open_locking (core, error))
+    g_set_error_literal (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_INVALID_TIMEOUT,
+                         "The timeout is not a number");
+
+  return FALSE;
+}
+
+/* A main loop may ask during an asynchronous wait; a thread may not wait. */
+gboolean
+sel_wait_claim (SelCore        *core,
+                SelStateFlags   claimed,
+                GError        **error)
+{
+  SelStateFlags busy = SEL_STATE_IN_WAIT;
+  gboolean success;
+
+  if (claimed == SEL_STATE_WAITING)
+    busy |= SEL_STATE_ASYNC_PENDING;
+  else if (claimed == SEL_STATE_ASYNC_PENDING)
+    busy = SEL_STATE_ASYNC_PENDING | SEL_STATE_WAITING;
+
+  if (!sel_state_lock_to_change (core, error))
+    return FALSE;
+
+  success = sel_lifecycle_ensure_open (core, error) && sel_state_claim (core, claimed, busy, error);
+  sel_state_unlock (core);
+
+  return success;
+}
+
+/* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready without
+ * the kernel or sel_base_selector_wakeup() was called; at most until a pause ends. */
+gdouble
+sel_wait_prepare (SelCore  *core,
+                  gdouble   timeout,
+                  gboolean  is_first)
+{
+  gint64 next;
+
+  sel_state_lock (core);
+  sel_pause_resume_due (core, is_first && sel_state_has (core, SEL_STATE_WAITING));
+  if (is_first)
+    sel_state_unset (core, SEL_STATE_CHANGED);
+
+  /* In every other wait the descriptors that are always ready come first, so that a small array has room for both. */
+  if (is_first && sel_state_has (core, SEL_STATE_ALWAYS_READY) && ++core->wait.turn % 2 == 0 &&
+      sel_registry_check_always_ready (core))
+    sel_ready_list_report_always_ready (core);
+
+  next = sel_pause_get_next (core);
+  if (sel_registry_check_always_ready (core) || sel_state_has (core, SEL_STATE_WOKEN))
+    timeout = 0;
+  else if (next >= 0)
+    timeout = MIN (timeout, MAX (0, (gdouble) (next - g_get_monotonic_time ()) / G_USEC_PER_SEC));
+  sel_state_unlock (core);
+
+  return timeout;
+}
+
+/* --- After the kernel has returned --- */
+
+/* Explains a refusal of the kernel that is due to the limits of the process. */
+static void
+sel_wait_explain_limit (SelCore  *core,
+                        GError  **error)
+{
+  guint n_keys = sel_registry_get_n_keys (core);
+  struct rlimit limit;
+
+  if (!sel_error_is_os (*error, EINVAL) || getrlimit (RLIMIT_NOFILE, &limit) < 0 || n_keys < limit.rlim_cur)
+    return;
+
+  g_prefix_error (error, "%u descriptors are registered, but RLIMIT_NOFILE is only %lu: ",
+                  n_keys, (gulong) limit.rlim_cur);
+}
+
+/* Returns: TRUE if the whole wait has not failed: for a signal, and for closing, which the caller handles */
+gboolean
+sel_wait_handle_failure (SelCore   *core,
+                         gboolean   success,
+                         GError    *local_error,
+                         gboolean  *interrupted,
+                         GError   **error)
+{
+  if (sel_registry_complete_error (core, "wait", success, &local_error))
+    return TRUE;
+
+  *interrupted = sel_error_is_os (local_error, EINTR);
+  if (*interrupted || sel_state_has (core, SEL_STATE_CLOSED))
+    {
+      g_error_free (local_error);
+      return TRUE;
+    }
+
+  sel_wait_explain_limit (core, &local_error);
+  g_propagate_error (error, local_error);
+
+  return FALSE;
+}
+
+/* Handles what happened during the wait in the kernel. */
+gboolean
+sel_wait_check_ended (SelCore       *core,
+                      GCancellable  *cancellable,
+                      GError       **error)
+{
+  if (sel_state_has (core, SEL_STATE_CLOSED))
+    return sel_error_set_closed (error);
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+
+  if (sel_state_has (core, SEL_STATE_CHANGED))
+    sel_ready_list_drop_stale (core);
+
+  return TRUE;
+}
+
+/* Returns: TRUE if the kernel has to be asked again, because the list does not have all that it must have */
+gboolean
+sel_wait_needs_more (SelCore *core)
+{
+  const SelReadyList *list = &core->wait.list;
+
+  /* Ask for more from now on. */
+  if (sel_ready_list_is_growable (core) && list->room == core->wait.list_room)
+    {
+      core->wait.list_room = MAX (2 * core->wait.list_room, (gsize) sel_registry_get_n_keys (core) + 1);
+      return TRUE;
+    }
+
+  return list->needs_retry && (sel_ready_list_is_growable (core) || list->n_events < list->size);
+}
+
+/* A wake-up is for the thread or the asynchronous wait that waits now or next, not for the callbacks of a main loop. */
+static void
+sel_wait_take_wakeup (SelCore *core)
+{
+  if ((core->wait.flags & SEL_WAIT_DISPATCH) == 0)
+    {
+      sel_state_unset (core, SEL_STATE_WOKEN);
+      core->wait.woken = TRUE;
+    }
+  else if (sel_state_has (core, SEL_STATE_ASYNC_PENDING))
+    {
+      sel_notify_observers (core, -1);
+    }
+}
+
+/* Adds what the kernel does not report. Returns: TRUE if this ends the wait */
+gboolean
+sel_wait_complete (SelCore *core)
+{
+  if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
+    {
+      /* A descriptor that has become always ready during this wait may be in the list already. */
+      sel_ready_list_drop_stale (core);
+      sel_ready_list_report_always_ready (core);
+    }
+
+  if (!sel_state_has (core, SEL_STATE_WOKEN))
+    return FALSE;
+
+  sel_wait_take_wakeup (core);
+
+  return TRUE;
+}
+
+gboolean
+sel_wait_is_interruptible (SelCore *core)
+{
+  return (core->wait.flags & SEL_WAIT_INTERRUPTIBLE) != 0 || sel_core_get_setting (core, SEL_SETTING_INTERRUPTIBLE);
+}
+
+/* Waits on until there is a reason to return. Must be called with the lock held, and returns so. */
+gboolean
+sel_wait_continue (SelCore        *core,
+                   SelWaitResult   result,
+                   gdouble         timeout,
+                   gdouble         deadline,
+                   GCancellable   *cancellable,
+                   GError        **error)
+{
+  while (result != SEL_WAIT_FAILED && result != SEL_WAIT_DONE)
+    {
+      gdouble limit = 0;
+
+      if (result == SEL_WAIT_TOO_SHORT)
+        {
+          if (deadline > 0)
+            timeout = MIN (timeout, deadline - sel_wait_get_time ());
+          if (timeout <= 0 && deadline > 0)
+            return TRUE;
+          limit = timeout;
+        }
+
+      sel_state_unlock (core);
+      result = sel_wait_once (core, limit, timeout <= 0, FALSE, sel_ready_list_is_growable (core),
+                              cancellable, error);
+    }
+
+  return result == SEL_WAIT_DONE;
+}
+
+/* A wait that @cancellable can end. Must be called without the lock, and returns with the lock held. */
+gboolean
+sel_wait_run_cancellable (SelCore       *core,
+                          gdouble        timeout,
+                          gdouble        deadline,
+                          GCancellable  *cancellable,
+                          GError       **error)
+{
+  SelWaitResult result;
+  gboolean success;
+  gulong id = 0;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    {
+      sel_state_lock (core);
+      return FALSE;
+    }
+
+  if (timeout > 0)
+    id = sel_notify_connect_cancellable (core, cancellable);
+
+  result = sel_wait_once (core, timeout, timeout <= 0, TRUE, sel_ready_list_is_growable (core), cancellable, error);
+  success = sel_wait_continue (core, result, timeout, deadline, cancellable, error);
+
+  /* A handler that is running goes on with a reference of its own. Waiting for its end would need to give up the lock, and
+   * the events would be out of date. */
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+
+  return success;
+}
+
+/* Ends a wait that has failed. If the selector was closed meanwhile, the waiting thread gives the kernel's objects back. */
+void
+sel_wait_abort (SelCore *core)
+{
+  if (sel_state_has (core, SEL_STATE_CLOSED))
+    sel_lifecycle_release (core);
+  sel_wait_end (core);
+}
+
+/* --- Asynchronous waits, and lists --- */
+
+gboolean
+sel_wait_begin_async (SelCore  *core,
+                      gdouble   timeout,
+                      GError  **error)
+{
+  if (!sel_wait_check_timeout (core, timeout, error) ||
+      !sel_wait_claim (core, SEL_STATE_ASYNC_PENDING, error))
+    return FALSE;
+
+  sel_pause_resume_all (core);
+
+  return TRUE;
+}
+
+void
+sel_wait_end_async (SelCore *core)
+{
+  sel_state_unset (core, SEL_STATE_ASYNC_PENDING);
+}
+
+GPtrArray *
+sel_wait_make_list (SelCore *core)
+{
+  const SelReadyList *list = &core->wait.list;
+  GPtrArray *events = g_ptr_array_new_full ((guint) list->n_events, (GDestroyNotify) sel_selector_event_unref);
+
+  for (gsize i = 0; i < list->n_events; i++)
+    {
+      const SelReadyEvent *event = &list->events[i];
+      SelKeySlot *slot = sel_registry_lookup (core, event->fd);
+
+      g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd), event->events));
+    }
+  sel_wait_end (core);
+
+  return events;
+}
+
+GPtrArray *
+sel_wait_poll_list (SelCore   *core,
+                    gboolean  *woken,
+                    GError   **error)
+{
+  if (sel_wait_run (core, 0, NULL, 0, SEL_WAIT_ASYNC, NULL, error) < 0)
+    return NULL;
+
+  *woken = core->wait.woken;
+
+  return sel_wait_make_list (core);
+}
+
+void
+sel_wait_wake (SelCore *core)
+{
+  sel_state_set (core, SEL_STATE_WOKEN);
+
+  /* In a child process the descriptor is the parent's. */
+  if (!sel_state_is_new_process (core) && !sel_state_has (core, SEL_STATE_FORKED))
+    sel_notify_wake (core);
+}

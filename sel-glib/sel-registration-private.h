@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "sel-base-selector.h"
+
+G_BEGIN_DECLS
+
+/* Checks of the arguments that the functions for registering and for modifying share. */
+
+gboolean sel_base_selector_check_events (SelEventMask   events,
+                                         GError       **error);
+
+/* Some languages give values that they do not keep alive themselves. @value may be NULL. */
+gboolean sel_base_selector_check_value  (const GValue  *value,
+                                         GError       **error);
+
+G_END_DECLS
