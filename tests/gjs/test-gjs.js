@@ -594,8 +594,8 @@ test('dropped', () => withSockets((a, b) => {
     assert(countOpenFiles() <= before + 4, `${countOpenFiles()} open files, ${before} before`);
 }));
 
-// Loads the override with a fake namespace. The type of the default selector is null, as with too many open files, or its
-// class is not in the namespace.
+// Loads the override with a fake namespace. The type of the default selector is null, as with too many open files, or
+// its class is not in the namespace.
 test('no class for the default', () => {
     for (const type of [null, JSSelector.$gtype]) {
         const namespace = {
