@@ -36,7 +36,7 @@ G_BEGIN_DECLS
  * @SEL_SELECTOR_ERROR_INVALID_TIMEOUT: the time-out is not a number
  * @SEL_SELECTOR_ERROR_CLOSED: the selector is closed
  * @SEL_SELECTOR_ERROR_NOT_SUPPORTED: this system has no such mechanism, or refuses it
- * @SEL_SELECTOR_ERROR_BUSY: another thread waits on the selector already
+ * @SEL_SELECTOR_ERROR_BUSY: another thread waits on the selector already, or a virtual function of the selector is running
  * @SEL_SELECTOR_ERROR_FORKED: the selector was made by the parent process; see
  *   sel_base_selector_reinit()
  *

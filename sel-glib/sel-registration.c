@@ -400,8 +400,9 @@ sel_base_selector_unregister_object_key (SelBaseSelector  *self,
  * returns %G_SOURCE_REMOVE, @fd is unregistered. The functions that return what is ready, like
  * sel_base_selector_select(), do not call it. sel_base_selector_modify() and its siblings keep it.
  *
- * @notify is called once, and never while @func runs: by the function that unregisters @fd, or, if another
- * thread runs the main loop, from there. After that @func is not called any more, in any thread.
+ * @notify is called once, and never while @func runs. The function that unregisters @fd calls it. If a source of another
+ * thread is attached, that thread calls it in a later turn of its main loop, or when the source or its context is freed. After
+ * that @func is not called any more, in any thread.
  *
  * Fails like sel_base_selector_register(). Then nothing is changed, and @notify is called.
  *
