@@ -1,0 +1,844 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+
+#include "core/sel-backend-private.h"
+#include "core/sel-pause-private.h"
+#include "fake-selector.h"
+
+/* The pause room over a scripted update (). Time does not pass here: a test sets the end of the pauses. */
+
+#define READ SEL_EVENT_READ
+#define WRITE SEL_EVENT_WRITE
+
+/* Descriptors that only the script knows. */
+#define A 700
+#define B 64
+#define C 5000
+
+typedef struct
+{
+  FakeSelector *fake;
+  SelCore *core;
+  int errors[4];             /* what each update () since fail_updates() fails with; 0: it succeeds */
+  guint n_updates;
+} Fixture;
+
+/* Two functions that are only compared. */
+static const char function_a[1];
+static const char function_b[1];
+
+/* --- The fixture --- */
+
+static void
+in_update (FakeSelector *fake,
+           gpointer      user_data)
+{
+  Fixture *fixture = user_data;
+
+  g_assert_false (g_mutex_trylock (&fixture->core->state.lock));
+  if (fixture->n_updates < G_N_ELEMENTS (fixture->errors) && fixture->errors[fixture->n_updates] != 0)
+    fake_selector_fail (fake, FAKE_UPDATE, SEL_OS_ERROR, fixture->errors[fixture->n_updates]);
+  fixture->n_updates++;
+}
+
+static void
+fail_updates (Fixture *fixture,
+              int      first,
+              int      second)
+{
+  fixture->errors[0] = first;
+  fixture->errors[1] = second;
+  fixture->errors[2] = fixture->errors[3] = 0;
+  fixture->n_updates = 0;
+}
+
+/* An open selector during the wait of a main loop, so that what the waiting thread is told can be seen. The test has the
+ * lock. */
+static void
+set_up (Fixture       *fixture,
+        gconstpointer  data)
+{
+  g_autoptr(GError) error = NULL;
+
+  fixture->fake = fake_selector_new ();
+  fixture->core = sel_core (fixture->fake);
+  fake_selector_set_update_func (fixture->fake, in_update, fixture);
+  g_assert_true (sel_base_selector_reinit (SEL_BASE_SELECTOR (fixture->fake), &error));
+  g_assert_no_error (error);
+  fake_selector_clear_log (fixture->fake);
+  sel_state_lock (fixture->core);
+  sel_state_set (fixture->core, SEL_STATE_POLLING);
+}
+
+static void
+tear_down (Fixture       *fixture,
+           gconstpointer  data)
+{
+  g_assert_cmpuint (fixture->core->state.lock_depth, ==, 0);
+  g_assert_false (g_mutex_trylock (&fixture->core->state.lock));
+  sel_state_unset (fixture->core, SEL_STATE_IN_WAIT);
+  sel_state_unlock (fixture->core);
+  fail_updates (fixture, 0, 0);
+  g_assert_finalize_object (G_OBJECT (fixture->fake));
+}
+
+/* The waiting thread was told about a change of @fd. */
+static void
+assert_told (Fixture *fixture,
+             int      fd)
+{
+  g_assert_true (sel_notify_drain_wakeup (fixture->core));
+  g_assert_true (sel_state_has (fixture->core, SEL_STATE_CHANGED));
+  g_assert_true (sel_registry_lookup (fixture->core, fd)->changed_in_wait);
+  sel_registry_clear_changed (fixture->core);
+}
+
+static void
+assert_not_told (Fixture *fixture)
+{
+  g_assert_false (sel_notify_drain_wakeup (fixture->core));
+  g_assert_false (sel_state_has (fixture->core, SEL_STATE_CHANGED));
+}
+
+/* Registers @fd, and stores the event that a wait would find. */
+static SelKeySlot *
+add (Fixture       *fixture,
+     int            fd,
+     SelEventMask   events,
+     SelReadyEvent *event)
+{
+  static const SelRegistration no_data;
+  g_autoptr(GError) error = NULL;
+  SelKeySlot *slot;
+
+  g_assert_true (sel_registry_add (fixture->core, fd, events, &no_data, NULL, &error));
+  g_assert_no_error (error);
+  slot = sel_registry_lookup (fixture->core, fd);
+  *event = (SelReadyEvent) { .fd = fd, .events = events, .generation = slot->generation };
+  assert_told (fixture, fd);
+  fake_selector_clear_log (fixture->fake);
+  fail_updates (fixture, 0, 0);
+
+  return slot;
+}
+
+static guint
+get_n_pauses (Fixture *fixture)
+{
+  return fixture->core->pauses.list != NULL ? fixture->core->pauses.list->len : 0;
+}
+
+/* The list of pauses, and the bit that tells that it is not empty. */
+static void
+assert_n_pauses (Fixture *fixture,
+                 guint    n)
+{
+  g_assert_cmpuint (get_n_pauses (fixture), ==, n);
+  g_assert_cmpint (sel_state_has (fixture->core, SEL_STATE_PAUSED), ==, n > 0);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, n > 0 ? fixture->core->pauses.until : -1);
+}
+
+static void
+assert_paused (Fixture             *fixture,
+               SelKeySlot          *slot,
+               const SelReadyEvent *event)
+{
+  g_assert_true (sel_key_slot_is_paused (slot));
+  g_assert_cmpuint (slot->active, ==, 0);
+  g_assert_cmpuint (slot->registered, ==, event->events);
+  g_assert_cmpuint (slot->armed, ==, 0);
+  g_assert_cmpuint (fake_selector_get_mask (fixture->fake, event->fd), ==, 0);
+}
+
+/* The slot is armed and has another generation than @event, which takes the new one. */
+static void
+assert_resumed (Fixture       *fixture,
+                SelKeySlot    *slot,
+                SelReadyEvent *event)
+{
+  g_assert_false (sel_key_slot_is_paused (slot));
+  g_assert_cmpuint (slot->active, ==, event->events);
+  g_assert_cmpuint (slot->registered, ==, event->events);
+  g_assert_cmpuint (slot->armed, ==, event->events);
+  g_assert_cmpuint (fake_selector_get_mask (fixture->fake, event->fd), ==, event->events);
+  g_assert_cmpuint (slot->generation, !=, event->generation);
+  event->generation = slot->generation;
+}
+
+/* --- Beginning --- */
+
+static void
+test_begin (Fixture       *fixture,
+            gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ | WRITE, &event);
+  gint64 before;
+  gint64 after;
+
+  assert_n_pauses (fixture, 0);
+  before = g_get_monotonic_time ();
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  after = g_get_monotonic_time ();
+
+  fake_selector_assert_log (fixture->fake, "update(%d,3,0)", A);
+  assert_paused (fixture, slot, &event);
+  g_assert_cmpuint (slot->generation, ==, event.generation);
+  assert_told (fixture, A);
+  assert_n_pauses (fixture, 1);
+  g_assert_cmpint (fixture->core->pauses.until, >=, before + SEL_PAUSE_INTERVAL);
+  g_assert_cmpint (fixture->core->pauses.until, <=, after + SEL_PAUSE_INTERVAL);
+}
+
+/* It ends when the descriptor is modified, and not by itself. */
+static void
+test_until_modified (Fixture       *fixture,
+                     gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeyExtra removed = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_UNTIL_MODIFIED);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0)", A);
+  assert_paused (fixture, slot, &event);
+  assert_told (fixture, A);
+  assert_n_pauses (fixture, 0);
+
+  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slot, &event);
+  assert_not_told (fixture);
+
+  g_assert_true (sel_registry_modify (fixture->core, A, READ, NULL, NULL, &removed, &error));
+  g_assert_no_error (error);
+  assert_resumed (fixture, slot, &event);
+}
+
+/* Nothing happens if the registration is another one by now. */
+static void
+test_begin_stale (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelReadyEvent stale;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+
+  for (guint i = 0; i < 4; i++)
+    {
+      SelPauseKind kind = i % 2 == 0 ? SEL_PAUSE_FOR_A_WHILE : SEL_PAUSE_UNTIL_MODIFIED;
+
+      stale = event;
+      if (i < 2)
+        stale.generation--;
+      else
+        stale.fd = B;
+      sel_pause_begin (fixture->core, &stale, kind);
+      sel_pause_defer (fixture->core, &stale, function_a);
+      sel_pause_rearm (fixture->core, &stale);
+      g_assert_false (sel_key_slot_is_paused (slot));
+      g_assert_cmpuint (slot->generation, ==, event.generation);
+      assert_n_pauses (fixture, 0);
+    }
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_not_told (fixture);
+}
+
+static void
+test_begin_forked (Fixture       *fixture,
+                   gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+
+  sel_state_set (fixture->core, SEL_STATE_FORKED);
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_UNTIL_MODIFIED);
+  sel_pause_defer (fixture->core, &event, function_a);
+  sel_pause_rearm (fixture->core, &event);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  g_assert_cmpuint (slot->armed, ==, READ);
+  g_assert_cmpuint (slot->generation, ==, event.generation);
+  assert_n_pauses (fixture, 0);
+  assert_not_told (fixture);
+}
+
+/* A thread that waits must get what is ready. */
+static void
+test_begin_in_wait (Fixture       *fixture,
+                    gconstpointer  data)
+{
+  SelReadyEvent events[2];
+  SelKeySlot *slot = add (fixture, A, READ, &events[0]);
+
+  add (fixture, B, READ, &events[1]);
+  sel_state_unset (fixture->core, SEL_STATE_POLLING);
+  sel_state_set (fixture->core, SEL_STATE_WAITING);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  assert_n_pauses (fixture, 0);
+  assert_not_told (fixture);
+  fake_selector_assert_log (fixture->fake, "%s", "");
+
+  /* The pauses that there are stay. */
+  sel_state_unset (fixture->core, SEL_STATE_WAITING);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_state_set (fixture->core, SEL_STATE_WAITING);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  assert_n_pauses (fixture, 1);
+}
+
+/* Without a wait nobody is told. */
+static void
+test_begin_idle (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+
+  sel_state_unset (fixture->core, SEL_STATE_POLLING);
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+  assert_not_told (fixture);
+}
+
+/* All pauses that exist at the same time end together. */
+static void
+test_one_end (Fixture       *fixture,
+              gconstpointer  data)
+{
+  SelReadyEvent events[3];
+  SelKeySlot *slots[3] = {
+    add (fixture, A, READ, &events[0]), add (fixture, B, WRITE, &events[1]), add (fixture, C, READ, &events[2]),
+  };
+
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  fixture->core->pauses.until = 12345;
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_UNTIL_MODIFIED);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 12345);
+  assert_n_pauses (fixture, 2);
+  fake_selector_clear_log (fixture->fake);
+
+  sel_pause_resume_due (fixture->core, FALSE);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,2)", A, B);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_paused (fixture, slots[2], &events[2]);
+  assert_n_pauses (fixture, 0);
+
+  /* The next pause has an end of its own. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), >, 12345);
+}
+
+/* --- Replacing --- */
+
+static void
+test_replace (Fixture       *fixture,
+              gconstpointer  data)
+{
+  SelReadyEvent events[3];
+  SelKeySlot *slot = add (fixture, A, READ, &events[0]);
+
+  add (fixture, B, READ, &events[1]);
+  add (fixture, C, READ, &events[2]);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 3);
+  fake_selector_clear_log (fixture->fake);
+
+  /* By the same again: there is one. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 3);
+
+  /* By one that does not end by itself. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  assert_n_pauses (fixture, 2);
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_paused (fixture, slot, &events[0]);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_paused (fixture, slot, &events[0]);
+  fake_selector_clear_log (fixture->fake);
+
+  /* Back. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 1);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_resumed (fixture, slot, &events[0]);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+
+  /* The only pause. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  assert_n_pauses (fixture, 0);
+
+  /* One that a function was to end. */
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slot, &events[0]);
+  assert_n_pauses (fixture, 1);
+}
+
+/* --- Resuming --- */
+
+static void
+test_resume_due (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+
+  /* Nothing is paused, whatever the time. */
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_not_told (fixture);
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  assert_told (fixture, A);
+  fake_selector_clear_log (fixture->fake);
+  fixture->core->pauses.until = G_MAXINT64;
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+  assert_not_told (fixture);
+
+  slot->hangup = (SelHangupCount) { .n_calls = 3, .maybe_hung_up = TRUE };
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+  assert_resumed (fixture, slot, &event);
+  assert_told (fixture, A);
+  assert_n_pauses (fixture, 0);
+
+  /* The next call of the callback leads to a check. */
+  g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  fixture->core->pauses.until = G_MAXINT64;
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_resumed (fixture, slot, &event);
+  assert_n_pauses (fixture, 0);
+}
+
+static void
+test_deferred (Fixture       *fixture,
+               gconstpointer  data)
+{
+  SelReadyEvent events[4];
+  SelKeySlot *slots[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    slots[i] = add (fixture, A + (int) i, READ, &events[i]);
+
+  sel_pause_resume_deferred (fixture->core, function_a);
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  sel_pause_defer (fixture->core, &events[1], function_b);
+  sel_pause_defer (fixture->core, &events[2], function_a);
+  sel_pause_begin (fixture->core, &events[3], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 4);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    assert_paused (fixture, slots[i], &events[i]);
+  sel_notify_drain_wakeup (fixture->core);
+  sel_registry_clear_changed (fixture->core);
+  fake_selector_clear_log (fixture->fake);
+
+  sel_pause_resume_deferred (fixture->core, function_a);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1)", A + 2, A);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_paused (fixture, slots[1], &events[1]);
+  assert_resumed (fixture, slots[2], &events[2]);
+  assert_paused (fixture, slots[3], &events[3]);
+  assert_n_pauses (fixture, 2);
+  assert_told (fixture, A);
+
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_n_pauses (fixture, 2);
+  assert_not_told (fixture);
+
+  sel_pause_resume_deferred (fixture->core, function_b);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 1);
+
+  /* A deferred one also ends when its time is over. */
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_resumed (fixture, slots[3], &events[3]);
+  assert_n_pauses (fixture, 0);
+
+  /* The last one. */
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_n_pauses (fixture, 0);
+}
+
+/* A pause whose registration is another one by now has no effect: it was modified, unregistered, or registered anew and
+ * paused in another way. */
+static void
+make_stale (Fixture       *fixture,
+            guint          how,
+            SelReadyEvent *event)
+{
+  SelKeyExtra removed = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  switch (how)
+    {
+    case 0:
+      g_assert_true (sel_registry_modify (fixture->core, A, READ, NULL, NULL, &removed, &error));
+      break;
+    case 1:
+      g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
+      break;
+    case 2:
+      g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
+      add (fixture, A, READ, event);
+      sel_pause_begin (fixture->core, event, SEL_PAUSE_UNTIL_MODIFIED);
+      break;
+    default:
+      sel_key_slot_set_paused (sel_registry_lookup (fixture->core, A), FALSE);
+      break;
+    }
+  g_assert_no_error (error);
+  fake_selector_clear_log (fixture->fake);
+  sel_notify_drain_wakeup (fixture->core);
+  sel_registry_clear_changed (fixture->core);
+}
+
+static void
+test_stale (Fixture       *fixture,
+            gconstpointer  data)
+{
+  for (guint i = 0; i < 8; i++)
+    {
+      SelReadyEvent event;
+      SelKeyExtra removed = { 0 };
+
+      add (fixture, A, READ, &event);
+      sel_pause_defer (fixture->core, &event, function_a);
+      make_stale (fixture, i % 4, &event);
+      assert_n_pauses (fixture, 1);
+
+      if (i < 4)
+        sel_pause_resume_due (fixture->core, TRUE);
+      else
+        sel_pause_resume_deferred (fixture->core, function_b);
+      fake_selector_assert_log (fixture->fake, "%s", "");
+      assert_not_told (fixture);
+      assert_n_pauses (fixture, 0);
+
+      sel_registry_remove (fixture->core, A, NULL, &removed, NULL);
+      sel_notify_drain_wakeup (fixture->core);
+      sel_registry_clear_changed (fixture->core);
+      fail_updates (fixture, 0, 0);
+    }
+}
+
+static void
+test_resume_all (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  sel_state_set (fixture->core, SEL_STATE_FORKED);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, -1);
+  sel_state_unlock (fixture->core);
+  sel_pause_resume_all (fixture->core);
+  sel_state_lock (fixture->core);
+  assert_paused (fixture, slot, &event);
+  sel_state_unset (fixture->core, SEL_STATE_FORKED);
+  assert_n_pauses (fixture, 1);
+
+  sel_state_unlock (fixture->core);
+  sel_pause_resume_all (fixture->core);
+  g_assert_true (g_mutex_trylock (&fixture->core->state.lock));
+  g_mutex_unlock (&fixture->core->state.lock);
+
+  /* It takes the lock: the first call in a child process notices the fork by that. */
+  sel_state_count_fork ();
+  sel_pause_resume_all (fixture->core);
+  g_assert_false (sel_state_is_new_process (fixture->core));
+  sel_state_lock (fixture->core);
+  assert_resumed (fixture, slot, &event);
+}
+
+/* --- Errors --- */
+
+/* A descriptor that was closed, or that the kernel cannot wait for, keeps its key. */
+static void
+test_resume_refused (Fixture       *fixture,
+                     gconstpointer  data)
+{
+  static const int codes[] = { EBADF, EPERM };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (codes); i++)
+    {
+      SelReadyEvent event;
+      SelKeySlot *slot = add (fixture, A + (int) i, READ, &event);
+
+      if (i < G_N_ELEMENTS (codes))
+        sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+      else
+        sel_pause_defer (fixture->core, &event, function_a);
+      assert_told (fixture, event.fd);
+      fake_selector_clear_log (fixture->fake);
+      fail_updates (fixture, codes[i % G_N_ELEMENTS (codes)], 0);
+      if (i < G_N_ELEMENTS (codes))
+        sel_pause_resume_due (fixture->core, TRUE);
+      else
+        sel_pause_resume_deferred (fixture->core, function_a);
+
+      fake_selector_assert_log (fixture->fake, "update(%d,0,1)", event.fd);
+      g_assert_true (sel_registry_lookup (fixture->core, event.fd) == slot);
+      g_assert_cmpuint (slot->registered, ==, READ);
+      g_assert_false (sel_key_slot_is_paused (slot));
+      g_assert_cmpuint (slot->armed, ==, 0);
+      assert_n_pauses (fixture, 0);
+      assert_told (fixture, event.fd);
+    }
+}
+
+/* For another reason it is tried again after a pause. */
+static void
+test_resume_delayed (Fixture       *fixture,
+                     gconstpointer  data)
+{
+  SelReadyEvent events[2];
+  SelKeySlot *slots[2] = { add (fixture, A, READ, &events[0]), add (fixture, B, READ, &events[1]) };
+  gint64 before;
+
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  fake_selector_clear_log (fixture->fake);
+  fixture->core->pauses.until = 0;
+  before = g_get_monotonic_time ();
+  fail_updates (fixture, ENOMEM, ENOSPC);
+  sel_pause_resume_due (fixture->core, FALSE);
+
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1)", A, B);
+  assert_n_pauses (fixture, 2);
+  g_assert_cmpint (fixture->core->pauses.until, >=, before + SEL_PAUSE_INTERVAL);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    {
+      assert_paused (fixture, slots[i], &events[i]);
+      g_assert_cmpuint (slots[i]->generation, !=, events[i].generation);
+      events[i].generation = slots[i]->generation;
+    }
+
+  fixture->core->pauses.until = 0;
+  fail_updates (fixture, 0, ENOMEM);
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_paused (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 1);
+  events[1].generation = slots[1]->generation;
+
+  /* A function has nothing to do with the new pause. */
+  sel_pause_defer (fixture->core, &events[1], function_a);
+  fail_updates (fixture, ENOMEM, 0);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 1);
+  events[1].generation = slots[1]->generation;
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slots[1], &events[1]);
+
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 0);
+}
+
+/* --- Arming again --- */
+
+static void
+test_rearm (Fixture       *fixture,
+            gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+
+  sel_pause_rearm (fixture->core, &event);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
+  assert_resumed (fixture, slot, &event);
+  assert_told (fixture, A);
+  g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
+  assert_n_pauses (fixture, 0);
+
+  /* The kernel does not know it any more. */
+  fail_updates (fixture, EBADF, ENOMEM);
+  sel_pause_rearm (fixture->core, &event);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+  assert_told (fixture, A);
+  event.generation = slot->generation;
+
+  sel_pause_rearm (fixture->core, &event);
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_paused (fixture, slot, &event);
+  assert_not_told (fixture);
+}
+
+static void
+test_forget_all (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  SelReadyEvent events[3];
+  SelKeySlot *slots[3] = {
+    add (fixture, A, READ, &events[0]), add (fixture, B, WRITE, &events[1]), add (fixture, C, READ, &events[2]),
+  };
+
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_UNTIL_MODIFIED);
+  fake_selector_clear_log (fixture->fake);
+  sel_pause_forget_all (fixture->core);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    {
+      g_assert_cmpuint (slots[i]->active, ==, events[i].events);
+      g_assert_cmpuint (slots[i]->generation, ==, events[i].generation);
+    }
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_n_pauses (fixture, 0);
+  g_assert_null (fixture->core->pauses.list);
+
+  sel_pause_forget_all (fixture->core);
+  assert_n_pauses (fixture, 0);
+}
+
+/* The kernel knows nothing any more. */
+static void
+test_arm_all (Fixture       *fixture,
+              gconstpointer  data)
+{
+  SelReadyEvent events[5];
+  SelKeySlot *slots[5];
+  g_autoptr(GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    slots[i] = add (fixture, A + (int) i, READ, &events[i]);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_UNTIL_MODIFIED);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    sel_registry_disarm (fixture->core, A + (int) i, slots[i]);
+  fake_selector_clear_log (fixture->fake);
+  sel_notify_drain_wakeup (fixture->core);
+  sel_registry_clear_changed (fixture->core);
+
+  fail_updates (fixture, 0, EBADF);
+  fixture->errors[2] = ENOMEM;
+  fixture->errors[3] = EPERM;
+  g_assert_true (sel_pause_arm_all (fixture->core, &error));
+  g_assert_no_error (error);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1) update(%d,0,1) update(%d,0,1)",
+                            A, A + 2, A + 3, A + 4);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    {
+      g_assert_cmpuint (slots[i]->registered, ==, READ);
+      g_assert_cmpuint (slots[i]->generation, ==, events[i].generation);
+      g_assert_cmpuint (slots[i]->armed, ==, i == 0 ? READ : 0);
+      g_assert_cmpint (sel_key_slot_is_paused (slots[i]), ==, i == 1 || i == 3);
+    }
+  assert_n_pauses (fixture, 1);
+  assert_not_told (fixture);
+}
+
+static gboolean
+refuse_update (SelBaseSelector  *selector,
+               int               fd,
+               SelEventMask      old_events,
+               SelEventMask      new_events,
+               GError          **error)
+{
+  g_assert_cmpint (fd, ==, sel_notify_get_fd (sel_core (selector)));
+  g_set_error_literal (error, SEL_OS_ERROR, ENOMEM, "refused");
+
+  return FALSE;
+}
+
+static void
+test_arm_all_refused (Fixture       *fixture,
+                      gconstpointer  data)
+{
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (fixture->fake);
+  gboolean (*update) (SelBaseSelector *, int, SelEventMask, SelEventMask, GError **) = klass->update;
+  SelReadyEvent event;
+  g_autoptr(GError) error = NULL;
+
+  add (fixture, A, READ, &event);
+  klass->update = refuse_update;
+  g_assert_false (sel_pause_arm_all (fixture->core, &error));
+  klass->update = update;
+  g_assert_error (error, SEL_OS_ERROR, ENOMEM);
+  assert_n_pauses (fixture, 0);
+}
+
+/* A backend that has made a new object of the kernel: the waiting thread has to wait on that. */
+static void
+test_rearm_all (Fixture       *fixture,
+                gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add (fixture, A, READ, &event);
+  g_autoptr(GError) error = NULL;
+
+  sel_registry_disarm (fixture->core, A, slot);
+  fake_selector_clear_log (fixture->fake);
+  g_assert_true (sel_backend_rearm_all (SEL_BASE_SELECTOR (fixture->fake), &error));
+  g_assert_no_error (error);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+  g_assert_cmpuint (slot->armed, ==, READ);
+  g_assert_true (sel_notify_drain_wakeup (fixture->core));
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  static const struct
+  {
+    const char *path;
+    void (*test) (Fixture *fixture, gconstpointer data);
+  } cases[] = {
+    { "/pause/arm-all", test_arm_all },
+    { "/pause/arm-all-refused", test_arm_all_refused },
+    { "/pause/begin", test_begin },
+    { "/pause/begin-forked", test_begin_forked },
+    { "/pause/begin-idle", test_begin_idle },
+    { "/pause/begin-in-wait", test_begin_in_wait },
+    { "/pause/begin-stale", test_begin_stale },
+    { "/pause/deferred", test_deferred },
+    { "/pause/forget-all", test_forget_all },
+    { "/pause/one-end", test_one_end },
+    { "/pause/rearm", test_rearm },
+    { "/pause/rearm-all", test_rearm_all },
+    { "/pause/replace", test_replace },
+    { "/pause/resume-all", test_resume_all },
+    { "/pause/resume-delayed", test_resume_delayed },
+    { "/pause/resume-due", test_resume_due },
+    { "/pause/resume-refused", test_resume_refused },
+    { "/pause/stale", test_stale },
+    { "/pause/until-modified", test_until_modified },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    g_test_add (cases[i].path, Fixture, NULL, set_up, cases[i].test, tear_down);
+
+  return g_test_run ();
+}
