@@ -6,135 +6,41 @@
 
 #include "core/sel-backend-private.h"
 #include "core/sel-pause-private.h"
-#include "fake-selector.h"
+#include "registry-fixture.h"
 
 /* The pause room over a scripted update (). Time does not pass here: a test sets the end of the pauses. */
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
 
-/* Descriptors that only the script knows. */
-#define A 700
-#define B 64
-#define C 5000
-
-typedef struct
-{
-  FakeSelector *fake;
-  SelCore *core;
-  int errors[4];             /* what each update () since fail_updates() fails with; 0: it succeeds */
-  guint n_updates;
-} Fixture;
-
 /* Two functions that are only compared. */
 static const char function_a[1];
 static const char function_b[1];
 
-/* --- The fixture --- */
-
-static void
-in_update (FakeSelector *fake,
-           gpointer      user_data)
-{
-  Fixture *fixture = user_data;
-
-  g_assert_false (g_mutex_trylock (&fixture->core->state.lock));
-  if (fixture->n_updates < G_N_ELEMENTS (fixture->errors) && fixture->errors[fixture->n_updates] != 0)
-    fake_selector_fail (fake, FAKE_UPDATE, SEL_OS_ERROR, fixture->errors[fixture->n_updates]);
-  fixture->n_updates++;
-}
-
-static void
-fail_updates (Fixture *fixture,
-              int      first,
-              int      second)
-{
-  fixture->errors[0] = first;
-  fixture->errors[1] = second;
-  fixture->errors[2] = fixture->errors[3] = 0;
-  fixture->n_updates = 0;
-}
-
-/* An open selector during the wait of a main loop, so that what the waiting thread is told can be seen. The test has the
- * lock. */
-static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
-{
-  g_autoptr(GError) error = NULL;
-
-  fixture->fake = fake_selector_new ();
-  fixture->core = sel_core (fixture->fake);
-  fake_selector_set_update_func (fixture->fake, in_update, fixture);
-  g_assert_true (sel_base_selector_reinit (SEL_BASE_SELECTOR (fixture->fake), &error));
-  g_assert_no_error (error);
-  fake_selector_clear_log (fixture->fake);
-  sel_state_lock (fixture->core);
-  sel_state_set (fixture->core, SEL_STATE_POLLING);
-}
-
-static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
-{
-  g_assert_cmpuint (fixture->core->state.lock_depth, ==, 0);
-  g_assert_false (g_mutex_trylock (&fixture->core->state.lock));
-  sel_state_unset (fixture->core, SEL_STATE_IN_WAIT);
-  sel_state_unlock (fixture->core);
-  fail_updates (fixture, 0, 0);
-  g_assert_finalize_object (G_OBJECT (fixture->fake));
-}
-
-/* The waiting thread was told about a change of @fd. */
-static void
-assert_told (Fixture *fixture,
-             int      fd)
-{
-  g_assert_true (sel_notify_drain_wakeup (fixture->core));
-  g_assert_true (sel_state_has (fixture->core, SEL_STATE_CHANGED));
-  g_assert_true (sel_registry_lookup (fixture->core, fd)->changed_in_wait);
-  sel_registry_clear_changed (fixture->core);
-}
-
-static void
-assert_not_told (Fixture *fixture)
-{
-  g_assert_false (sel_notify_drain_wakeup (fixture->core));
-  g_assert_false (sel_state_has (fixture->core, SEL_STATE_CHANGED));
-}
-
 /* Registers @fd, and stores the event that a wait would find. */
 static SelKeySlot *
-add (Fixture       *fixture,
-     int            fd,
-     SelEventMask   events,
-     SelReadyEvent *event)
+add_with_event (RegistryFixture *fixture,
+                int              fd,
+                SelEventMask     events,
+                SelReadyEvent   *event)
 {
-  static const SelRegistration no_data;
-  g_autoptr(GError) error = NULL;
-  SelKeySlot *slot;
+  SelKeySlot *slot = add (fixture, fd, events, &no_data);
 
-  g_assert_true (sel_registry_add (fixture->core, fd, events, &no_data, NULL, &error));
-  g_assert_no_error (error);
-  slot = sel_registry_lookup (fixture->core, fd);
   *event = (SelReadyEvent) { .fd = fd, .events = events, .generation = slot->generation };
-  assert_told (fixture, fd);
-  fake_selector_clear_log (fixture->fake);
-  fail_updates (fixture, 0, 0);
 
   return slot;
 }
 
 static guint
-get_n_pauses (Fixture *fixture)
+get_n_pauses (RegistryFixture *fixture)
 {
   return fixture->core->pauses.list != NULL ? fixture->core->pauses.list->len : 0;
 }
 
 /* The list of pauses, and the bit that tells that it is not empty. */
 static void
-assert_n_pauses (Fixture *fixture,
-                 guint    n)
+assert_n_pauses (RegistryFixture *fixture,
+                 guint            n)
 {
   g_assert_cmpuint (get_n_pauses (fixture), ==, n);
   g_assert_cmpint (sel_state_has (fixture->core, SEL_STATE_PAUSED), ==, n > 0);
@@ -142,7 +48,7 @@ assert_n_pauses (Fixture *fixture,
 }
 
 static void
-assert_paused (Fixture             *fixture,
+assert_paused (RegistryFixture     *fixture,
                SelKeySlot          *slot,
                const SelReadyEvent *event)
 {
@@ -155,9 +61,9 @@ assert_paused (Fixture             *fixture,
 
 /* The slot is armed and has another generation than @event, which takes the new one. */
 static void
-assert_resumed (Fixture       *fixture,
-                SelKeySlot    *slot,
-                SelReadyEvent *event)
+assert_resumed (RegistryFixture *fixture,
+                SelKeySlot      *slot,
+                SelReadyEvent   *event)
 {
   g_assert_false (sel_key_slot_is_paused (slot));
   g_assert_cmpuint (slot->active, ==, event->events);
@@ -171,11 +77,11 @@ assert_resumed (Fixture       *fixture,
 /* --- Beginning --- */
 
 static void
-test_begin (Fixture       *fixture,
-            gconstpointer  data)
+test_begin (RegistryFixture *fixture,
+            gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ | WRITE, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ | WRITE, &event);
   gint64 before;
   gint64 after;
 
@@ -195,11 +101,11 @@ test_begin (Fixture       *fixture,
 
 /* It ends when the descriptor is modified, and not by itself. */
 static void
-test_until_modified (Fixture       *fixture,
-                     gconstpointer  data)
+test_until_modified (RegistryFixture *fixture,
+                     gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
   SelKeyExtra removed = { 0 };
   g_autoptr(GError) error = NULL;
 
@@ -221,12 +127,12 @@ test_until_modified (Fixture       *fixture,
 
 /* Nothing happens if the registration is another one by now. */
 static void
-test_begin_stale (Fixture       *fixture,
-                  gconstpointer  data)
+test_begin_stale (RegistryFixture *fixture,
+                  gconstpointer    data)
 {
   SelReadyEvent event;
   SelReadyEvent stale;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   for (guint i = 0; i < 4; i++)
     {
@@ -249,11 +155,11 @@ test_begin_stale (Fixture       *fixture,
 }
 
 static void
-test_begin_forked (Fixture       *fixture,
-                   gconstpointer  data)
+test_begin_forked (RegistryFixture *fixture,
+                   gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   sel_state_set (fixture->core, SEL_STATE_FORKED);
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
@@ -269,13 +175,13 @@ test_begin_forked (Fixture       *fixture,
 
 /* A thread that waits must get what is ready. */
 static void
-test_begin_in_wait (Fixture       *fixture,
-                    gconstpointer  data)
+test_begin_in_wait (RegistryFixture *fixture,
+                    gconstpointer    data)
 {
   SelReadyEvent events[2];
-  SelKeySlot *slot = add (fixture, A, READ, &events[0]);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &events[0]);
 
-  add (fixture, B, READ, &events[1]);
+  add_with_event (fixture, B, READ, &events[1]);
   sel_state_unset (fixture->core, SEL_STATE_POLLING);
   sel_state_set (fixture->core, SEL_STATE_WAITING);
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -297,11 +203,11 @@ test_begin_in_wait (Fixture       *fixture,
 
 /* Without a wait nobody is told. */
 static void
-test_begin_idle (Fixture       *fixture,
-                 gconstpointer  data)
+test_begin_idle (RegistryFixture *fixture,
+                 gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   sel_state_unset (fixture->core, SEL_STATE_POLLING);
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
@@ -312,12 +218,12 @@ test_begin_idle (Fixture       *fixture,
 
 /* All pauses that exist at the same time end together. */
 static void
-test_one_end (Fixture       *fixture,
-              gconstpointer  data)
+test_one_end (RegistryFixture *fixture,
+              gconstpointer    data)
 {
   SelReadyEvent events[3];
   SelKeySlot *slots[3] = {
-    add (fixture, A, READ, &events[0]), add (fixture, B, WRITE, &events[1]), add (fixture, C, READ, &events[2]),
+    add_with_event (fixture, A, READ, &events[0]), add_with_event (fixture, B, WRITE, &events[1]), add_with_event (fixture, C, READ, &events[2]),
   };
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -343,14 +249,14 @@ test_one_end (Fixture       *fixture,
 /* --- Replacing --- */
 
 static void
-test_replace (Fixture       *fixture,
-              gconstpointer  data)
+test_replace (RegistryFixture *fixture,
+              gconstpointer    data)
 {
   SelReadyEvent events[3];
-  SelKeySlot *slot = add (fixture, A, READ, &events[0]);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &events[0]);
 
-  add (fixture, B, READ, &events[1]);
-  add (fixture, C, READ, &events[2]);
+  add_with_event (fixture, B, READ, &events[1]);
+  add_with_event (fixture, C, READ, &events[2]);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_FOR_A_WHILE);
@@ -393,11 +299,11 @@ test_replace (Fixture       *fixture,
 /* --- Resuming --- */
 
 static void
-test_resume_due (Fixture       *fixture,
-                 gconstpointer  data)
+test_resume_due (RegistryFixture *fixture,
+                 gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   /* Nothing is paused, whatever the time. */
   fixture->core->pauses.until = 0;
@@ -433,14 +339,14 @@ test_resume_due (Fixture       *fixture,
 }
 
 static void
-test_deferred (Fixture       *fixture,
-               gconstpointer  data)
+test_deferred (RegistryFixture *fixture,
+               gconstpointer    data)
 {
   SelReadyEvent events[4];
   SelKeySlot *slots[4];
 
   for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
-    slots[i] = add (fixture, A + (int) i, READ, &events[i]);
+    slots[i] = add_with_event (fixture, A + (int) i, READ, &events[i]);
 
   sel_pause_resume_deferred (fixture->core, function_a);
   sel_pause_defer (fixture->core, &events[0], function_a);
@@ -489,9 +395,9 @@ test_deferred (Fixture       *fixture,
 /* A pause whose registration is another one by now has no effect: it was modified, unregistered, or registered anew and
  * paused in another way. */
 static void
-make_stale (Fixture       *fixture,
-            guint          how,
-            SelReadyEvent *event)
+make_stale (RegistryFixture *fixture,
+            guint            how,
+            SelReadyEvent   *event)
 {
   SelKeyExtra removed = { 0 };
   g_autoptr(GError) error = NULL;
@@ -506,7 +412,7 @@ make_stale (Fixture       *fixture,
       break;
     case 2:
       g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
-      add (fixture, A, READ, event);
+      add_with_event (fixture, A, READ, event);
       sel_pause_begin (fixture->core, event, SEL_PAUSE_UNTIL_MODIFIED);
       break;
     default:
@@ -520,15 +426,15 @@ make_stale (Fixture       *fixture,
 }
 
 static void
-test_stale (Fixture       *fixture,
-            gconstpointer  data)
+test_stale (RegistryFixture *fixture,
+            gconstpointer    data)
 {
   for (guint i = 0; i < 8; i++)
     {
       SelReadyEvent event;
       SelKeyExtra removed = { 0 };
 
-      add (fixture, A, READ, &event);
+      add_with_event (fixture, A, READ, &event);
       sel_pause_defer (fixture->core, &event, function_a);
       make_stale (fixture, i % 4, &event);
       assert_n_pauses (fixture, 1);
@@ -544,16 +450,16 @@ test_stale (Fixture       *fixture,
       sel_registry_remove (fixture->core, A, NULL, &removed, NULL);
       sel_notify_drain_wakeup (fixture->core);
       sel_registry_clear_changed (fixture->core);
-      fail_updates (fixture, 0, 0);
+      fail_updates (fixture, 0, 0, 0);
     }
 }
 
 static void
-test_resume_all (Fixture       *fixture,
-                 gconstpointer  data)
+test_resume_all (RegistryFixture *fixture,
+                 gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
   sel_state_set (fixture->core, SEL_STATE_FORKED);
@@ -567,8 +473,7 @@ test_resume_all (Fixture       *fixture,
 
   sel_state_unlock (fixture->core);
   sel_pause_resume_all (fixture->core);
-  g_assert_true (g_mutex_trylock (&fixture->core->state.lock));
-  g_mutex_unlock (&fixture->core->state.lock);
+  g_assert_false (is_locked (fixture->core));
 
   /* It takes the lock: the first call in a child process notices the fork by that. */
   sel_state_count_fork ();
@@ -582,15 +487,15 @@ test_resume_all (Fixture       *fixture,
 
 /* A descriptor that was closed, or that the kernel cannot wait for, keeps its key. */
 static void
-test_resume_refused (Fixture       *fixture,
-                     gconstpointer  data)
+test_resume_refused (RegistryFixture *fixture,
+                     gconstpointer    data)
 {
   static const int codes[] = { EBADF, EPERM };
 
   for (guint i = 0; i < 2 * G_N_ELEMENTS (codes); i++)
     {
       SelReadyEvent event;
-      SelKeySlot *slot = add (fixture, A + (int) i, READ, &event);
+      SelKeySlot *slot = add_with_event (fixture, A + (int) i, READ, &event);
 
       if (i < G_N_ELEMENTS (codes))
         sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
@@ -598,7 +503,7 @@ test_resume_refused (Fixture       *fixture,
         sel_pause_defer (fixture->core, &event, function_a);
       assert_told (fixture, event.fd);
       fake_selector_clear_log (fixture->fake);
-      fail_updates (fixture, codes[i % G_N_ELEMENTS (codes)], 0);
+      fail_updates (fixture, codes[i % G_N_ELEMENTS (codes)], 0, 0);
       if (i < G_N_ELEMENTS (codes))
         sel_pause_resume_due (fixture->core, TRUE);
       else
@@ -616,11 +521,11 @@ test_resume_refused (Fixture       *fixture,
 
 /* For another reason it is tried again after a pause. */
 static void
-test_resume_delayed (Fixture       *fixture,
-                     gconstpointer  data)
+test_resume_delayed (RegistryFixture *fixture,
+                     gconstpointer    data)
 {
   SelReadyEvent events[2];
-  SelKeySlot *slots[2] = { add (fixture, A, READ, &events[0]), add (fixture, B, READ, &events[1]) };
+  SelKeySlot *slots[2] = { add_with_event (fixture, A, READ, &events[0]), add_with_event (fixture, B, READ, &events[1]) };
   gint64 before;
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -628,7 +533,7 @@ test_resume_delayed (Fixture       *fixture,
   fake_selector_clear_log (fixture->fake);
   fixture->core->pauses.until = 0;
   before = g_get_monotonic_time ();
-  fail_updates (fixture, ENOMEM, ENOSPC);
+  fail_updates (fixture, ENOMEM, ENOSPC, 0);
   sel_pause_resume_due (fixture->core, FALSE);
 
   fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1)", A, B);
@@ -642,7 +547,7 @@ test_resume_delayed (Fixture       *fixture,
     }
 
   fixture->core->pauses.until = 0;
-  fail_updates (fixture, 0, ENOMEM);
+  fail_updates (fixture, 0, ENOMEM, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_paused (fixture, slots[1], &events[1]);
@@ -651,7 +556,7 @@ test_resume_delayed (Fixture       *fixture,
 
   /* A function has nothing to do with the new pause. */
   sel_pause_defer (fixture->core, &events[1], function_a);
-  fail_updates (fixture, ENOMEM, 0);
+  fail_updates (fixture, ENOMEM, 0, 0);
   sel_pause_resume_deferred (fixture->core, function_a);
   assert_paused (fixture, slots[1], &events[1]);
   assert_n_pauses (fixture, 1);
@@ -668,11 +573,11 @@ test_resume_delayed (Fixture       *fixture,
 /* --- Arming again --- */
 
 static void
-test_rearm (Fixture       *fixture,
-            gconstpointer  data)
+test_rearm (RegistryFixture *fixture,
+            gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   sel_pause_rearm (fixture->core, &event);
   fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
@@ -682,7 +587,7 @@ test_rearm (Fixture       *fixture,
   assert_n_pauses (fixture, 0);
 
   /* The kernel does not know it any more. */
-  fail_updates (fixture, EBADF, ENOMEM);
+  fail_updates (fixture, EBADF, ENOMEM, 0);
   sel_pause_rearm (fixture->core, &event);
   fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
   assert_paused (fixture, slot, &event);
@@ -697,12 +602,12 @@ test_rearm (Fixture       *fixture,
 }
 
 static void
-test_forget_all (Fixture       *fixture,
-                 gconstpointer  data)
+test_forget_all (RegistryFixture *fixture,
+                 gconstpointer    data)
 {
   SelReadyEvent events[3];
   SelKeySlot *slots[3] = {
-    add (fixture, A, READ, &events[0]), add (fixture, B, WRITE, &events[1]), add (fixture, C, READ, &events[2]),
+    add_with_event (fixture, A, READ, &events[0]), add_with_event (fixture, B, WRITE, &events[1]), add_with_event (fixture, C, READ, &events[2]),
   };
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -724,15 +629,15 @@ test_forget_all (Fixture       *fixture,
 
 /* The kernel knows nothing any more. */
 static void
-test_arm_all (Fixture       *fixture,
-              gconstpointer  data)
+test_arm_all (RegistryFixture *fixture,
+              gconstpointer    data)
 {
   SelReadyEvent events[5];
   SelKeySlot *slots[5];
   g_autoptr(GError) error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
-    slots[i] = add (fixture, A + (int) i, READ, &events[i]);
+    slots[i] = add_with_event (fixture, A + (int) i, READ, &events[i]);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_UNTIL_MODIFIED);
   for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
     sel_registry_disarm (fixture->core, A + (int) i, slots[i]);
@@ -740,8 +645,7 @@ test_arm_all (Fixture       *fixture,
   sel_notify_drain_wakeup (fixture->core);
   sel_registry_clear_changed (fixture->core);
 
-  fail_updates (fixture, 0, EBADF);
-  fixture->errors[2] = ENOMEM;
+  fail_updates (fixture, 0, EBADF, ENOMEM);
   fixture->errors[3] = EPERM;
   g_assert_true (sel_pause_arm_all (fixture->core, &error));
   g_assert_no_error (error);
@@ -772,15 +676,15 @@ refuse_update (SelBaseSelector  *selector,
 }
 
 static void
-test_arm_all_refused (Fixture       *fixture,
-                      gconstpointer  data)
+test_arm_all_refused (RegistryFixture *fixture,
+                      gconstpointer    data)
 {
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (fixture->fake);
   gboolean (*update) (SelBaseSelector *, int, SelEventMask, SelEventMask, GError **) = klass->update;
   SelReadyEvent event;
   g_autoptr(GError) error = NULL;
 
-  add (fixture, A, READ, &event);
+  add_with_event (fixture, A, READ, &event);
   klass->update = refuse_update;
   g_assert_false (sel_pause_arm_all (fixture->core, &error));
   klass->update = update;
@@ -790,11 +694,11 @@ test_arm_all_refused (Fixture       *fixture,
 
 /* A backend that has made a new object of the kernel: the waiting thread has to wait on that. */
 static void
-test_rearm_all (Fixture       *fixture,
-                gconstpointer  data)
+test_rearm_all (RegistryFixture *fixture,
+                gconstpointer    data)
 {
   SelReadyEvent event;
-  SelKeySlot *slot = add (fixture, A, READ, &event);
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
   g_autoptr(GError) error = NULL;
 
   sel_registry_disarm (fixture->core, A, slot);
@@ -810,11 +714,7 @@ int
 main (int   argc,
       char *argv[])
 {
-  static const struct
-  {
-    const char *path;
-    void (*test) (Fixture *fixture, gconstpointer data);
-  } cases[] = {
+  static const RegistryCase cases[] = {
     { "/pause/arm-all", test_arm_all },
     { "/pause/arm-all-refused", test_arm_all_refused },
     { "/pause/begin", test_begin },
@@ -837,8 +737,7 @@ main (int   argc,
   };
 
   g_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    g_test_add (cases[i].path, Fixture, NULL, set_up, cases[i].test, tear_down);
+  registry_add_cases (cases, G_N_ELEMENTS (cases));
 
   return g_test_run ();
 }

@@ -3,185 +3,13 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include "core/sel-registry-private.h"
-#include "fake-selector.h"
+#include "registry-fixture.h"
 
-/* The registry room over a scripted update (). */
+/* What the registry room tells a scripted kernel when registrations are added, changed and removed, and what it keeps. */
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
-
-/* Descriptors that only the script knows. */
-#define A 700
-#define B 64
-#define C 5000
-
-typedef struct
-{
-  FakeSelector *fake;
-  SelCore *core;
-  int errors[4];             /* what each update () since fail_updates() fails with; 0: it succeeds */
-  guint n_updates;
-  guint32 tag;               /* what the last update () has seen */
-  gboolean arm_wakeup;       /* each update () adds the selector's own descriptor again */
-  int n_destroyed[2];        /* the calls of count_call () */
-} Fixture;
-
-/* --- The fixture --- */
-
-static void
-in_update (FakeSelector *fake,
-           gpointer      user_data)
-{
-  Fixture *fixture = user_data;
-  SelCore *core = fixture->core;
-
-  g_assert_true (sel_state_in_vfunc (core));
-  g_assert_false (g_mutex_trylock (&core->state.lock));
-  fixture->tag = sel_registry_get_tag (core);
-
-  if (fixture->n_updates < G_N_ELEMENTS (fixture->errors) && fixture->errors[fixture->n_updates] != 0)
-    fake_selector_fail (fake, FAKE_UPDATE, SEL_OS_ERROR, fixture->errors[fixture->n_updates]);
-  fixture->n_updates++;
-
-  if (fixture->arm_wakeup)
-    {
-      g_autoptr(GError) error = NULL;
-
-      g_assert_true (sel_registry_arm_wakeup (core, &error));
-      g_assert_no_error (error);
-      g_assert_cmpuint (sel_registry_get_tag (core), ==, fixture->tag);
-      g_assert_true (sel_state_in_vfunc (core));
-    }
-}
-
-/* Scripts the results of the next update () calls. */
-static void
-fail_updates (Fixture *fixture,
-              int      first,
-              int      second,
-              int      third)
-{
-  fixture->errors[0] = first;
-  fixture->errors[1] = second;
-  fixture->errors[2] = third;
-  fixture->n_updates = 0;
-}
-
-/* An open selector on which a thread waits, so that what the registry tells that thread can be seen. The test has the
- * lock. */
-static void
-set_up (Fixture       *fixture,
-        gconstpointer  data)
-{
-  g_autoptr(GError) error = NULL;
-
-  fixture->fake = fake_selector_new ();
-  fixture->core = sel_core (fixture->fake);
-  fake_selector_set_update_func (fixture->fake, in_update, fixture);
-  g_assert_true (sel_base_selector_reinit (SEL_BASE_SELECTOR (fixture->fake), &error));
-  g_assert_no_error (error);
-  fake_selector_clear_log (fixture->fake);
-  sel_state_lock (fixture->core);
-  sel_state_set (fixture->core, SEL_STATE_WAITING);
-}
-
-static void
-tear_down (Fixture       *fixture,
-           gconstpointer  data)
-{
-  g_assert_cmpuint (sel_registry_get_tag (fixture->core), ==, 0);
-  g_assert_null (sel_state_get_vfunc_thread (fixture->core));
-  g_assert_cmpuint (fixture->core->state.lock_depth, ==, 0);
-  g_assert_false (g_mutex_trylock (&fixture->core->state.lock));
-  sel_state_unset (fixture->core, SEL_STATE_IN_WAIT);
-  sel_state_unlock (fixture->core);
-  fail_updates (fixture, 0, 0, 0);
-  g_assert_finalize_object (G_OBJECT (fixture->fake));
-}
-
-/* The waiting thread was told about a change of @fd. */
-static void
-assert_told (Fixture *fixture,
-             int      fd)
-{
-  SelKeySlot *slot = sel_registry_lookup (fixture->core, fd);
-
-  g_assert_true (sel_notify_drain_wakeup (fixture->core));
-  g_assert_true (sel_state_has (fixture->core, SEL_STATE_CHANGED));
-  g_assert_true (slot == NULL || slot->changed_in_wait);
-  sel_registry_clear_changed (fixture->core);
-  g_assert_false (sel_state_has (fixture->core, SEL_STATE_CHANGED));
-  g_assert_true (slot == NULL || !slot->changed_in_wait);
-}
-
-static void
-assert_not_told (Fixture *fixture)
-{
-  g_assert_false (sel_notify_drain_wakeup (fixture->core));
-  g_assert_false (sel_state_has (fixture->core, SEL_STATE_CHANGED));
-}
-
-static const SelRegistration no_data;
-
-/* Registers @fd, and forgets what came with it. */
-static SelKeySlot *
-add (Fixture               *fixture,
-     int                    fd,
-     SelEventMask           events,
-     const SelRegistration *registration)
-{
-  g_autoptr(GError) error = NULL;
-
-  g_assert_true (sel_registry_add (fixture->core, fd, events, registration, NULL, &error));
-  g_assert_no_error (error);
-  assert_told (fixture, fd);
-  fake_selector_clear_log (fixture->fake);
-  fail_updates (fixture, 0, 0, 0);
-
-  return sel_registry_lookup (fixture->core, fd);
-}
-
-/* Registers @fd so that the kernel finds that it is always ready. */
-static SelKeySlot *
-add_always_ready (Fixture *fixture,
-                  int      fd)
-{
-  fail_updates (fixture, EPIPE, 0, 0);
-
-  return add (fixture, fd, READ, &no_data);
-}
-
-static void
-assert_slot (SelKeySlot   *slot,
-             SelEventMask  registered,
-             SelEventMask  active,
-             SelEventMask  armed,
-             gboolean      always_ready)
-{
-  g_assert_nonnull (slot);
-  g_assert_cmpuint (slot->registered, ==, registered);
-  g_assert_cmpuint (slot->active, ==, active);
-  g_assert_cmpuint (slot->armed, ==, armed);
-  g_assert_cmpint (slot->always_ready, ==, always_ready);
-}
-
-static void
-assert_always_ready (Fixture   *fixture,
-                     const int *expected,
-                     guint      n_expected)
-{
-  const int *fds;
-  guint n_fds;
-
-  g_assert_cmpint (sel_state_has (fixture->core, SEL_STATE_ALWAYS_READY), ==, n_expected > 0);
-  fds = sel_registry_get_always_ready (fixture->core, &n_fds);
-  g_assert_cmpmem (fds, n_fds * sizeof *fds, expected, n_expected * sizeof *expected);
-}
 
 static SelSelectorKey *
 peek_key (SelKeySlot *slot,
@@ -199,8 +27,8 @@ count_call (gpointer data)
 /* --- Adding --- */
 
 static void
-test_add (Fixture       *fixture,
-          gconstpointer  data)
+test_add (RegistryFixture *fixture,
+          gconstpointer    data)
 {
   g_autoptr(SelSelectorKey) key = NULL;
   g_autoptr(GObject) fileobj = g_object_new (G_TYPE_OBJECT, NULL);
@@ -249,8 +77,8 @@ test_add (Fixture       *fixture,
 }
 
 static void
-test_add_value (Fixture       *fixture,
-                gconstpointer  data)
+test_add_value (RegistryFixture *fixture,
+                gconstpointer    data)
 {
   GValue value = G_VALUE_INIT;
   SelRegistration registration = { .value = &value };
@@ -265,8 +93,8 @@ test_add_value (Fixture       *fixture,
 }
 
 static void
-test_add_twice (Fixture       *fixture,
-                gconstpointer  data)
+test_add_twice (RegistryFixture *fixture,
+                gconstpointer    data)
 {
   int wake_fd = fake_selector_get_wake_fd (fixture->fake);
   const int fds[] = { A, wake_fd };
@@ -292,8 +120,8 @@ test_add_twice (Fixture       *fixture,
 /* If the kernel refuses, nothing is changed. EPERM says that a file is always ready, but the program has not asked for
  * emulation. */
 static void
-test_add_refused (Fixture       *fixture,
-                  gconstpointer  data)
+test_add_refused (RegistryFixture *fixture,
+                  gconstpointer    data)
 {
   static const int codes[] = { ENOMEM, EPERM, EBADF };
 
@@ -319,8 +147,8 @@ test_add_refused (Fixture       *fixture,
 }
 
 static void
-test_interrupted (Fixture       *fixture,
-                  gconstpointer  data)
+test_interrupted (RegistryFixture *fixture,
+                  gconstpointer    data)
 {
   g_autoptr(GError) error = NULL;
 
@@ -351,8 +179,8 @@ update_with_error (SelBaseSelector  *selector,
 
 /* Classes that break the rules of update (), or have none. */
 static void
-test_bad_update (Fixture       *fixture,
-                 gconstpointer  data)
+test_bad_update (RegistryFixture *fixture,
+                 gconstpointer    data)
 {
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (fixture->fake);
   gboolean (*update) (SelBaseSelector *, int, SelEventMask, SelEventMask, GError **) = klass->update;
@@ -380,8 +208,8 @@ test_bad_update (Fixture       *fixture,
 }
 
 static void
-test_complete_error (Fixture       *fixture,
-                     gconstpointer  data)
+test_complete_error (RegistryFixture *fixture,
+                     gconstpointer    data)
 {
   GError *error = NULL;
 
@@ -403,8 +231,8 @@ test_complete_error (Fixture       *fixture,
 
 /* A call of update () inside another one leaves that its tag. */
 static void
-test_tag (Fixture       *fixture,
-          gconstpointer  data)
+test_tag (RegistryFixture *fixture,
+          gconstpointer    data)
 {
   SelKeySlot *slot;
 
@@ -422,8 +250,8 @@ test_tag (Fixture       *fixture,
 /* --- Modifying --- */
 
 static void
-test_modify_events (Fixture       *fixture,
-                    gconstpointer  data)
+test_modify_events (RegistryFixture *fixture,
+                    gconstpointer    data)
 {
   SelRegistration registration = { .data = fixture->n_destroyed, .destroy = count_call };
   SelKeySlot *slot = add (fixture, A, READ, &registration);
@@ -473,8 +301,8 @@ test_modify_events (Fixture       *fixture,
 }
 
 static void
-test_modify_nothing (Fixture       *fixture,
-                     gconstpointer  data)
+test_modify_nothing (RegistryFixture *fixture,
+                     gconstpointer    data)
 {
   SelRegistration registration = { .data = fixture->n_destroyed, .destroy = count_call };
   SelKeySlot *slot = add (fixture, A, READ, &registration);
@@ -503,8 +331,8 @@ test_modify_nothing (Fixture       *fixture,
 
 /* Data are compared by identity: the pointer, its function, and the value. A change of them is no concern of the kernel. */
 static void
-test_modify_data (Fixture       *fixture,
-                  gconstpointer  data)
+test_modify_data (RegistryFixture *fixture,
+                  gconstpointer    data)
 {
   g_autoptr(GObject) fileobj = g_object_new (G_TYPE_OBJECT, NULL);
   GValue value = G_VALUE_INIT;
@@ -549,8 +377,8 @@ test_modify_data (Fixture       *fixture,
 
 /* A key that nobody has asked for is not there to be replaced. */
 static void
-test_modify_without_key (Fixture       *fixture,
-                         gconstpointer  data)
+test_modify_without_key (RegistryFixture *fixture,
+                         gconstpointer    data)
 {
   SelKeySlot *slot = add (fixture, A, READ, &no_data);
   SelRegistration registration = { .data = fixture };
@@ -568,8 +396,8 @@ test_modify_without_key (Fixture       *fixture,
 
 /* Modifying to the same events ends a pause. The key stays. */
 static void
-test_modify_paused (Fixture       *fixture,
-                    gconstpointer  data)
+test_modify_paused (RegistryFixture *fixture,
+                    gconstpointer    data)
 {
   SelKeySlot *slot = add (fixture, A, READ, &no_data);
   guint32 generation = slot->generation;
@@ -595,8 +423,8 @@ test_modify_paused (Fixture       *fixture,
 
 /* The kernel leaves a descriptor as it was if it refuses a change. It is unregistered then. */
 static void
-test_modify_refused (Fixture       *fixture,
-                     gconstpointer  data)
+test_modify_refused (RegistryFixture *fixture,
+                     gconstpointer    data)
 {
   SelCallback *callback = sel_callback_new (NULL, NULL, NULL);
   SelRegistration registration = { .data = fixture, .callback = callback };
@@ -621,8 +449,8 @@ test_modify_refused (Fixture       *fixture,
 /* --- Removing --- */
 
 static void
-test_remove_errors (Fixture       *fixture,
-                    gconstpointer  data)
+test_remove_errors (RegistryFixture *fixture,
+                    gconstpointer    data)
 {
   SelKeyExtra removed = { 0 };
   g_autoptr(GError) error = NULL;
@@ -653,9 +481,9 @@ test_remove_errors (Fixture       *fixture,
 }
 
 static void
-check_missing (Fixture *fixture,
-               int      fd,
-               int      code)
+check_missing (RegistryFixture *fixture,
+               int              fd,
+               int              code)
 {
   for (guint i = 0; i < 6; i++)
     {
@@ -693,8 +521,8 @@ check_missing (Fixture *fixture,
 }
 
 static void
-test_missing (Fixture       *fixture,
-              gconstpointer  data)
+test_missing (RegistryFixture *fixture,
+              gconstpointer    data)
 {
   add (fixture, A, READ, &no_data);
   check_missing (fixture, B, SEL_SELECTOR_ERROR_NOT_REGISTERED);
@@ -711,8 +539,8 @@ test_missing (Fixture       *fixture,
 /* --- Refreshing --- */
 
 static void
-test_refresh (Fixture       *fixture,
-              gconstpointer  data)
+test_refresh (RegistryFixture *fixture,
+              gconstpointer    data)
 {
   SelKeySlot *slot = add (fixture, A, READ | WRITE, &no_data);
   SelSelectorKey *key = peek_key (slot, A);
@@ -749,8 +577,8 @@ test_refresh (Fixture       *fixture,
 /* --- Callbacks --- */
 
 static void
-test_callbacks (Fixture       *fixture,
-                gconstpointer  data)
+test_callbacks (RegistryFixture *fixture,
+                gconstpointer    data)
 {
   SelCallback *first = sel_callback_new (NULL, NULL, NULL);
   SelCallback *second = sel_callback_new (NULL, NULL, NULL);
@@ -786,8 +614,8 @@ test_callbacks (Fixture       *fixture,
 /* --- Taking all --- */
 
 static void
-test_take_all (Fixture       *fixture,
-               gconstpointer  data)
+test_take_all (RegistryFixture *fixture,
+               gconstpointer    data)
 {
   int n_freed = 0;
   SelRegistration registration = { .callback = sel_callback_new (NULL, &n_freed, count_call) };
@@ -822,602 +650,19 @@ test_take_all (Fixture       *fixture,
   assert_always_ready (fixture, (const int[]) { C + 1 }, 1);
 }
 
-/* --- Descriptors that are always ready --- */
-
-static void
-test_always_ready (Fixture       *fixture,
-                   gconstpointer  data)
-{
-  SelKeyExtra removed = { 0 };
-  SelKeySlot *slots[3];
-  g_autoptr(GError) error = NULL;
-
-  /* EPIPE needs no emulation. */
-  slots[0] = add_always_ready (fixture, A);
-  assert_slot (slots[0], READ, READ, 0, TRUE);
-  assert_always_ready (fixture, (const int[]) { A }, 1);
-
-  /* EPERM does. */
-  __atomic_store_n (&fixture->core->settings[SEL_SETTING_EMULATE_ALWAYS_READY], TRUE, __ATOMIC_RELAXED);
-  fail_updates (fixture, EPERM, 0, 0);
-  slots[1] = add (fixture, B, READ | WRITE, &no_data);
-  assert_slot (slots[1], READ | WRITE, READ | WRITE, 0, TRUE);
-  fail_updates (fixture, ENOMEM, 0, 0);
-  g_assert_false (sel_registry_add (fixture->core, C, READ, &no_data, NULL, &error));
-  g_assert_error (error, SEL_OS_ERROR, ENOMEM);
-  g_clear_error (&error);
-  slots[2] = add_always_ready (fixture, C);
-  assert_always_ready (fixture, (const int[]) { A, B, C }, 3);
-  fake_selector_clear_log (fixture->fake);
-
-  /* The kernel is asked anew when the events change, and may accept. */
-  g_assert_true (sel_registry_modify (fixture->core, A, WRITE, NULL, NULL, &removed, &error));
-  g_assert_no_error (error);
-  fake_selector_assert_log (fixture->fake, "update(%d,0,2)", A);
-  assert_slot (slots[0], WRITE, WRITE, WRITE, FALSE);
-  assert_always_ready (fixture, (const int[]) { C, B }, 2);
-  assert_told (fixture, A);
-
-  /* A descriptor that the kernel knows may become always ready. */
-  fail_updates (fixture, EPIPE, 0, 0);
-  g_assert_true (sel_registry_modify (fixture->core, A, READ | WRITE, NULL, NULL, &removed, &error));
-  g_assert_no_error (error);
-  fake_selector_assert_log (fixture->fake, "update(%d,2,3) update(%d,2,0)", A, A);
-  assert_slot (slots[0], READ | WRITE, READ | WRITE, 0, TRUE);
-  assert_always_ready (fixture, (const int[]) { C, B, A }, 3);
-  assert_told (fixture, A);
-
-  /* It is not entered twice. */
-  fail_updates (fixture, EPIPE, 0, 0);
-  g_assert_true (sel_registry_refresh (fixture->core, A, &removed, &error));
-  assert_always_ready (fixture, (const int[]) { C, B, A }, 3);
-  assert_told (fixture, A);
-
-  sel_registry_disarm (fixture->core, B, slots[1]);
-  assert_slot (slots[1], READ | WRITE, READ | WRITE, 0, FALSE);
-  assert_always_ready (fixture, (const int[]) { C, A }, 2);
-  g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
-  assert_always_ready (fixture, (const int[]) { C }, 1);
-  assert_told (fixture, A);
-  g_assert_true (sel_registry_remove (fixture->core, C, NULL, &removed, &error));
-  assert_always_ready (fixture, NULL, 0);
-  fake_selector_clear_log (fixture->fake);
-}
-
-static void
-test_always_ready_closed (Fixture       *fixture,
-                          gconstpointer  data)
-{
-  int fds[4];
-  SelKeySlot *slots[4];
-
-  g_assert_false (sel_registry_check_always_ready (fixture->core));
-  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
-    {
-      fds[i] = dup (STDOUT_FILENO);
-      slots[i] = add_always_ready (fixture, fds[i]);
-    }
-  g_assert_true (sel_registry_check_always_ready (fixture->core));
-  assert_always_ready (fixture, fds, 4);
-
-  close (fds[0]);
-  close (fds[3]);
-  g_assert_true (sel_registry_check_always_ready (fixture->core));
-  assert_always_ready (fixture, (const int[]) { fds[2], fds[1] }, 2);
-  assert_slot (slots[0], READ, READ, 0, FALSE);
-  assert_slot (slots[1], READ, READ, 0, TRUE);
-
-  close (fds[1]);
-  close (fds[2]);
-  g_assert_false (sel_registry_check_always_ready (fixture->core));
-  assert_always_ready (fixture, NULL, 0);
-  g_assert_false (sel_registry_check_always_ready (fixture->core));
-  g_assert_cmpuint (sel_registry_get_n_keys (fixture->core), ==, 4);
-  assert_slot (slots[3], READ, READ, 0, FALSE);
-}
-
-/* --- Arming --- */
-
-static void
-test_arm_slot (Fixture       *fixture,
-               gconstpointer  data)
-{
-  SelKeySlot *slot = add (fixture, A, READ, &no_data);
-  guint32 generation = slot->generation;
-  g_autoptr(GError) error = NULL;
-
-  sel_registry_disarm (fixture->core, A, slot);
-  fake_selector_assert_log (fixture->fake, "update(%d,1,0)", A);
-  assert_slot (slot, READ, READ, 0, FALSE);
-  sel_registry_disarm (fixture->core, A, slot);
-  fake_selector_assert_log (fixture->fake, "%s", "");
-
-  /* The same registration, for a kernel that has forgotten everything. */
-  sel_key_slot_set_paused (slot, TRUE);
-  slot->armed = READ;
-  slot->hangup.maybe_hung_up = TRUE;
-  g_assert_true (sel_registry_arm_slot (fixture->core, A, slot, FALSE, &error));
-  g_assert_no_error (error);
-  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
-  assert_slot (slot, READ, READ, READ, FALSE);
-  g_assert_cmpuint (slot->generation, ==, generation);
-  g_assert_cmpuint (fixture->tag, ==, generation);
-  g_assert_false (slot->hangup.maybe_hung_up);
-
-  /* A new one. */
-  sel_registry_disarm (fixture->core, A, slot);
-  fake_selector_clear_log (fixture->fake);
-  g_assert_true (sel_registry_arm_slot (fixture->core, A, slot, TRUE, &error));
-  g_assert_no_error (error);
-  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
-  g_assert_cmpuint (slot->generation, !=, generation);
-  g_assert_cmpuint (slot->generation, ==, fixture->tag);
-
-  /* On failure, the kernel does not wait for it, and it counts as a new registration all the same. */
-  generation = slot->generation;
-  sel_registry_disarm (fixture->core, A, slot);
-  sel_key_slot_set_paused (slot, TRUE);
-  fail_updates (fixture, ENOMEM, 0, 0);
-  g_assert_false (sel_registry_arm_slot (fixture->core, A, slot, TRUE, &error));
-  g_assert_error (error, SEL_OS_ERROR, ENOMEM);
-  assert_slot (slot, READ, READ, 0, FALSE);
-  g_assert_cmpuint (slot->generation, !=, generation);
-  g_clear_error (&error);
-
-  slot->armed = READ;
-  fail_updates (fixture, ENOMEM, 0, 0);
-  g_assert_false (sel_registry_arm_slot (fixture->core, A, slot, FALSE, &error));
-  g_assert_cmpuint (slot->armed, ==, 0);
-  g_clear_error (&error);
-
-  fail_updates (fixture, EPIPE, 0, 0);
-  g_assert_true (sel_registry_arm_slot (fixture->core, A, slot, FALSE, &error));
-  assert_slot (slot, READ, READ, 0, TRUE);
-  fake_selector_clear_log (fixture->fake);
-
-  /* Only the callers tell the waiting thread. */
-  assert_not_told (fixture);
-}
-
-static gboolean
-update_wakeup (SelBaseSelector  *selector,
-               int               fd,
-               SelEventMask      old_events,
-               SelEventMask      new_events,
-               GError          **error)
-{
-  SelCore *core = sel_core (selector);
-
-  g_assert_cmpint (fd, ==, sel_notify_get_fd (core));
-  g_assert_cmpuint (old_events, ==, 0);
-  g_assert_cmpuint (new_events, ==, READ);
-  g_assert_cmpuint (sel_registry_get_tag (core), ==, 0);
-
-  return FALSE;
-}
-
-static void
-test_arm_wakeup (Fixture       *fixture,
-                 gconstpointer  data)
-{
-  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (fixture->fake);
-  gboolean (*update) (SelBaseSelector *, int, SelEventMask, SelEventMask, GError **) = klass->update;
-  g_autoptr(GError) error = NULL;
-
-  g_assert_true (sel_registry_arm_wakeup (fixture->core, &error));
-  g_assert_no_error (error);
-
-  klass->update = update_wakeup;
-  g_assert_false (sel_registry_arm_wakeup (fixture->core, &error));
-  klass->update = update;
-  g_assert_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
-}
-
-static void
-test_disarm_forked (Fixture       *fixture,
-                    gconstpointer  data)
-{
-  SelKeySlot *slot = add (fixture, A, READ, &no_data);
-
-  sel_state_set (fixture->core, SEL_STATE_FORKED);
-  sel_registry_disarm (fixture->core, A, slot);
-  fake_selector_assert_log (fixture->fake, "%s", "");
-  g_assert_cmpuint (slot->armed, ==, 0);
-}
-
-/* --- Changes during a wait --- */
-
-static void
-test_changed (Fixture       *fixture,
-              gconstpointer  data)
-{
-  SelCore *core = fixture->core;
-  SelKeySlot *slots[2] = { add (fixture, A, READ, &no_data), add (fixture, B, READ, &no_data) };
-  SelKeyExtra removed = { 0 };
-
-  /* No wait is in progress. */
-  sel_state_unset (core, SEL_STATE_IN_WAIT);
-  sel_registry_mark_changed (core, A, slots[0]);
-  sel_registry_mark_changed (core, C, NULL);
-  g_assert_false (sel_state_has (core, SEL_STATE_CHANGED));
-  g_assert_false (slots[0]->changed_in_wait);
-
-  sel_state_set (core, SEL_STATE_POLLING);
-  sel_registry_mark_changed (core, A, slots[0]);
-  sel_registry_mark_changed (core, A, slots[0]);
-  g_assert_true (sel_state_has (core, SEL_STATE_CHANGED));
-  g_assert_true (slots[0]->changed_in_wait);
-  g_assert_false (slots[1]->changed_in_wait);
-  g_assert_cmpuint (core->registry.changed_in_wait->len, ==, 1);
-  sel_registry_mark_changed (core, B, slots[1]);
-
-  /* What was removed meanwhile is no longer marked. */
-  g_assert_true (sel_registry_remove (core, A, NULL, &removed, NULL));
-  sel_registry_clear_changed (core);
-  g_assert_false (sel_state_has (core, SEL_STATE_CHANGED));
-  g_assert_false (slots[1]->changed_in_wait);
-  g_assert_cmpuint (core->registry.changed_in_wait->len, ==, 0);
-
-  sel_registry_mark_changed (core, C, NULL);
-  g_assert_true (sel_state_has (core, SEL_STATE_CHANGED));
-  g_assert_cmpuint (core->registry.changed_in_wait->len, ==, 0);
-  sel_registry_clear_changed (core);
-  g_assert_false (sel_state_has (core, SEL_STATE_CHANGED));
-}
-
-/* Clearing works before anything was marked. */
-static void
-test_clear_changed_first (Fixture       *fixture,
-                          gconstpointer  data)
-{
-  g_assert_null (fixture->core->registry.changed_in_wait);
-  sel_state_set (fixture->core, SEL_STATE_CHANGED);
-  sel_registry_clear_changed (fixture->core);
-  g_assert_false (sel_state_has (fixture->core, SEL_STATE_CHANGED));
-}
-
-/* --- Looking up --- */
-
-static void
-append_fd (gpointer fd,
-           gpointer user_data)
-{
-  g_string_append_printf (user_data, "%d ", GPOINTER_TO_INT (fd));
-}
-
-static void
-append_slot (int         fd,
-             SelKeySlot *slot,
-             gpointer    user_data)
-{
-  g_assert_cmpuint (slot->registered, !=, 0);
-  append_fd (GINT_TO_POINTER (fd), user_data);
-}
-
-static void
-test_foreach (Fixture       *fixture,
-              gconstpointer  data)
-{
-  int wake_fd = fake_selector_get_wake_fd (fixture->fake);
-  g_autofree char *armed = g_strdup_printf ("%d %d %d ", wake_fd, B, A);
-  g_autofree char *registered = g_strdup_printf ("%d %d ", B, A);
-  g_autoptr(GString) log = g_string_new (NULL);
-
-  add (fixture, A, READ, &no_data);
-  add (fixture, B, WRITE, &no_data);
-  sel_registry_foreach (fixture->core, append_slot, log);
-  g_assert_cmpstr (log->str, ==, registered);
-
-  g_string_truncate (log, 0);
-  sel_registry_foreach_armed (fixture->core, append_fd, log);
-  g_assert_cmpstr (log->str, ==, armed);
-
-  g_string_truncate (log, 0);
-  sel_state_unset (fixture->core, SEL_STATE_OPEN);
-  sel_registry_foreach_armed (fixture->core, append_fd, log);
-  g_assert_cmpstr (log->str, ==, registered);
-  sel_state_set (fixture->core, SEL_STATE_OPEN);
-}
-
-static void
-test_get_armed (Fixture       *fixture,
-                gconstpointer  data)
-{
-  SelCore *core = fixture->core;
-  int wake_fd = fake_selector_get_wake_fd (fixture->fake);
-  SelKeySlot *slot = add (fixture, A, WRITE, &no_data);
-
-  add_always_ready (fixture, B);
-  g_assert_cmpuint (sel_registry_get_armed (core, A), ==, WRITE);
-  g_assert_cmpuint (sel_registry_get_armed (core, B), ==, 0);
-  g_assert_cmpuint (sel_registry_get_armed (core, C), ==, 0);
-  g_assert_cmpuint (sel_registry_get_armed (core, wake_fd), ==, READ);
-
-  sel_state_set (core, SEL_STATE_FORKED);
-  g_assert_cmpuint (sel_registry_get_armed (core, A), ==, 0);
-  g_assert_cmpuint (sel_registry_get_armed (core, wake_fd), ==, 0);
-  sel_state_unset (core, SEL_STATE_FORKED);
-
-  sel_registry_disarm (core, A, slot);
-  g_assert_cmpuint (sel_registry_get_armed (core, A), ==, 0);
-}
-
-static void
-test_find_event (Fixture       *fixture,
-                 gconstpointer  data)
-{
-  SelKeySlot *slot = add (fixture, A, READ, &no_data);
-  SelReadyEvent event = { .fd = A, .events = READ, .generation = slot->generation };
-
-  g_assert_true (sel_registry_find_event (fixture->core, &event) == slot);
-  event.generation++;
-  g_assert_null (sel_registry_find_event (fixture->core, &event));
-  event.generation = slot->generation;
-  event.fd = B;
-  g_assert_null (sel_registry_find_event (fixture->core, &event));
-}
-
-/* Also after closing, which leaves the table empty. */
-static void
-test_look_up (Fixture       *fixture,
-              gconstpointer  data)
-{
-  g_autoptr(GObject) fileobj = g_object_new (G_TYPE_OBJECT, NULL);
-  g_autoptr(GObject) other = g_object_new (G_TYPE_OBJECT, NULL);
-  SelRegistration registration = { .fileobj = fileobj };
-  SelKeySlot *slot = add (fixture, A, READ, &registration);
-  SelCore *core = fixture->core;
-  g_autoptr(SelSelectorKey) key = NULL;
-  g_autoptr(GPtrArray) keys = NULL;
-
-  /* Of two descriptors with the same object, the one that was registered first is found. */
-  add (fixture, B, READ, &registration);
-  add (fixture, C, READ, &registration);
-  sel_state_unlock (core);
-
-  key = sel_registry_ref_key (core, A);
-  g_assert_true (key == peek_key (slot, A));
-  g_assert_null (sel_registry_ref_key (core, A + 1));
-  g_assert_cmpint (sel_registry_find_object (core, fileobj), ==, A);
-  g_assert_cmpint (sel_registry_find_object (core, other), ==, -1);
-  g_assert_cmpuint (sel_registry_get_n_keys (core), ==, 3);
-  keys = sel_registry_get_keys (core);
-  g_assert_cmpuint (keys->len, ==, 3);
-  g_assert_true (g_ptr_array_index (keys, 0) == key);
-  g_clear_pointer (&keys, g_ptr_array_unref);
-
-  sel_state_unset (core, SEL_STATE_WAITING);
-  sel_base_selector_close (SEL_BASE_SELECTOR (fixture->fake));
-  g_assert_null (sel_registry_ref_key (core, A));
-  g_assert_cmpint (sel_registry_find_object (core, fileobj), ==, -1);
-  g_assert_cmpuint (sel_registry_get_n_keys (core), ==, 0);
-  keys = sel_registry_get_keys (core);
-  g_assert_cmpuint (keys->len, ==, 0);
-  sel_state_lock (core);
-}
-
-/* The first function that takes the lock in a child process notices the fork. */
-static void
-test_look_up_locks (Fixture       *fixture,
-                    gconstpointer  data)
-{
-  g_autoptr(GObject) fileobj = g_object_new (G_TYPE_OBJECT, NULL);
-  SelCore *core = fixture->core;
-
-  sel_state_unlock (core);
-
-  sel_state_count_fork ();
-  g_assert_null (sel_registry_ref_key (core, A));
-  g_assert_false (sel_state_is_new_process (core));
-  g_assert_true (g_mutex_trylock (&core->state.lock));
-  g_mutex_unlock (&core->state.lock);
-
-  sel_state_count_fork ();
-  g_assert_cmpint (sel_registry_find_object (core, fileobj), ==, -1);
-  g_assert_false (sel_state_is_new_process (core));
-  g_assert_true (g_mutex_trylock (&core->state.lock));
-  g_mutex_unlock (&core->state.lock);
-
-  sel_state_count_fork ();
-  g_ptr_array_unref (sel_registry_get_keys (core));
-  g_assert_false (sel_state_is_new_process (core));
-  g_assert_true (g_mutex_trylock (&core->state.lock));
-  g_mutex_unlock (&core->state.lock);
-
-  sel_state_lock (core);
-}
-
-static void
-test_poll_fd (Fixture       *fixture,
-              gconstpointer  data)
-{
-  SelCore *core = fixture->core;
-  guint *force_mirrored = &core->settings[SEL_SETTING_FORCE_MIRRORED];
-
-  g_assert_cmpint (sel_registry_get_poll_fd (core), ==, -1);
-  sel_registry_set_poll_fd (core, 0);
-  g_assert_cmpint (sel_registry_get_poll_fd (core), ==, 0);
-
-  sel_state_set (core, SEL_STATE_FORKED);
-  g_assert_cmpint (sel_registry_get_poll_fd (core), ==, -1);
-  sel_state_unset (core, SEL_STATE_FORKED);
-  g_assert_cmpint (sel_registry_get_poll_fd (core), ==, 0);
-
-  __atomic_store_n (force_mirrored, TRUE, __ATOMIC_RELAXED);
-  g_assert_cmpint (sel_registry_get_poll_fd (core), ==, -1);
-  __atomic_store_n (force_mirrored, FALSE, __ATOMIC_RELAXED);
-  g_assert_cmpint (sel_registry_get_poll_fd (core), ==, 0);
-  sel_registry_set_poll_fd (core, -1);
-}
-
-/* --- Numbers of closed descriptors --- */
-
-static gboolean
-is_open (int fd)
-{
-  return fcntl (fd, F_GETFD) >= 0;
-}
-
-static void
-test_reserve_numbers (Fixture       *fixture,
-                      gconstpointer  data)
-{
-  int fds[3];
-  GArray *reserved;
-  int source;
-
-  g_assert_null (sel_registry_reserve_numbers (fixture->core));
-  sel_registry_unreserve_numbers (NULL);
-
-  /* Numbers that are not the lowest free ones, which the kernel would give anyway. */
-  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
-    {
-      fds[i] = fcntl (STDOUT_FILENO, F_DUPFD, 200);
-      g_assert_cmpint (fds[i], >=, 200);
-      add (fixture, fds[i], READ, &no_data);
-    }
-  close (fds[0]);
-  close (fds[2]);
-
-  reserved = sel_registry_reserve_numbers (fixture->core);
-  g_assert_cmpuint (reserved->len, ==, 3);
-  source = g_array_index (reserved, int, 0);
-  g_assert_true (is_open (source));
-  g_assert_cmpint (g_array_index (reserved, int, 1), ==, fds[0]);
-  g_assert_cmpint (g_array_index (reserved, int, 2), ==, fds[2]);
-  for (guint i = 0; i < reserved->len; i++)
-    g_assert_cmpint (fcntl (g_array_index (reserved, int, i), F_GETFD), ==, FD_CLOEXEC);
-
-  sel_registry_unreserve_numbers (reserved);
-  g_assert_false (is_open (source));
-  g_assert_false (is_open (fds[0]));
-  g_assert_true (is_open (fds[1]));
-  g_assert_false (is_open (fds[2]));
-  close (fds[1]);
-}
-
-/* Without free numbers nothing is reserved. */
-static void
-test_reserve_limit (Fixture       *fixture,
-                    gconstpointer  data)
-{
-  struct rlimit saved;
-  struct rlimit limit;
-  GArray *reserved;
-
-  add (fixture, C, READ, &no_data);
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
-  limit = saved;
-  limit.rlim_cur = 100;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-  reserved = sel_registry_reserve_numbers (fixture->core);
-  g_assert_nonnull (reserved);
-  for (guint i = 0; i < reserved->len; i++)
-    g_assert_cmpint (g_array_index (reserved, int, i), >=, 0);
-  sel_registry_unreserve_numbers (reserved);
-
-  limit.rlim_cur = 0;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-  reserved = sel_registry_reserve_numbers (fixture->core);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
-  g_assert_true (reserved == NULL || g_array_index (reserved, int, 0) >= 0);
-  sel_registry_unreserve_numbers (reserved);
-}
-
-/* --- Identities --- */
-
-static void
-test_identities_off (Fixture       *fixture,
-                     gconstpointer  data)
-{
-  g_assert_null (fixture->core->registry.identities);
-  add (fixture, A, READ, &no_data);
-  sel_registry_check_identity (fixture->core, A);
-}
-
-static void
-check_identity (SelCore  *core,
-                int       fd,
-                gboolean  warns)
-{
-  if (warns)
-    g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "Descriptor * stands for another file now*");
-  sel_registry_check_identity (core, fd);
-  g_test_assert_expected_messages ();
-}
-
-static void
-test_identities (Fixture       *unused,
-                 gconstpointer  data)
-{
-  Fixture fixture = { 0 };
-  SelKeyExtra removed = { 0 };
-  g_autoptr(GError) error = NULL;
-  int files[2];
-  int fd;
-
-  files[0] = open ("/", O_RDONLY);
-  files[1] = open ("/dev/null", O_RDONLY);
-  fd = dup (files[0]);
-  g_setenv ("SEL_DEBUG", "fd", TRUE);
-  set_up (&fixture, NULL);
-  g_unsetenv ("SEL_DEBUG");
-
-  add (&fixture, fd, READ, &no_data);
-  check_identity (fixture.core, fd, FALSE);
-  dup2 (files[1], fd);
-  check_identity (fixture.core, fd, TRUE);
-  check_identity (fixture.core, fd, FALSE);
-
-  /* Each arming remembers the file. */
-  dup2 (files[0], fd);
-  g_assert_true (sel_registry_refresh (fixture.core, fd, &removed, &error));
-  check_identity (fixture.core, fd, FALSE);
-  dup2 (files[1], fd);
-  check_identity (fixture.core, fd, TRUE);
-
-  g_assert_true (sel_registry_refresh (fixture.core, fd, &removed, &error));
-  g_assert_true (sel_registry_remove (fixture.core, fd, NULL, &removed, &error));
-  dup2 (files[0], fd);
-  check_identity (fixture.core, fd, FALSE);
-
-  tear_down (&fixture, NULL);
-  close (fd);
-  close (files[0]);
-  close (files[1]);
-}
-
 int
 main (int   argc,
       char *argv[])
 {
-  static const struct
-  {
-    const char *path;
-    void (*test) (Fixture *fixture, gconstpointer data);
-  } cases[] = {
+  static const RegistryCase cases[] = {
     { "/registry/add", test_add },
     { "/registry/add-refused", test_add_refused },
     { "/registry/add-twice", test_add_twice },
     { "/registry/add-value", test_add_value },
-    { "/registry/always-ready", test_always_ready },
-    { "/registry/always-ready-closed", test_always_ready_closed },
-    { "/registry/arm-slot", test_arm_slot },
-    { "/registry/arm-wakeup", test_arm_wakeup },
     { "/registry/bad-update", test_bad_update },
     { "/registry/callbacks", test_callbacks },
-    { "/registry/changed", test_changed },
-    { "/registry/clear-changed-first", test_clear_changed_first },
     { "/registry/complete-error", test_complete_error },
-    { "/registry/disarm-forked", test_disarm_forked },
-    { "/registry/find-event", test_find_event },
-    { "/registry/foreach", test_foreach },
-    { "/registry/get-armed", test_get_armed },
-    { "/registry/identities", test_identities },
-    { "/registry/identities-off", test_identities_off },
     { "/registry/interrupted", test_interrupted },
-    { "/registry/look-up", test_look_up },
-    { "/registry/look-up-locks", test_look_up_locks },
     { "/registry/missing", test_missing },
     { "/registry/modify-data", test_modify_data },
     { "/registry/modify-events", test_modify_events },
@@ -1425,19 +670,14 @@ main (int   argc,
     { "/registry/modify-paused", test_modify_paused },
     { "/registry/modify-refused", test_modify_refused },
     { "/registry/modify-without-key", test_modify_without_key },
-    { "/registry/poll-fd", test_poll_fd },
     { "/registry/refresh", test_refresh },
     { "/registry/remove-errors", test_remove_errors },
-    { "/registry/reserve-limit", test_reserve_limit },
-    { "/registry/reserve-numbers", test_reserve_numbers },
     { "/registry/tag", test_tag },
     { "/registry/take-all", test_take_all },
   };
 
-  g_unsetenv ("SEL_DEBUG");
   g_test_init (&argc, &argv, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    g_test_add (cases[i].path, Fixture, NULL, set_up, cases[i].test, tear_down);
+  registry_add_cases (cases, G_N_ELEMENTS (cases));
 
   return g_test_run ();
 }
