@@ -7,8 +7,9 @@
 
 G_BEGIN_DECLS
 
-/* For unit tests of the registry room and of rooms above it: an open selector whose update () is scripted. The test has the
- * lock. The state tells that a main loop waits, so that the test can see what the registry tells a waiting thread. */
+/* For unit tests of the registry room and of rooms above it: an open selector whose update () is scripted. The test
+ * holds the lock. POLLING is set, as if a main loop waited, so that a test can check whether the waiting thread is
+ * woken. */
 
 /* Descriptors that only the script knows. */
 #define A 700

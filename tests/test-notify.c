@@ -138,7 +138,7 @@ test_close (Fixture       *fixture,
   sel_notify_close_wakeup (&fixture->core);
   g_assert_cmpint (errno, ==, 0);
 
-  /* Nothing is written to a number that belongs to somebody else now. */
+  /* After a second opening it works again. */
   g_assert_true (sel_notify_open_wakeup (&fixture->core, &error));
   g_assert_no_error (error);
   fixture->read_fd = sel_notify_get_fd (&fixture->core);
@@ -159,7 +159,18 @@ test_wake_after_close (Fixture       *fixture,
   g_assert_false (sel_notify_drain_wakeup (&fixture->core));
 }
 
-/* It may be called in a signal handler: errno stays, also if the kernel refuses because the descriptor is full. */
+/* A wake-up in a signal handler must not change errno, and does not rely on its old value. */
+static void
+test_wake_errno (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  errno = EINTR;
+  sel_notify_wake (&fixture->core);
+  g_assert_cmpint (errno, ==, EINTR);
+  g_assert_true (take_wakeup (fixture));
+}
+
+/* errno stays also if the kernel refuses because the descriptor is full. */
 static void
 test_wake_full (Fixture       *fixture,
                 gconstpointer  data)
@@ -202,8 +213,36 @@ test_open_fails (Fixture       *fixture,
 
   g_assert_true (refused);
   g_assert_error (error, SEL_OS_ERROR, EMFILE);
+  g_assert_true (g_str_has_prefix (error->message, "Waiting is not possible"));
   g_assert_cmpint (sel_notify_get_fd (&fixture->core), ==, -1);
   g_assert_cmpint (fixture->core.notify.wakeup->write_fd, ==, -1);
+}
+
+/* 0 is a number like others: a daemon may have closed its standard input. */
+static void
+test_number_zero (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  int saved = fcntl (0, F_DUPFD_CLOEXEC, 3);
+  g_autoptr(GError) error = NULL;
+
+  sel_notify_close_wakeup (&fixture->core);
+  close (0);
+  g_assert_true (sel_notify_open_wakeup (&fixture->core, &error));
+  g_assert_no_error (error);
+  fixture->read_fd = sel_notify_get_fd (&fixture->core);
+  g_assert_cmpint (fixture->read_fd, ==, 0);
+  sel_notify_wake (&fixture->core);
+  g_assert_true (take_wakeup (fixture));
+  sel_notify_close_wakeup (&fixture->core);
+  g_assert_false (is_open (0));
+
+  if (saved >= 0)
+    {
+      dup2 (saved, 0);
+      close (saved);
+      fixture->read_fd = -1;
+    }
 }
 
 typedef struct
@@ -283,6 +322,14 @@ test_cancellable (Fixture       *fixture,
   g_assert_false (take_wakeup (fixture));
 }
 
+static guint n_cleared;
+
+static void
+clear_wakeup (gpointer wakeup)
+{
+  n_cleared++;
+}
+
 /* The handler keeps the wake-up, also after the selector was finalized. */
 static void
 test_cancellable_after_clear (Fixture       *fixture,
@@ -300,7 +347,10 @@ test_cancellable_after_clear (Fixture       *fixture,
   g_assert_cmpint (wakeup->in_use, ==, 0);
   g_assert_cmpint (wakeup->write_fd, ==, -1);
   g_cancellable_disconnect (cancellable, id);
-  g_atomic_rc_box_release (wakeup);
+
+  /* The last reference is that of the test. */
+  g_atomic_rc_box_release_full (wakeup, clear_wakeup);
+  g_assert_cmpuint (n_cleared, ==, 1);
 }
 
 /* --- Observers --- */
@@ -341,6 +391,13 @@ static void
 observer_closed (SelObserver *observer)
 {
   g_string_append (((TestObserver *) observer)->log, "closed ");
+}
+
+/* The array of observers was freed. */
+static void
+note_freed (gpointer observer)
+{
+  g_string_append (((TestObserver *) observer)->log, "freed ");
 }
 
 static const SelObserverFuncs observer_funcs = {
@@ -417,8 +474,9 @@ test_observers (Fixture       *fixture,
   g_assert_null (core->notify.observers);
   sel_state_unlock (core);
   assert_log (&a, "ref ");
+  g_ptr_array_set_free_func (observers, note_freed);
   sel_notify_close_observers (observers);
-  assert_log (&a, "closed ");
+  assert_log (&a, "closed freed ");
   sel_notify_close_observers (NULL);
 
   sel_state_set (core, SEL_STATE_CLOSED);
@@ -464,7 +522,8 @@ test_observers_lock (Fixture       *fixture,
 
 /* --- Changes --- */
 
-/* A waiting thread is woken unless its wait sees the change by itself. No kernel waits for what is always ready. */
+/* A waiting thread is woken unless the kernel's wait sees the change. It never sees a change of a descriptor that is
+ * always ready. */
 static void
 test_changed (Fixture       *fixture,
               gconstpointer  data)
@@ -526,11 +585,13 @@ main (int   argc,
     { "/notify/close", test_close },
     { "/notify/close-in-use", test_close_in_use },
     { "/notify/forked", test_forked },
+    { "/notify/number-zero", test_number_zero },
     { "/notify/observers", test_observers },
     { "/notify/observers-lock", test_observers_lock },
     { "/notify/observers-none-left", test_observers_none_left },
     { "/notify/open-fails", test_open_fails },
     { "/notify/wake-after-close", test_wake_after_close },
+    { "/notify/wake-errno", test_wake_errno },
     { "/notify/wake-full", test_wake_full },
     { "/notify/wakeup", test_wakeup },
   };

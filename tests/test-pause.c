@@ -8,12 +8,12 @@
 #include "core/sel-pause-private.h"
 #include "registry-fixture.h"
 
-/* The pause room over a scripted update (). Time does not pass here: a test sets the end of the pauses. */
+/* Unit tests of the pause room. They do not wait: a test sets the time at which the pauses end. */
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
 
-/* Two functions that are only compared. */
+/* Addresses that stand for functions. They are only compared. */
 static const char function_a[1];
 static const char function_b[1];
 
@@ -37,7 +37,7 @@ get_n_pauses (RegistryFixture *fixture)
   return fixture->core->pauses.list != NULL ? fixture->core->pauses.list->len : 0;
 }
 
-/* The list of pauses, and the bit that tells that it is not empty. */
+/* Checks the length of the list of pauses, and PAUSED, which is set while the list is not empty. */
 static void
 assert_n_pauses (RegistryFixture *fixture,
                  guint            n)
@@ -99,7 +99,7 @@ test_begin (RegistryFixture *fixture,
   g_assert_cmpint (fixture->core->pauses.until, <=, after + SEL_PAUSE_INTERVAL);
 }
 
-/* It ends when the descriptor is modified, and not by itself. */
+/* Such a pause ends when the descriptor is modified. It does not end by itself. */
 static void
 test_until_modified (RegistryFixture *fixture,
                      gconstpointer    data)
@@ -125,7 +125,7 @@ test_until_modified (RegistryFixture *fixture,
   assert_resumed (fixture, slot, &event);
 }
 
-/* Nothing happens if the registration is another one by now. */
+/* An event of an earlier registration has no effect. */
 static void
 test_begin_stale (RegistryFixture *fixture,
                   gconstpointer    data)
@@ -173,7 +173,7 @@ test_begin_forked (RegistryFixture *fixture,
   assert_not_told (fixture);
 }
 
-/* A thread that waits must get what is ready. */
+/* No pause begins while a thread waits. */
 static void
 test_begin_in_wait (RegistryFixture *fixture,
                     gconstpointer    data)
@@ -192,7 +192,7 @@ test_begin_in_wait (RegistryFixture *fixture,
   assert_not_told (fixture);
   fake_selector_assert_log (fixture->fake, "%s", "");
 
-  /* The pauses that there are stay. */
+  /* Existing pauses stay. */
   sel_state_unset (fixture->core, SEL_STATE_WAITING);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   sel_state_set (fixture->core, SEL_STATE_WAITING);
@@ -201,7 +201,7 @@ test_begin_in_wait (RegistryFixture *fixture,
   assert_n_pauses (fixture, 1);
 }
 
-/* Without a wait nobody is told. */
+/* If no wait is in progress, the wake-up descriptor is not written to. */
 static void
 test_begin_idle (RegistryFixture *fixture,
                  gconstpointer    data)
@@ -223,7 +223,9 @@ test_one_end (RegistryFixture *fixture,
 {
   SelReadyEvent events[3];
   SelKeySlot *slots[3] = {
-    add_with_event (fixture, A, READ, &events[0]), add_with_event (fixture, B, WRITE, &events[1]), add_with_event (fixture, C, READ, &events[2]),
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, WRITE, &events[1]),
+    add_with_event (fixture, C, READ, &events[2]),
   };
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -263,11 +265,11 @@ test_replace (RegistryFixture *fixture,
   assert_n_pauses (fixture, 3);
   fake_selector_clear_log (fixture->fake);
 
-  /* By the same again: there is one. */
+  /* By a pause of the same kind. */
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   assert_n_pauses (fixture, 3);
 
-  /* By one that does not end by itself. */
+  /* By a pause that does not end by itself. */
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
   assert_n_pauses (fixture, 2);
   fake_selector_assert_log (fixture->fake, "%s", "");
@@ -276,19 +278,19 @@ test_replace (RegistryFixture *fixture,
   assert_paused (fixture, slot, &events[0]);
   fake_selector_clear_log (fixture->fake);
 
-  /* Back. */
+  /* By a pause for a while. */
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   assert_n_pauses (fixture, 1);
   sel_pause_resume_due (fixture->core, TRUE);
   assert_resumed (fixture, slot, &events[0]);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
 
-  /* The only pause. */
+  /* The list becomes empty. */
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
   assert_n_pauses (fixture, 0);
 
-  /* One that a function was to end. */
+  /* A deferred pause is replaced by one that the function does not end. */
   sel_pause_defer (fixture->core, &events[0], function_a);
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_resume_deferred (fixture->core, function_a);
@@ -305,7 +307,7 @@ test_resume_due (RegistryFixture *fixture,
   SelReadyEvent event;
   SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
-  /* Nothing is paused, whatever the time. */
+  /* Without a pause, nothing is resumed. */
   fixture->core->pauses.until = 0;
   sel_pause_resume_due (fixture->core, FALSE);
   sel_pause_resume_due (fixture->core, TRUE);
@@ -377,7 +379,7 @@ test_deferred (RegistryFixture *fixture,
   assert_resumed (fixture, slots[1], &events[1]);
   assert_n_pauses (fixture, 1);
 
-  /* A deferred one also ends when its time is over. */
+  /* A deferred pause also ends when its time is over. */
   sel_pause_defer (fixture->core, &events[0], function_a);
   fixture->core->pauses.until = 0;
   sel_pause_resume_due (fixture->core, FALSE);
@@ -385,15 +387,14 @@ test_deferred (RegistryFixture *fixture,
   assert_resumed (fixture, slots[3], &events[3]);
   assert_n_pauses (fixture, 0);
 
-  /* The last one. */
+  /* The list becomes empty. */
   sel_pause_defer (fixture->core, &events[0], function_a);
   sel_pause_resume_deferred (fixture->core, function_a);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_n_pauses (fixture, 0);
 }
 
-/* A pause whose registration is another one by now has no effect: it was modified, unregistered, or registered anew and
- * paused in another way. */
+/* Changes the registration of A in one of the ways that make its pause stale. */
 static void
 make_stale (RegistryFixture *fixture,
             guint            how,
@@ -519,13 +520,16 @@ test_resume_refused (RegistryFixture *fixture,
     }
 }
 
-/* For another reason it is tried again after a pause. */
+/* After other errors, the descriptor is paused again. */
 static void
 test_resume_delayed (RegistryFixture *fixture,
                      gconstpointer    data)
 {
   SelReadyEvent events[2];
-  SelKeySlot *slots[2] = { add_with_event (fixture, A, READ, &events[0]), add_with_event (fixture, B, READ, &events[1]) };
+  SelKeySlot *slots[2] = {
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, READ, &events[1]),
+  };
   gint64 before;
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -554,7 +558,7 @@ test_resume_delayed (RegistryFixture *fixture,
   assert_n_pauses (fixture, 1);
   events[1].generation = slots[1]->generation;
 
-  /* A function has nothing to do with the new pause. */
+  /* The new pause is not a deferred one. */
   sel_pause_defer (fixture->core, &events[1], function_a);
   fail_updates (fixture, ENOMEM, 0, 0);
   sel_pause_resume_deferred (fixture->core, function_a);
@@ -586,7 +590,7 @@ test_rearm (RegistryFixture *fixture,
   g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
   assert_n_pauses (fixture, 0);
 
-  /* The kernel does not know it any more. */
+  /* The kernel has forgotten the descriptor, and then lacks memory. */
   fail_updates (fixture, EBADF, ENOMEM, 0);
   sel_pause_rearm (fixture->core, &event);
   fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
@@ -607,7 +611,9 @@ test_forget_all (RegistryFixture *fixture,
 {
   SelReadyEvent events[3];
   SelKeySlot *slots[3] = {
-    add_with_event (fixture, A, READ, &events[0]), add_with_event (fixture, B, WRITE, &events[1]), add_with_event (fixture, C, READ, &events[2]),
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, WRITE, &events[1]),
+    add_with_event (fixture, C, READ, &events[2]),
   };
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
@@ -627,7 +633,7 @@ test_forget_all (RegistryFixture *fixture,
   assert_n_pauses (fixture, 0);
 }
 
-/* The kernel knows nothing any more. */
+/* The registered descriptors are armed as if the kernel's object were new. */
 static void
 test_arm_all (RegistryFixture *fixture,
               gconstpointer    data)
@@ -692,7 +698,7 @@ test_arm_all_refused (RegistryFixture *fixture,
   assert_n_pauses (fixture, 0);
 }
 
-/* A backend that has made a new object of the kernel: the waiting thread has to wait on that. */
+/* A backend arms everything again after it has replaced the kernel's object. A waiting thread is woken. */
 static void
 test_rearm_all (RegistryFixture *fixture,
                 gconstpointer    data)

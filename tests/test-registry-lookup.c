@@ -9,7 +9,7 @@
 
 #include "registry-fixture.h"
 
-/* The registry room over a scripted kernel: arming, descriptors that are always ready, looking up, numbers, identities. */
+/* Unit tests of the registry room: arming, always-ready descriptors, looking up, reserved numbers, identities. */
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
@@ -36,7 +36,7 @@ test_always_ready (RegistryFixture *fixture,
   assert_slot (slots[0], READ, READ, 0, TRUE);
   assert_always_ready (fixture, (const int[]) { A }, 1);
 
-  /* EPERM does. */
+  /* EPERM needs emulation. */
   __atomic_store_n (&fixture->core->settings[SEL_SETTING_EMULATE_ALWAYS_READY], TRUE, __ATOMIC_RELAXED);
   fail_updates (fixture, EPERM, 0, 0);
   slots[1] = add (fixture, B, READ | WRITE, &no_data);
@@ -66,7 +66,7 @@ test_always_ready (RegistryFixture *fixture,
   assert_always_ready (fixture, (const int[]) { C, B, A }, 3);
   assert_told (fixture, A);
 
-  /* It is not entered twice. */
+  /* A descriptor is in the list once. */
   fail_updates (fixture, EPIPE, 0, 0);
   g_assert_true (sel_registry_refresh (fixture->core, A, &removed, &error));
   assert_always_ready (fixture, (const int[]) { C, B, A }, 3);
@@ -143,7 +143,7 @@ test_arm_slot (RegistryFixture *fixture,
   g_assert_cmpuint (fixture->tag, ==, generation);
   g_assert_false (slot->hangup.maybe_hung_up);
 
-  /* A new one. */
+  /* A new registration. */
   sel_registry_disarm (fixture->core, A, slot);
   fake_selector_clear_log (fixture->fake);
   g_assert_true (sel_registry_arm_slot (fixture->core, A, slot, TRUE, &error));
@@ -152,7 +152,7 @@ test_arm_slot (RegistryFixture *fixture,
   g_assert_cmpuint (slot->generation, !=, generation);
   g_assert_cmpuint (slot->generation, ==, fixture->tag);
 
-  /* On failure, the kernel does not wait for it, and it counts as a new registration all the same. */
+  /* On failure the kernel does not wait for the descriptor. The generation is a new one nevertheless. */
   generation = slot->generation;
   sel_registry_disarm (fixture->core, A, slot);
   sel_key_slot_set_paused (slot, TRUE);
@@ -174,7 +174,7 @@ test_arm_slot (RegistryFixture *fixture,
   assert_slot (slot, READ, READ, 0, TRUE);
   fake_selector_clear_log (fixture->fake);
 
-  /* Only the callers tell the waiting thread. */
+  /* Telling the waiting thread is left to the callers. */
   assert_not_told (fixture);
 }
 
@@ -250,7 +250,7 @@ test_changed (RegistryFixture *fixture,
   g_assert_cmpuint (core->registry.changed_in_wait->len, ==, 1);
   sel_registry_mark_changed (core, B, slots[1]);
 
-  /* What was removed meanwhile is no longer marked. */
+  /* Clearing skips descriptors that were removed. */
   g_assert_true (sel_registry_remove (core, A, NULL, &removed, NULL));
   sel_registry_clear_changed (core);
   g_assert_false (sel_state_has (core, SEL_STATE_CHANGED));

@@ -6,7 +6,7 @@
 
 #include "registry-fixture.h"
 
-/* What the registry room tells a scripted kernel when registrations are added, changed and removed, and what it keeps. */
+/* Unit tests of the registry room: the functions that add, change and remove registrations. */
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
@@ -60,7 +60,7 @@ test_add (RegistryFixture *fixture,
   g_assert_true (sel_attachment_get_fileobj (extra->attachment) == fileobj);
   g_assert_true (sel_attachment_has_data (extra->attachment, count_call, NULL));
 
-  /* Everything moves out of the table. */
+  /* All that the slot owned moves to @removed. */
   g_clear_object (&key);
   g_assert_true (sel_registry_remove (fixture->core, A, &key, &removed, &error));
   g_assert_no_error (error);
@@ -172,7 +172,11 @@ update_with_error (SelBaseSelector  *selector,
                    SelEventMask      new_events,
                    GError          **error)
 {
-  g_set_error_literal (error, SEL_OS_ERROR, EIO, "an error in spite of success");
+  static guint n_calls;
+
+  /* This is not repeated, because it has succeeded. */
+  g_assert_cmpuint (n_calls++, <, 2);
+  g_set_error_literal (error, SEL_OS_ERROR, EINTR, "an error in spite of success");
 
   return TRUE;
 }
@@ -329,7 +333,8 @@ test_modify_nothing (RegistryFixture *fixture,
   assert_not_told (fixture);
 }
 
-/* Data are compared by identity: the pointer, its function, and the value. A change of them is no concern of the kernel. */
+/* Data are compared by identity: the pointer, the destroy function and the value. The kernel is not told about a change
+ * of data. */
 static void
 test_modify_data (RegistryFixture *fixture,
                   gconstpointer    data)
@@ -375,7 +380,7 @@ test_modify_data (RegistryFixture *fixture,
   assert_not_told (fixture);
 }
 
-/* A key that nobody has asked for is not there to be replaced. */
+/* If no key object was made yet, none is replaced. */
 static void
 test_modify_without_key (RegistryFixture *fixture,
                          gconstpointer    data)
@@ -465,7 +470,7 @@ test_remove_errors (RegistryFixture *fixture,
   g_assert_null (removed.key);
   assert_told (fixture, A);
 
-  /* Nothing that the kernel knows: nothing to be told. */
+  /* The kernel does not know the descriptor, so update () is not called. */
   sel_registry_disarm (fixture->core, A, add (fixture, A, READ, &no_data));
   fake_selector_clear_log (fixture->fake);
   g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
@@ -557,7 +562,7 @@ test_refresh (RegistryFixture *fixture,
   g_assert_null (removed.key);
   assert_told (fixture, A);
 
-  /* The kernel has forgotten it, as it was closed. */
+  /* The kernel has forgotten the descriptor, because it was closed. */
   fail_updates (fixture, EBADF, 0, 0);
   g_assert_true (sel_registry_refresh (fixture->core, A, &removed, &error));
   g_assert_no_error (error);

@@ -54,7 +54,7 @@ get_word (SelCore *core)
   return (guint) g_atomic_int_get (&core->state.word);
 }
 
-/* Everything but fork_count is ready: a function without a lock that sees the new count may rely on it. */
+/* fork_count is set last: a function that sees the new one without the lock relies on the rest of the state. */
 static void
 forked (SelCore *core)
 {
@@ -105,7 +105,7 @@ typedef struct _Transition Transition;
 typedef gboolean (*Operation) (SelCore          *core,
                                const Transition *transition);
 
-/* What the operation does if the bits @mask of the word are @value. */
+/* The result of an operation, and the bits that it sets and unsets, if the bits @mask of the word are @value. */
 struct _Transition
 {
   Operation operation;
@@ -236,7 +236,7 @@ call_notice_fork (SelCore          *core,
   return TRUE;
 }
 
-/* Of the rows of an operation that follow each other, the first that applies to a word counts. */
+/* The rows of an operation follow each other. The first row that applies to a word counts. */
 static const Transition transitions[] = {
   /* The fast path begins with OPEN alone only. */
   { call_try_claim, WAITING, 0, ALL, OPEN, TRUE, WAITING, 0 },
@@ -386,7 +386,7 @@ typedef struct
   int end;   /* atomic */
 } Race;
 
-/* Changes a bit that the other thread does not change. It keeps each of its changes. */
+/* Changes a bit that the other thread does not change. No change may be lost. */
 static gpointer
 toggle_woken (gpointer user_data)
 {
@@ -559,8 +559,8 @@ test_busy (Fixture       *fixture,
   sel_state_unlock (core);
 }
 
-/* While another thread is in a virtual function, the lock is an ordinary one. The other thread does not hold it here, so
- * that nothing blocks. */
+/* While another thread is in a virtual function, the lock is not recursive in this one. The other thread does not exist
+ * here, and does not hold the lock, so that nothing blocks. */
 static void
 test_other_vfunc (Fixture       *fixture,
                   gconstpointer  data)
