@@ -27,6 +27,7 @@ in_update (FakeSelector *fake,
   g_assert_true (sel_state_in_vfunc (core));
   g_assert_true (is_locked (core));
   fixture->tag = sel_registry_get_tag (core);
+  fixture->word = (guint) g_atomic_int_get (&core->state.word);
 
   if (fixture->n_updates < G_N_ELEMENTS (fixture->errors) && fixture->errors[fixture->n_updates] != 0)
     fake_selector_fail (fake, FAKE_UPDATE, SEL_OS_ERROR, fixture->errors[fixture->n_updates]);

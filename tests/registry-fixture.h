@@ -22,7 +22,8 @@ typedef struct
   SelCore *core;
   int errors[4];             /* what each update () since fail_updates() fails with; 0: it succeeds */
   guint n_updates;
-  guint32 tag;               /* what the last update () has seen */
+  guint32 tag;               /* the tag during the last update () */
+  guint word;                /* the state during the last update () */
   gboolean arm_wakeup;       /* each update () adds the selector's own descriptor again */
   int n_destroyed[2];        /* the calls of count_call () */
 } RegistryFixture;

@@ -454,11 +454,21 @@ is_open (int fd)
   return fcntl (fd, F_GETFD) >= 0;
 }
 
+static guint n_calls;
+
+/* Called for each element of the array when that is freed. */
+static void
+count_call (gpointer element)
+{
+  n_calls++;
+}
+
 static void
 test_reserve_numbers (RegistryFixture *fixture,
                       gconstpointer    data)
 {
   int fds[3];
+  gboolean zero_is_open;
   GArray *reserved;
   int source;
 
@@ -473,23 +483,53 @@ test_reserve_numbers (RegistryFixture *fixture,
       add (fixture, fds[i], READ, &no_data);
     }
   close (fds[0]);
-  close (fds[2]);
+  close (fds[1]);
 
   reserved = sel_registry_reserve_numbers (fixture->core);
   g_assert_cmpuint (reserved->len, ==, 3);
   source = g_array_index (reserved, int, 0);
   g_assert_true (is_open (source));
   g_assert_cmpint (g_array_index (reserved, int, 1), ==, fds[0]);
-  g_assert_cmpint (g_array_index (reserved, int, 2), ==, fds[2]);
+  g_assert_cmpint (g_array_index (reserved, int, 2), ==, fds[1]);
   for (guint i = 0; i < reserved->len; i++)
     g_assert_cmpint (fcntl (g_array_index (reserved, int, i), F_GETFD), ==, FD_CLOEXEC);
 
+  /* Each of them is closed once, and nothing else. */
+  g_array_set_clear_func (reserved, count_call);
+  zero_is_open = is_open (0);
+  errno = 0;
   sel_registry_unreserve_numbers (reserved);
+  g_assert_cmpuint (n_calls, ==, 3);
+  g_assert_cmpint (errno, ==, 0);
+  g_assert_cmpint (is_open (0), ==, zero_is_open);
   g_assert_false (is_open (source));
   g_assert_false (is_open (fds[0]));
-  g_assert_true (is_open (fds[1]));
-  g_assert_false (is_open (fds[2]));
-  close (fds[1]);
+  g_assert_false (is_open (fds[1]));
+  g_assert_true (is_open (fds[2]));
+  close (fds[2]);
+}
+
+/* 0 is a number like others. */
+static void
+test_reserve_zero (RegistryFixture *fixture,
+                   gconstpointer    data)
+{
+  int saved = fcntl (0, F_DUPFD_CLOEXEC, 3);
+  GArray *reserved;
+
+  add (fixture, 0, READ, &no_data);
+  close (0);
+  reserved = sel_registry_reserve_numbers (fixture->core);
+  g_assert_nonnull (reserved);
+  g_assert_true (is_open (0));
+  sel_registry_unreserve_numbers (reserved);
+  g_assert_false (is_open (0));
+
+  if (saved >= 0)
+    {
+      dup2 (saved, 0);
+      close (saved);
+    }
 }
 
 /* Without free numbers nothing is reserved. */
@@ -518,6 +558,30 @@ test_reserve_limit (RegistryFixture *fixture,
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
   g_assert_true (reserved == NULL || g_array_index (reserved, int, 0) >= 0);
   sel_registry_unreserve_numbers (reserved);
+}
+
+/* --- Clearing --- */
+
+static void
+test_clear (RegistryFixture *fixture,
+            gconstpointer    data)
+{
+  SelCore core = { 0 };
+
+  sel_registry_init (&core);
+  g_assert_cmpint (core.registry.poll_fd, ==, -1);
+  sel_registry_clear (&core);
+
+  core.registry.changed_in_wait = g_array_new (FALSE, FALSE, sizeof (int));
+  core.registry.always_ready = g_array_new (FALSE, FALSE, sizeof (int));
+  g_setenv ("SEL_DEBUG", "fd", TRUE);
+  core.registry.identities = sel_fd_identities_new ();
+  g_unsetenv ("SEL_DEBUG");
+  g_assert_nonnull (core.registry.identities);
+  sel_registry_clear (&core);
+  g_assert_null (core.registry.changed_in_wait);
+  g_assert_null (core.registry.always_ready);
+  g_assert_null (core.registry.identities);
 }
 
 /* --- Identities --- */
@@ -593,6 +657,7 @@ main (int   argc,
     { "/registry/arm-slot", test_arm_slot },
     { "/registry/arm-wakeup", test_arm_wakeup },
     { "/registry/changed", test_changed },
+    { "/registry/clear", test_clear },
     { "/registry/clear-changed-first", test_clear_changed_first },
     { "/registry/disarm-forked", test_disarm_forked },
     { "/registry/find-event", test_find_event },
@@ -605,6 +670,7 @@ main (int   argc,
     { "/registry/poll-fd", test_poll_fd },
     { "/registry/reserve-limit", test_reserve_limit },
     { "/registry/reserve-numbers", test_reserve_numbers },
+    { "/registry/reserve-zero", test_reserve_zero },
   };
 
   g_unsetenv ("SEL_DEBUG");

@@ -229,7 +229,7 @@ test_complete_error (RegistryFixture *fixture,
 
   g_assert_false (sel_registry_complete_error (fixture->core, "open", FALSE, &error));
   g_assert_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
-  g_assert_nonnull (g_strstr_len (error->message, -1, "FakeSelector.open ()"));
+  g_assert_nonnull (g_strstr_len (error->message, -1, "FakeSelector.open () returned FALSE"));
   g_clear_error (&error);
 }
 
