@@ -2,6 +2,9 @@
 
 #include "config.h"
 
+#include <signal.h>
+#include <sys/time.h>
+
 #include "core/sel-state-private.h"
 #include "sel-error.h"
 
@@ -377,71 +380,88 @@ test_claim_without_error (Fixture       *fixture,
 
 /* --- Races --- */
 
-#define N_ROUNDS 50000
+/* Signals interrupt the operations so often that some come between the reading and the writing of the word. One processor
+ * is enough for that. */
+#define N_INTERRUPTIONS 500
+#define INTERRUPTION_USEC 100
 
-typedef struct
+static SelCore *interrupted_core; /* atomic */
+static guint n_interruptions; /* atomic */
+static guint n_lost;          /* atomic */
+
+/* Changes a bit that the interrupted operations leave alone. */
+static void
+toggle_woken (int signum)
 {
-  SelCore *core;
-  int begun; /* atomic */
-  int end;   /* atomic */
-} Race;
+  gboolean expected = g_atomic_int_get (&n_interruptions) % 2 != 0;
+  SelCore *core = g_atomic_pointer_get (&interrupted_core);
 
-/* Changes a bit that the other thread does not change. No change may be lost. */
-static gpointer
-toggle_woken (gpointer user_data)
+  /* The last signal may come late. */
+  if (core == NULL)
+    return;
+
+  if (sel_state_has (core, SEL_STATE_WOKEN) != expected)
+    g_atomic_int_inc (&n_lost);
+
+  if (expected)
+    sel_state_unset (core, SEL_STATE_WOKEN);
+  else
+    sel_state_set (core, SEL_STATE_WOKEN);
+  g_atomic_int_inc (&n_interruptions);
+}
+
+/* The word without the bit that changes at any time. */
+static guint
+get_stable_word (SelCore *core)
 {
-  Race *race = user_data;
-
-  do
-    {
-      sel_state_set (race->core, SEL_STATE_WOKEN);
-      g_assert_true (sel_state_has (race->core, SEL_STATE_WOKEN));
-      sel_state_unset (race->core, SEL_STATE_WOKEN);
-      g_assert_false (sel_state_has (race->core, SEL_STATE_WOKEN));
-      g_atomic_int_set (&race->begun, TRUE);
-    }
-  while (!g_atomic_int_get (&race->end));
-
-  return NULL;
+  return get_word (core) & ~(guint) SEL_STATE_WOKEN;
 }
 
 static void
-test_race (Fixture       *fixture,
-           gconstpointer  data)
+claim_and_take_open (SelCore *core)
 {
-  Race race = { &fixture->core, FALSE, FALSE };
-  GThread *thread;
-  guint n_fast = 0;
+  guint old_word;
 
-  set_word (&fixture->core, OPEN);
-  thread = g_thread_new ("toggle", toggle_woken, &race);
-  while (!g_atomic_int_get (&race.begun))
-    g_thread_yield ();
-  for (guint i = 0; i < N_ROUNDS; i++)
-    {
-      guint old_word = 0;
+  if (!sel_state_try_claim (core, POLLING))
+    g_assert_true (sel_state_claim (core, POLLING, IN_WAIT, NULL));
+  g_assert_cmphex (get_stable_word (core), ==, OPEN | POLLING);
+  sel_state_unset (core, POLLING);
 
-      if (sel_state_try_claim (&fixture->core, POLLING))
-        n_fast++;
-      else
-        g_assert_true (sel_state_claim (&fixture->core, POLLING, IN_WAIT, NULL));
-      g_assert_cmphex (get_word (&fixture->core) & ~(guint) SEL_STATE_WOKEN, ==, OPEN | POLLING);
-      g_assert_false (sel_state_take_open (&fixture->core, &old_word));
-      sel_state_unset (&fixture->core, POLLING);
+  g_assert_true (sel_state_claim (core, WAITING, IN_WAIT, NULL));
+  g_assert_cmphex (get_stable_word (core), ==, OPEN | WAITING);
+  g_assert_false (sel_state_take_open (core, &old_word));
+  sel_state_unset (core, WAITING);
 
-      g_assert_true (sel_state_take_open (&fixture->core, &old_word));
-      g_assert_cmphex (old_word & ~(guint) SEL_STATE_WOKEN, ==, OPEN);
-      g_assert_cmphex (get_word (&fixture->core) & ~(guint) SEL_STATE_WOKEN, ==, 0);
-      sel_state_set (&fixture->core, OPEN);
-    }
-  g_atomic_int_set (&race.end, TRUE);
-  g_thread_join (thread);
-
-  g_assert_cmphex (get_word (&fixture->core), ==, OPEN);
-  g_test_message ("%u of %u claims were fast", n_fast, N_ROUNDS);
+  g_assert_true (sel_state_take_open (core, &old_word));
+  g_assert_cmphex (old_word & ~(guint) SEL_STATE_WOKEN, ==, OPEN);
+  g_assert_cmphex (get_stable_word (core), ==, 0);
+  sel_state_set (core, OPEN);
 }
 
-/* Of several threads that claim the same bit, one gets it. */
+static void
+test_interrupted (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  struct itimerval interval = { { 0, INTERRUPTION_USEC }, { 0, INTERRUPTION_USEC } };
+  struct itimerval none = { 0 };
+  struct sigaction action = { .sa_handler = toggle_woken, .sa_flags = SA_RESTART };
+
+  g_atomic_pointer_set (&interrupted_core, &fixture->core);
+  set_word (&fixture->core, OPEN);
+  g_assert_no_errno (sigaction (SIGALRM, &action, NULL));
+  g_assert_no_errno (setitimer (ITIMER_REAL, &interval, NULL));
+  while (g_atomic_int_get (&n_interruptions) < N_INTERRUPTIONS)
+    claim_and_take_open (&fixture->core);
+  g_assert_no_errno (setitimer (ITIMER_REAL, &none, NULL));
+  g_atomic_pointer_set (&interrupted_core, NULL);
+
+  g_assert_cmpuint (n_lost, ==, 0);
+  g_assert_cmphex (get_stable_word (&fixture->core), ==, OPEN);
+}
+
+#define N_ROUNDS 50000
+
+/* If several threads claim the same bit, one of them gets it. */
 static gpointer
 claim_and_count (gpointer user_data)
 {
@@ -760,10 +780,10 @@ main (int   argc,
     { "/state/fork-before", test_fork_before },
     { "/state/fork-in-vfunc", test_fork_in_vfunc },
     { "/state/fork-lock", test_fork_lock },
+    { "/state/interrupted", test_interrupted },
     { "/state/lock", test_lock },
     { "/state/other-thread", test_other_thread },
     { "/state/other-vfunc", test_other_vfunc },
-    { "/state/race", test_race },
     { "/state/recursion", test_recursion },
     { "/state/transitions", test_transitions },
   };
