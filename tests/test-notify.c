@@ -68,7 +68,7 @@ tear_down (Fixture       *fixture,
       sel_notify_close_wakeup (&fixture->core);
       sel_notify_clear (&fixture->core);
     }
-  g_assert_null (fixture->core.notify.observers);
+  g_assert_null (fixture->core.notify.watchers);
   g_assert_false (is_locked (&fixture->core));
   g_assert_false (is_open (fixture->read_fd));
   sel_state_clear (&fixture->core);
@@ -353,72 +353,238 @@ test_cancellable_after_clear (Fixture       *fixture,
   g_assert_cmpuint (n_cleared, ==, 1);
 }
 
-/* --- Observers --- */
+/* --- Watchers --- */
 
-typedef struct
-{
-  SelObserver observer;
-  SelCore *core;
-  GString *log;
-} TestObserver;
+/* A pointer that is no thread: the watcher belongs to another thread. */
+static int other_thread;
 
+/* Adds a watcher with an open bell. It belongs to another thread, so that its bell is rung. */
 static void
-observer_poll_set_changed (SelObserver *observer,
-                           int          fd)
+add_watcher (Fixture    *fixture,
+             SelWatcher *watcher,
+             gboolean    mirrored)
 {
-  TestObserver *self = (TestObserver *) observer;
-
-  g_assert_true (is_locked (self->core));
-  g_string_append_printf (self->log, "changed(%d) ", fd);
+  *watcher = (SelWatcher) { .mirrored = mirrored };
+  g_assert_true (sel_notify_add_watcher (&fixture->core, watcher));
+  g_assert_true (sel_wakeup_open (watcher->bell, NULL));
+  g_assert_true (sel_watcher_begin_sync (watcher, FALSE));
+  watcher->changed_all = FALSE;
+  watcher->thread = &other_thread;
 }
 
 static void
-observer_ref (SelObserver *observer)
+remove_watcher (Fixture    *fixture,
+                SelWatcher *watcher)
 {
-  g_string_append (((TestObserver *) observer)->log, "ref ");
+  sel_notify_remove_watcher (&fixture->core, watcher);
+  sel_watcher_clear (watcher);
+  g_assert_null (watcher->bell);
+  g_assert_null (watcher->changed_fds);
+  g_assert_null (watcher->garbage);
+}
+
+/* Checks the flags and the bell, and resets them. */
+static void
+assert_watcher (SelWatcher *watcher,
+                guint       flags,
+                gboolean    rung)
+{
+  g_assert_cmphex (watcher->flags, ==, flags);
+  g_assert_cmpint (watcher->is_rung, ==, rung);
+  g_assert_cmpint (is_readable (watcher->bell->read_fd), ==, rung);
+  sel_wakeup_drain (watcher->bell);
+  watcher->is_rung = FALSE;
+  watcher->flags = 0;
 }
 
 static void
-observer_invoke (SelObserver    *observer,
-                 GDestroyNotify  func,
-                 gpointer        data)
+test_add_watcher (Fixture       *fixture,
+                  gconstpointer  data)
 {
-  g_string_append (((TestObserver *) observer)->log, "invoke ");
-  func (data);
+  SelCore *core = &fixture->core;
+  SelWatcher watchers[2] = { { 0 } };
+
+  g_assert_false (sel_notify_has_watchers (core));
+  sel_notify_remove_watcher (core, &watchers[0]);
+  g_assert_true (sel_notify_add_watcher (core, &watchers[0]));
+  g_assert_true (sel_notify_has_watchers (core));
+  g_assert_cmphex (watchers[0].flags, ==, SEL_WATCHER_SYNC);
+  g_assert_true (watchers[0].changed_all);
+  g_assert_true (sel_watcher_is_own (&watchers[0]));
+  g_assert_cmpint (watchers[0].bell->read_fd, ==, -1);
+
+  /* The bell has to be opened. */
+  watchers[0].thread = &other_thread;
+  g_assert_false (sel_watcher_begin_sync (&watchers[0], FALSE));
+  g_assert_true (sel_watcher_is_own (&watchers[0]));
+  g_assert_cmphex (watchers[0].flags, ==, 0);
+
+  sel_state_set (core, SEL_STATE_CLOSED);
+  g_assert_false (sel_notify_add_watcher (core, &watchers[1]));
+  g_assert_null (watchers[1].bell);
+  sel_watcher_clear (&watchers[1]);
+  remove_watcher (fixture, &watchers[0]);
+  g_assert_false (sel_notify_has_watchers (core));
 }
 
+/* Adding takes the lock: the first call in a child process notices the fork by that. */
 static void
-observer_closed (SelObserver *observer)
+test_add_watcher_locks (Fixture       *fixture,
+                        gconstpointer  data)
 {
-  g_string_append (((TestObserver *) observer)->log, "closed ");
+  SelWatcher watcher = { 0 };
+
+  sel_state_count_fork ();
+  g_assert_true (sel_notify_add_watcher (&fixture->core, &watcher));
+  g_assert_false (sel_state_is_new_process (&fixture->core));
+  g_assert_false (is_locked (&fixture->core));
+  remove_watcher (fixture, &watcher);
 }
 
-/* The array of observers was freed. */
+/* If a watcher is removed, the others have to end the pauses that it would have ended. */
 static void
-note_freed (gpointer observer)
+test_remove_watcher (Fixture       *fixture,
+                     gconstpointer  data)
 {
-  g_string_append (((TestObserver *) observer)->log, "freed ");
+  SelCore *core = &fixture->core;
+  SelWatcher watchers[2];
+
+  add_watcher (fixture, &watchers[0], FALSE);
+  add_watcher (fixture, &watchers[1], FALSE);
+  remove_watcher (fixture, &watchers[1]);
+  assert_watcher (&watchers[0], 0, FALSE);
+
+  add_watcher (fixture, &watchers[1], FALSE);
+  sel_state_set (core, SEL_STATE_PAUSED);
+  remove_watcher (fixture, &watchers[1]);
+  assert_watcher (&watchers[0], SEL_WATCHER_SYNC, TRUE);
+
+  /* It is not in the list. */
+  sel_notify_remove_watcher (core, &watchers[1]);
+  assert_watcher (&watchers[0], 0, FALSE);
+  remove_watcher (fixture, &watchers[0]);
 }
 
-static const SelObserverFuncs observer_funcs = {
-  observer_poll_set_changed, observer_ref, observer_invoke, observer_closed,
-};
-
+/* A change of one descriptor rings the bell only if the context has to poll something else, or if no kernel waits. */
 static void
-test_observer_init (TestObserver *observer,
-                    Fixture      *fixture)
+test_watcher_change (Fixture       *fixture,
+                     gconstpointer  data)
 {
-  observer->observer.funcs = &observer_funcs;
-  observer->core = &fixture->core;
-  observer->log = g_string_new (NULL);
+  static const struct
+  {
+    guint word;
+    gboolean mirrored;
+    int fd;
+    gboolean rings;
+    gboolean all;
+    guint n_fds;
+  } cases[] = {
+    { SEL_STATE_OPEN, FALSE, 3, FALSE, FALSE, 0 },
+    { SEL_STATE_OPEN, FALSE, 0, FALSE, FALSE, 0 },
+    { SEL_STATE_OPEN, FALSE, -1, TRUE, TRUE, 0 },
+    { SEL_STATE_OPEN, TRUE, 3, TRUE, FALSE, 1 },
+    { SEL_STATE_OPEN, TRUE, 0, TRUE, FALSE, 1 },
+    { SEL_STATE_OPEN, TRUE, -1, TRUE, TRUE, 0 },
+    { SEL_STATE_OPEN | SEL_STATE_ALWAYS_READY, FALSE, 3, TRUE, FALSE, 0 },
+    { SEL_STATE_OPEN | SEL_STATE_ALWAYS_READY | SEL_STATE_FORKED, FALSE, 3, FALSE, FALSE, 0 },
+    { SEL_STATE_OPEN | SEL_STATE_ALWAYS_READY, TRUE, 3, TRUE, FALSE, 1 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      SelWatcher watcher;
+
+      add_watcher (fixture, &watcher, cases[i].mirrored);
+      g_atomic_int_set (&fixture->core.state.word, cases[i].word);
+      sel_notify_changed (&fixture->core, cases[i].fd);
+      assert_watcher (&watcher, SEL_WATCHER_SYNC, cases[i].rings);
+      g_assert_cmpint (watcher.changed_all, ==, cases[i].all);
+      g_assert_cmpuint (watcher.changed_fds->len, ==, cases[i].n_fds);
+      if (cases[i].n_fds > 0)
+        g_assert_cmpint (g_array_index (watcher.changed_fds, int, 0), ==, cases[i].fd);
+      remove_watcher (fixture, &watcher);
+    }
 }
 
+/* The list of changes does not grow without end while the context is not run. */
 static void
-assert_log (TestObserver *observer,
-            const char   *expected)
+test_watcher_many (Fixture       *fixture,
+                   gconstpointer  data)
 {
-  g_assert_cmpstr (observer->log->str, ==, expected);
-  g_string_truncate (observer->log, 0);
+  SelWatcher watcher;
+
+  add_watcher (fixture, &watcher, TRUE);
+  for (int fd = 0; fd < 4096; fd++)
+    sel_notify_watchers (&fixture->core, fd);
+  g_assert_false (watcher.changed_all);
+  g_assert_cmpuint (watcher.changed_fds->len, ==, 4096);
+  for (int fd = 0; fd < 10; fd++)
+    sel_notify_watchers (&fixture->core, fd);
+  g_assert_true (watcher.changed_all);
+  g_assert_cmpuint (watcher.changed_fds->len, ==, 4096);
+
+  g_array_set_size (watcher.changed_fds, 0);
+  sel_notify_watchers (&fixture->core, 3);
+  g_assert_cmpuint (watcher.changed_fds->len, ==, 0);
+  assert_watcher (&watcher, SEL_WATCHER_SYNC, TRUE);
+  remove_watcher (fixture, &watcher);
+}
+
+/* The thread of the watcher sees the flags itself, unless it is about to poll. A bell is rung once. */
+static void
+test_watcher_own (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  SelWatcher watcher;
+
+  add_watcher (fixture, &watcher, TRUE);
+  watcher.thread = sel_thread_self ();
+  sel_notify_changed (&fixture->core, 3);
+  assert_watcher (&watcher, SEL_WATCHER_SYNC, FALSE);
+
+  watcher.is_prepared = TRUE;
+  sel_notify_changed (&fixture->core, 3);
+  g_assert_true (is_readable (watcher.bell->read_fd));
+  sel_wakeup_drain (watcher.bell);
+  sel_notify_changed (&fixture->core, 3);
+  g_assert_false (is_readable (watcher.bell->read_fd));
+
+  /* The beginning of a synchronization drains a bell that was rung, or that the context has found readable. */
+  sel_wakeup_signal (watcher.bell);
+  g_assert_true (sel_watcher_begin_sync (&watcher, FALSE));
+  assert_watcher (&watcher, 0, FALSE);
+  sel_wakeup_signal (watcher.bell);
+  g_assert_true (sel_watcher_begin_sync (&watcher, TRUE));
+  assert_watcher (&watcher, 0, FALSE);
+  sel_wakeup_signal (watcher.bell);
+  g_assert_true (sel_watcher_begin_sync (&watcher, FALSE));
+  g_assert_true (is_readable (watcher.bell->read_fd));
+  remove_watcher (fixture, &watcher);
+}
+
+/* In a child process the bell is that of the parent. */
+static void
+test_watcher_forked (Fixture       *fixture,
+                     gconstpointer  data)
+{
+  SelWatcher watcher;
+
+  add_watcher (fixture, &watcher, TRUE);
+  sel_wakeup_signal (watcher.bell);
+  watcher.is_rung = TRUE;
+  g_atomic_int_inc (&watcher.bell->in_use);
+  sel_notify_forked (&fixture->core);
+  g_assert_cmpint (watcher.bell->in_use, ==, 0);
+  g_assert_true (watcher.is_inherited);
+  g_assert_false (watcher.is_rung);
+  g_assert_cmphex (watcher.flags, ==, SEL_WATCHER_SYNC);
+
+  g_assert_false (sel_watcher_begin_sync (&watcher, TRUE));
+  g_assert_true (is_readable (watcher.bell->read_fd));
+  sel_wakeup_drain (watcher.bell);
+  sel_notify_changed (&fixture->core, 3);
+  assert_watcher (&watcher, SEL_WATCHER_SYNC, FALSE);
+  remove_watcher (fixture, &watcher);
 }
 
 static void
@@ -427,97 +593,78 @@ count_call (gpointer data)
   (*(int *) data)++;
 }
 
+/* Callbacks are freed by the thread that calls them. */
 static void
-test_observers (Fixture       *fixture,
-                gconstpointer  data)
+test_garbage (Fixture       *fixture,
+              gconstpointer  data)
 {
   SelCore *core = &fixture->core;
-  GPtrArray *observers;
-  TestObserver a;
-  TestObserver b;
-  int n_calls = 0;
+  int n_freed = 0;
+  SelCallback *callbacks[3];
+  GPtrArray *garbage;
+  SelWatcher watcher;
 
-  test_observer_init (&a, fixture);
-  test_observer_init (&b, fixture);
-  g_assert_null (sel_notify_ref_observer (core));
-  sel_notify_remove_observer (core, &a.observer);
-  g_assert_true (sel_notify_add_observer (core, &a.observer));
-  g_assert_true (sel_notify_add_observer (core, &b.observer));
+  for (guint i = 0; i < G_N_ELEMENTS (callbacks); i++)
+    callbacks[i] = sel_callback_new (NULL, &n_freed, count_call);
+  g_assert_false (sel_notify_give_garbage (core, callbacks[0]));
 
-  sel_state_lock (core);
-  sel_notify_changed (core, 7);
-  sel_notify_observers (core, -1);
-  assert_log (&a, "changed(7) changed(-1) ");
-  assert_log (&b, "changed(7) changed(-1) ");
-  g_assert_true (sel_notify_ref_observer (core) == &a.observer);
-  assert_log (&a, "ref ");
-  sel_state_unlock (core);
+  add_watcher (fixture, &watcher, FALSE);
+  watcher.thread = sel_thread_self ();
+  g_assert_false (sel_notify_give_garbage (core, callbacks[0]));
+  assert_watcher (&watcher, 0, FALSE);
 
-  sel_notify_free_callbacks (&a.observer, count_call, &n_calls);
-  assert_log (&a, "invoke ");
-  sel_notify_free_callbacks (NULL, count_call, &n_calls);
-  g_assert_cmpint (n_calls, ==, 2);
+  watcher.thread = &other_thread;
+  g_assert_true (sel_notify_give_garbage (core, callbacks[0]));
+  g_assert_true (sel_notify_give_garbage (core, callbacks[1]));
+  g_assert_cmphex (watcher.flags, ==, SEL_WATCHER_GARBAGE);
+  g_assert_true (is_readable (watcher.bell->read_fd));
+  garbage = sel_watcher_steal_garbage (&watcher);
+  assert_watcher (&watcher, 0, TRUE);
+  g_assert_null (sel_watcher_steal_garbage (&watcher));
+  g_assert_cmpuint (garbage->len, ==, 2);
+  g_assert_cmpint (n_freed, ==, 0);
+  g_ptr_array_unref (garbage);
+  g_assert_cmpint (n_freed, ==, 2);
 
-  /* Another observer is told if there are pauses that the removed one would have ended. */
-  sel_notify_remove_observer (core, &a.observer);
-  assert_log (&b, "");
-  g_assert_true (sel_notify_add_observer (core, &a.observer));
-  sel_state_set (core, SEL_STATE_PAUSED);
-  sel_notify_remove_observer (core, &b.observer);
-  assert_log (&a, "changed(-1) ");
-  assert_log (&b, "");
-
-  sel_state_lock (core);
-  observers = sel_notify_steal_observers (core);
-  sel_notify_changed (core, 7);
-  g_assert_null (sel_notify_steal_observers (core));
-  g_assert_null (core->notify.observers);
-  sel_state_unlock (core);
-  assert_log (&a, "ref ");
-  g_ptr_array_set_free_func (observers, note_freed);
-  sel_notify_close_observers (observers);
-  assert_log (&a, "closed freed ");
-  sel_notify_close_observers (NULL);
-
-  sel_state_set (core, SEL_STATE_CLOSED);
-  g_assert_false (sel_notify_add_observer (core, &a.observer));
-  sel_notify_observers (core, -1);
-  assert_log (&a, "");
-  assert_log (&b, "");
-  g_string_free (a.log, TRUE);
-  g_string_free (b.log, TRUE);
+  g_assert_true (sel_notify_give_garbage (core, callbacks[2]));
+  remove_watcher (fixture, &watcher);
+  g_assert_cmpint (n_freed, ==, 3);
 }
 
+/* The watchers of the closing thread are given to it. The threads of the others are told. */
 static void
-test_observers_none_left (Fixture       *fixture,
-                          gconstpointer  data)
-{
-  TestObserver observer;
-
-  test_observer_init (&observer, fixture);
-  g_assert_true (sel_notify_add_observer (&fixture->core, &observer.observer));
-  sel_notify_remove_observer (&fixture->core, &observer.observer);
-  g_assert_null (sel_notify_ref_observer (&fixture->core));
-  assert_log (&observer, "");
-  g_string_free (observer.log, TRUE);
-}
-
-/* Adding and removing takes the lock: the first call in a child process notices the fork by that. */
-static void
-test_observers_lock (Fixture       *fixture,
+test_close_watchers (Fixture       *fixture,
                      gconstpointer  data)
 {
   SelCore *core = &fixture->core;
-  TestObserver observer;
+  SelWatcher watchers[3];
+  GPtrArray *own;
 
-  test_observer_init (&observer, fixture);
-  sel_state_count_fork ();
-  g_assert_true (sel_notify_add_observer (core, &observer.observer));
-  g_assert_false (sel_state_is_new_process (core));
-  sel_state_count_fork ();
-  sel_notify_remove_observer (core, &observer.observer);
-  g_assert_false (sel_state_is_new_process (core));
-  g_string_free (observer.log, TRUE);
+  g_assert_null (sel_notify_close_watchers (core));
+  for (guint i = 0; i < G_N_ELEMENTS (watchers); i++)
+    add_watcher (fixture, &watchers[i], FALSE);
+  watchers[0].thread = watchers[2].thread = sel_thread_self ();
+
+  own = sel_notify_close_watchers (core);
+  g_assert_cmpuint (own->len, ==, 2);
+  g_assert_true (g_ptr_array_find (own, &watchers[0], NULL));
+  g_assert_true (g_ptr_array_find (own, &watchers[2], NULL));
+  g_ptr_array_unref (own);
+  assert_watcher (&watchers[0], SEL_WATCHER_CLOSED, FALSE);
+  assert_watcher (&watchers[1], SEL_WATCHER_CLOSED, TRUE);
+  assert_watcher (&watchers[2], SEL_WATCHER_CLOSED, FALSE);
+  g_assert_true (sel_notify_has_watchers (core));
+  sel_notify_watchers (core, -1);
+  assert_watcher (&watchers[0], 0, FALSE);
+  assert_watcher (&watchers[1], SEL_WATCHER_SYNC, TRUE);
+
+  watchers[1].thread = sel_thread_self ();
+  own = sel_notify_close_watchers (core);
+  g_assert_cmpuint (own->len, ==, 1);
+  g_ptr_array_unref (own);
+  g_assert_false (sel_notify_has_watchers (core));
+  for (guint i = 0; i < G_N_ELEMENTS (watchers); i++)
+    sel_watcher_clear (&watchers[i]);
 }
 
 /* --- Changes --- */
@@ -548,26 +695,25 @@ test_changed (Fixture       *fixture,
     { SEL_STATE_OPEN | SEL_STATE_POLLING | SEL_STATE_ALWAYS_READY, TRUE, TRUE },
   };
   SelCore *core = &fixture->core;
-  TestObserver observer;
+  SelWatcher watcher;
 
-  test_observer_init (&observer, fixture);
   for (guint i = 0; i < 2 * G_N_ELEMENTS (cases); i++)
     {
-      gboolean observed = i >= G_N_ELEMENTS (cases);
+      gboolean watched = i >= G_N_ELEMENTS (cases);
 
       if (i == G_N_ELEMENTS (cases))
-        g_assert_true (sel_notify_add_observer (core, &observer.observer));
+        add_watcher (fixture, &watcher, TRUE);
 
       sel_state_lock (core);
       g_atomic_int_set (&core->state.word, cases[i % G_N_ELEMENTS (cases)].word);
       sel_notify_set_wait_sees_updates (core, cases[i % G_N_ELEMENTS (cases)].wait_sees_updates);
       sel_notify_changed (core, 3);
       g_assert_cmpint (take_wakeup (fixture), ==, cases[i % G_N_ELEMENTS (cases)].wakes);
-      assert_log (&observer, observed ? "changed(3) " : "");
+      if (watched)
+        assert_watcher (&watcher, SEL_WATCHER_SYNC, TRUE);
       sel_state_unlock (core);
     }
-  sel_notify_remove_observer (core, &observer.observer);
-  g_string_free (observer.log, TRUE);
+  remove_watcher (fixture, &watcher);
 }
 
 int
@@ -579,21 +725,27 @@ main (int   argc,
     const char *path;
     void (*test) (Fixture *fixture, gconstpointer data);
   } cases[] = {
+    { "/notify/add-watcher", test_add_watcher },
+    { "/notify/add-watcher-locks", test_add_watcher_locks },
     { "/notify/cancellable", test_cancellable },
     { "/notify/cancellable-after-clear", test_cancellable_after_clear },
     { "/notify/changed", test_changed },
     { "/notify/close", test_close },
     { "/notify/close-in-use", test_close_in_use },
+    { "/notify/close-watchers", test_close_watchers },
     { "/notify/forked", test_forked },
+    { "/notify/garbage", test_garbage },
     { "/notify/number-zero", test_number_zero },
-    { "/notify/observers", test_observers },
-    { "/notify/observers-lock", test_observers_lock },
-    { "/notify/observers-none-left", test_observers_none_left },
     { "/notify/open-fails", test_open_fails },
+    { "/notify/remove-watcher", test_remove_watcher },
     { "/notify/wake-after-close", test_wake_after_close },
     { "/notify/wake-errno", test_wake_errno },
     { "/notify/wake-full", test_wake_full },
     { "/notify/wakeup", test_wakeup },
+    { "/notify/watcher-change", test_watcher_change },
+    { "/notify/watcher-forked", test_watcher_forked },
+    { "/notify/watcher-many", test_watcher_many },
+    { "/notify/watcher-own", test_watcher_own },
   };
 
   g_test_init (&argc, &argv, NULL);

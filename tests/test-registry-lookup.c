@@ -532,6 +532,24 @@ test_reserve_zero (RegistryFixture *fixture,
     }
 }
 
+/* A bell does not get the number of a registered descriptor that was closed. */
+static void
+test_open_bell (RegistryFixture *fixture,
+                gconstpointer    data)
+{
+  SelWakeup bell = SEL_WAKEUP_INIT;
+  int lowest = dup (STDOUT_FILENO);
+
+  add (fixture, lowest, READ, &no_data);
+  close (lowest);
+  sel_registry_open_bell (fixture->core, &bell);
+  g_assert_cmpint (bell.read_fd, >, lowest);
+  g_assert_false (is_open (lowest));
+  sel_wakeup_signal (&bell);
+  g_assert_true (sel_wakeup_drain (&bell));
+  sel_wakeup_close (&bell);
+}
+
 /* Without free numbers nothing is reserved. */
 static void
 test_reserve_limit (RegistryFixture *fixture,
@@ -667,6 +685,7 @@ main (int   argc,
     { "/registry/identities-off", test_identities_off },
     { "/registry/look-up", test_look_up },
     { "/registry/look-up-locks", test_look_up_locks },
+    { "/registry/open-bell", test_open_bell },
     { "/registry/poll-fd", test_poll_fd },
     { "/registry/reserve-limit", test_reserve_limit },
     { "/registry/reserve-numbers", test_reserve_numbers },

@@ -643,7 +643,8 @@ test_take_all (RegistryFixture *fixture,
   g_assert_nonnull (sel_key_table_lookup (&taken, C));
 
   /* The callbacks leave the table, so that they can be freed elsewhere. */
-  callbacks = sel_key_table_steal_callbacks (&taken);
+  callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
+  sel_key_table_steal_callbacks (&taken, callbacks);
   g_assert_cmpuint (callbacks->len, ==, 2);
   sel_key_table_clear (&taken);
   g_assert_cmpint (n_freed, ==, 0);

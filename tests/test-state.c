@@ -380,14 +380,14 @@ test_claim_without_error (Fixture       *fixture,
 
 /* --- Races --- */
 
-/* Signals interrupt the operations so often that some come between the reading and the writing of the word. One processor
- * is enough for that. */
+/* Signals interrupt the operations so often that some come between the reading and the writing of the word. One
+ * processor is enough for that. */
 #define N_INTERRUPTIONS 500
 #define INTERRUPTION_USEC 100
 
 static SelCore *interrupted_core; /* atomic */
-static guint n_interruptions; /* atomic */
-static guint n_lost;          /* atomic */
+static guint n_interruptions;     /* atomic */
+static guint n_lost;              /* atomic */
 
 /* Changes a bit that the interrupted operations leave alone. */
 static void

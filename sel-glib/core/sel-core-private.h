@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  */
 
 typedef struct _SelBatch SelBatch;
+typedef struct _SelWatcher SelWatcher;
 
 /* Inlined into its callers, except in builds for debugging and for measuring coverage. */
 #ifdef __OPTIMIZE__
@@ -76,7 +77,7 @@ typedef struct
 typedef struct
 {
   SelWakeup *wakeup;         /* reference counted, so that it can be signalled after the selector was finalized */
-  GPtrArray *observers;
+  GPtrArray *watchers;       /* NULL if there are none */
   gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
 } SelNotify;
 

@@ -254,17 +254,12 @@ void
 sel_dispatch_unlock_and_free_slow (SelCore     *core,
                                    SelKeyExtra *removed)
 {
-  SelObserver *observer = NULL;
-
   for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
     sel_batch_retain (batch, removed);
-  if (removed->callback != NULL)
-    observer = sel_notify_ref_observer (core);
-
+  if (removed->callback != NULL && sel_notify_give_garbage (core, removed->callback))
+    removed->callback = NULL;
   sel_state_unlock (core);
 
-  if (removed->callback != NULL)
-    sel_notify_free_callbacks (observer, (GDestroyNotify) sel_callback_free, g_steal_pointer (&removed->callback));
   sel_key_extra_clear (removed);
 }
 

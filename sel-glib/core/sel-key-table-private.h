@@ -72,7 +72,8 @@ void            sel_key_table_foreach  (SelKeyTable     *table,
 int             sel_key_table_find     (SelKeyTable     *table,
                                         GObject         *fileobj);
 GPtrArray      *sel_key_table_get_keys (SelKeyTable     *table);
-GPtrArray      *sel_key_table_steal_callbacks (SelKeyTable *table);
+void            sel_key_table_steal_callbacks (SelKeyTable *table,
+                                        GPtrArray       *callbacks);
 void            sel_key_table_move     (SelKeyTable     *table,
                                         SelKeyTable     *to);
 void            sel_key_table_clear    (SelKeyTable     *table);

@@ -125,6 +125,10 @@ void            sel_registry_clear_changed      (SelCore                *core);
 GArray         *sel_registry_reserve_numbers    (SelCore                *core);
 void            sel_registry_unreserve_numbers  (GArray                 *reserved);
 
+/* Opens the bell of a watcher, with numbers that are not registered. That may fail. */
+void            sel_registry_open_bell          (SelCore                *core,
+                                                 SelWakeup              *bell);
+
 /* Descriptors that are always ready. The array belongs to the registry. */
 const int      *sel_registry_get_always_ready   (SelCore                *core,
                                                  guint                  *n_fds);
