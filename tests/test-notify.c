@@ -419,6 +419,11 @@ test_add_watcher (Fixture       *fixture,
   g_assert_true (sel_watcher_is_own (&watchers[0]));
   g_assert_cmphex (watchers[0].flags, ==, 0);
 
+  /* 0 is the number of an open bell. Nothing is drained here. */
+  watchers[0].bell->read_fd = 0;
+  g_assert_true (sel_watcher_begin_sync (&watchers[0], FALSE));
+  watchers[0].bell->read_fd = -1;
+
   sel_state_set (core, SEL_STATE_CLOSED);
   g_assert_false (sel_notify_add_watcher (core, &watchers[1]));
   g_assert_null (watchers[1].bell);
@@ -582,6 +587,7 @@ test_watcher_forked (Fixture       *fixture,
   g_assert_false (sel_watcher_begin_sync (&watcher, TRUE));
   g_assert_true (is_readable (watcher.bell->read_fd));
   sel_wakeup_drain (watcher.bell);
+  watcher.thread = &other_thread;
   sel_notify_changed (&fixture->core, 3);
   assert_watcher (&watcher, SEL_WATCHER_SYNC, FALSE);
   remove_watcher (fixture, &watcher);
@@ -667,6 +673,18 @@ test_close_watchers (Fixture       *fixture,
     sel_watcher_clear (&watchers[i]);
 }
 
+static void
+test_clear (Fixture       *fixture,
+            gconstpointer  data)
+{
+  SelCore core = { 0 };
+
+  sel_notify_init (&core);
+  core.notify.watchers = g_ptr_array_new ();
+  sel_notify_clear (&core);
+  g_assert_null (core.notify.watchers);
+}
+
 /* --- Changes --- */
 
 /* A waiting thread is woken unless the kernel's wait sees the change. It never sees a change of a descriptor that is
@@ -730,6 +748,7 @@ main (int   argc,
     { "/notify/cancellable", test_cancellable },
     { "/notify/cancellable-after-clear", test_cancellable_after_clear },
     { "/notify/changed", test_changed },
+    { "/notify/clear", test_clear },
     { "/notify/close", test_close },
     { "/notify/close-in-use", test_close_in_use },
     { "/notify/close-watchers", test_close_watchers },
