@@ -152,7 +152,7 @@ test_steal_callbacks (Fixture       *fixture,
                       gconstpointer  data)
 {
   static const int fds[] = { 3, 70, 5000 };
-  GPtrArray *callbacks;
+  GPtrArray *callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
   guint n_notified = 0;
 
   sel_key_table_insert (&fixture->table, 4, SEL_EVENT_READ);
@@ -163,7 +163,7 @@ test_steal_callbacks (Fixture       *fixture,
       sel_key_slot_get_extra (slot, fds[i])->callback = sel_callback_new (NULL, &n_notified, count_notified);
     }
 
-  callbacks = sel_key_table_steal_callbacks (&fixture->table);
+  sel_key_table_steal_callbacks (&fixture->table, callbacks);
   g_assert_cmpuint (callbacks->len, ==, G_N_ELEMENTS (fds));
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     g_assert_null (sel_key_slot_get_extra (sel_key_table_lookup (&fixture->table, fds[i]), fds[i])->callback);

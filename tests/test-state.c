@@ -234,6 +234,10 @@ call_notice_fork (SelCore          *core,
   sel_state_count_fork ();
   sel_state_notice_fork (core);
   g_assert_cmpuint (current->n_forked, ==, n_forked + 1);
+
+  /* Another thread has noticed it meanwhile. */
+  sel_state_notice_fork (core);
+  g_assert_cmpuint (current->n_forked, ==, n_forked + 1);
   g_assert_false (sel_state_is_new_process (core));
 
   return TRUE;
@@ -746,6 +750,35 @@ test_fork_in_vfunc (Fixture       *fixture,
   g_assert_cmpuint (fixture->n_closed, ==, 0);
 }
 
+static gpointer
+lock_and_unlock (gpointer user_data)
+{
+  SelCore *core = user_data;
+
+  sel_state_lock (core);
+  g_assert_false (sel_state_is_new_process (core));
+  sel_state_unlock (core);
+
+  return NULL;
+}
+
+/* Two threads of a child process lock for the first time. One of them notices the fork. */
+static void
+test_fork_threads (Fixture       *fixture,
+                   gconstpointer  data)
+{
+  for (guint i = 0; i < 100; i++)
+    {
+      GThread *thread;
+
+      sel_state_count_fork ();
+      thread = g_thread_new ("child", lock_and_unlock, &fixture->core);
+      lock_and_unlock (&fixture->core);
+      g_thread_join (thread);
+      g_assert_cmpuint (fixture->n_forked, ==, i + 1);
+    }
+}
+
 /* A selector that was made after a fork belongs to the child. */
 static void
 test_fork_before (Fixture       *fixture,
@@ -780,6 +813,7 @@ main (int   argc,
     { "/state/fork-before", test_fork_before },
     { "/state/fork-in-vfunc", test_fork_in_vfunc },
     { "/state/fork-lock", test_fork_lock },
+    { "/state/fork-threads", test_fork_threads },
     { "/state/interrupted", test_interrupted },
     { "/state/lock", test_lock },
     { "/state/other-thread", test_other_thread },

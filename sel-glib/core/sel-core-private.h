@@ -33,7 +33,7 @@ typedef struct
   gpointer vfunc_thread;     /* atomic: the thread that is in a virtual function with the lock held, or NULL */
   guint lock_depth;          /* how often that thread has taken the lock again; see also SEL_STATE_CLOSE_LATER */
   guint word;                /* atomic: flags of SelStateFlags */
-  guint fork_count;          /* the value of the library's counter in the process that uses the selector */
+  guint fork_count;          /* atomic: the value of the library's counter in the process that uses the selector */
 } SelState;
 
 /* sel-registry: what is registered, and what was the kernel told? */

@@ -114,11 +114,11 @@ sel_key_slot_get_report (SelKeySlot *slot,
   return &sel_key_slot_get_page (slot, fd)->reports[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* TRUE if the kernel does not wait for the descriptor for a while, or until it is modified. */
+/* TRUE if the kernel does not wait for the registered descriptor for a while, or until it is modified. */
 static inline gboolean
 sel_key_slot_is_paused (const SelKeySlot *slot)
 {
-  return slot->active != slot->registered;
+  return slot->active == 0;
 }
 
 static inline void

@@ -192,20 +192,20 @@ sel_source_check (GSource *source)
 
   self->watcher.is_prepared = FALSE;
 
-  return (self->next_resume >= 0 && self->next_resume <= g_source_get_time (source)) || sel_source_has_work (self) ||
+  if (G_LIKELY (!self->awaits && self->next_resume < 0))
+    return sel_source_has_work (self);
+
+  return sel_source_has_work (self) ||
+         (self->next_resume >= 0 && self->next_resume <= g_source_get_time (source)) ||
          (self->awaits && (self->bell.fd < 0 || self->bell.revents != 0));
 }
 
-/* The beginning of each dispatch (). Returns: FALSE if the source is to be removed */
+/* Does what other threads have left to the source. Returns: FALSE if the source is to be removed */
 static gboolean
-sel_source_begin_dispatch (SelSource *self)
+sel_source_do_work (SelSource *self)
 {
   SelCore *core = sel_core (self->selector);
   g_autoptr(GPtrArray) garbage = NULL;
-
-  self->watcher.is_prepared = FALSE;
-  if (G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)))
-    return TRUE;
 
   sel_state_lock (core);
   garbage = sel_watcher_steal_garbage (&self->watcher);
@@ -217,6 +217,15 @@ sel_source_begin_dispatch (SelSource *self)
   sel_source_leave (self, FALSE);
 
   return FALSE;
+}
+
+/* The beginning of each dispatch (). Returns: FALSE if the source is to be removed */
+static inline gboolean
+sel_source_begin_dispatch (SelSource *self)
+{
+  self->watcher.is_prepared = FALSE;
+
+  return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
 }
 
 static gboolean
