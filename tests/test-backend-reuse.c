@@ -351,6 +351,45 @@ static const BackendTest cases[] =
   { "two-selectors", test_two_selectors },
 };
 
+/* Another epoll set watches the descriptor of the selector, also after the selector had to rebuild its own set. */
+static void
+test_watched_by_other_set (BackendFixture *fixture)
+{
+  g_autoptr(SelBaseSelector) other = NULL;
+  GError *error = NULL;
+  int fds[2], lost[2];
+  int fd, duplicate;
+
+  fd = fixture->backend->get_fd (fixture->selector, &error);
+  g_assert_no_error (error);
+  other = sel_epoll_selector_new (&error);
+  g_assert_no_error (error);
+  watch (other, fd, SEL_EVENT_READ);
+
+  open_pipe (fds);
+  open_pipe (lost);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  watch (fixture->selector, lost[0], SEL_EVENT_READ);
+  duplicate = dup (lost[0]);
+  close (lost[0]);
+  unwatch (fixture->selector, lost[0]);
+  put_byte (lost[1]);
+  assert_ready (fixture->selector, 0, -1);
+  g_assert_cmpuint (backend_get_rebuild_count (fixture->backend, fixture->selector), ==, 1);
+  g_assert_cmpint (fixture->backend->get_fd (fixture->selector, &error), ==, fd);
+  g_assert_no_error (error);
+  assert_ready (other, 0, -1);
+
+  put_byte (fds[1]);
+  assert_ready (other, 0, fd, SEL_EVENT_READ, -1);
+  assert_ready (fixture->selector, 0, fds[0], SEL_EVENT_READ, -1);
+
+  unwatch (other, fd);
+  close (lost[1]);
+  close (duplicate);
+  close_pair (fds);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -359,6 +398,7 @@ main (int   argc,
   signal (SIGPIPE, SIG_IGN);
 
   backend_add_cases (cases, G_N_ELEMENTS (cases));
+  backend_add_for ("epoll", "watched-by-other-set", test_watched_by_other_set);
 
   return g_test_run ();
 }

@@ -34,6 +34,7 @@ typedef struct
 {
 #ifdef HAVE_EPOLL
   int epoll_fd;
+  int outer_fd;         /* the set that programs get: it has epoll_fd only, and stays when that is replaced; or -1 */
   struct epoll_event *events;
   guint n_events;
   gboolean incomplete;  /* a new set could not be filled */
@@ -69,6 +70,7 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   if (priv->epoll_fd < 0)
     return sel_os_error_set (error, -1, errno);
 
+  priv->outer_fd = -1;
   sel_backend_set_poll_fd (self, priv->epoll_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
 
@@ -147,6 +149,19 @@ sel_epoll_selector_wait_for (SelEpollSelectorPrivate *priv,
   return epoll_wait (priv->epoll_fd, priv->events, n_events, sel_timeout_to_ms (timeout));
 }
 
+/* The outer set reports the inner one whenever that has something to report. */
+static gboolean
+sel_epoll_selector_watch_inner (SelEpollSelectorPrivate  *priv,
+                                GError                  **error)
+{
+  struct epoll_event event = { .events = EPOLLIN };
+
+  if (priv->outer_fd < 0 || epoll_ctl (priv->outer_fd, EPOLL_CTL_ADD, priv->epoll_fd, &event) == 0)
+    return TRUE;
+
+  return sel_os_error_set (error, -1, errno);
+}
+
 /* Replaces the kernel's set by a new one, under the same number, with what is registered now. */
 static gboolean
 sel_epoll_selector_rebuild (SelBaseSelector  *self,
@@ -165,7 +180,7 @@ sel_epoll_selector_rebuild (SelBaseSelector  *self,
 
   close (fd);
   g_atomic_int_inc (&priv->rebuild_count);
-  priv->incomplete = !sel_backend_rearm_all (self, error);
+  priv->incomplete = !sel_epoll_selector_watch_inner (priv, error) || !sel_backend_rearm_all (self, error);
 
   return !priv->incomplete;
 }
@@ -323,6 +338,28 @@ sel_epoll_selector_release (SelBaseSelector *self,
   priv->n_events = 0;
   priv->incomplete = FALSE;
   close (priv->epoll_fd);
+  if (priv->outer_fd >= 0)
+    close (priv->outer_fd);
+}
+
+/* With the lock. */
+static int
+sel_epoll_selector_get_outer_fd (SelEpollSelectorPrivate  *priv,
+                                 GError                  **error)
+{
+  if (priv->outer_fd >= 0)
+    return priv->outer_fd;
+
+  priv->outer_fd = epoll_create1 (EPOLL_CLOEXEC);
+  if (priv->outer_fd < 0)
+    sel_os_error_set (error, -1, errno);
+  else if (!sel_epoll_selector_watch_inner (priv, error))
+    {
+      close (priv->outer_fd);
+      priv->outer_fd = -1;
+    }
+
+  return priv->outer_fd;
 }
 
 #endif
@@ -421,8 +458,10 @@ sel_epoll_selector_is_supported (void)
  * @self: a selector
  * @error: return location for an error, or %NULL
  *
- * Gets the descriptor of @self, which remains its own. It is readable when a wait
- * would end at once, and does not change until @self is closed.
+ * Gets an epoll descriptor of @self, which remains the owner. It is readable when the kernel would end a wait
+ * at once, and can be polled and added to other epoll sets. It does not change until @self is closed or
+ * opened again by sel_base_selector_reinit(). Registered files that are always ready do not make it readable; see
+ * #SelBaseSelector:emulate-always-ready.
  *
  * Fails like sel_epoll_selector_new() if @self had to be opened, and with
  * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
@@ -433,8 +472,10 @@ sel_epoll_selector_is_supported (void)
  */
 int
 sel_epoll_selector_get_fd (SelEpollSelector  *self,
-                           GError        **error)
+                           GError            **error)
 {
+  int fd = -1;
+
   g_return_val_if_fail (SEL_IS_EPOLL_SELECTOR (self), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
@@ -442,8 +483,10 @@ sel_epoll_selector_get_fd (SelEpollSelector  *self,
     return -1;
 
 #ifdef HAVE_EPOLL
-  return PRIV (self)->epoll_fd;
-#else
-  return -1;
+  sel_backend_lock (SEL_BASE_SELECTOR (self));
+  fd = sel_epoll_selector_get_outer_fd (PRIV (self), error);
+  sel_backend_unlock (SEL_BASE_SELECTOR (self));
 #endif
+
+  return fd;
 }
