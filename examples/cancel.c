@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A thread that waits without a main loop, and another one that ends its wait: a GCancellable costs no descriptor, and
- * nothing that was ready is lost. */
+/* One thread waits without a main loop, and another thread ends the wait with a GCancellable. The GCancellable uses no
+ * descriptor, and no event is lost. */
 
 #include <glib-unix.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ typedef struct
   guint n_bytes;
 } Worker;
 
-/* Reads whatever comes until it is told to stop. */
+/* Reads until it is cancelled. */
 static gpointer
 worker_run (gpointer user_data)
 {

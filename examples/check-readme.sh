@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The first block of C in the README is the example that is built, without its first lines.
+# Checks that the first block of C in the README is the same as the example, apart from the first lines of the example.
 # usage: check-readme.sh README.md hello.c
 
 work=$(mktemp -d) || exit 1

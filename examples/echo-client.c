@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A client with many connections at once, which checks every byte that comes back.
+/* A client that opens many connections and checks every byte that the server sends back.
  *
- * It waits with sel_base_selector_select_ready(), which allocates nothing. All connections
- * are made first; none ends before each has had its first answer. Then each
- * sends one message after another, closes its sending side and expects the end. */
+ * It waits with sel_base_selector_select_ready(), which allocates nothing. First it opens all connections. No
+ * connection ends before every connection has received its first answer. Then each connection sends its messages one
+ * after another, shuts down the sending side and expects the end of the stream. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 #define ERRORS_SHOWN 5
 #define QUIET_SECONDS 0.25
 
-/* Every so many connections one sends a message larger than the socket buffers. */
+/* One in this number of connections sends a message that is larger than the socket buffers. */
 #define LARGE_EVERY 100
 
 typedef enum
@@ -74,8 +74,8 @@ typedef struct
   gint64 progress_time;
 } Client;
 
-/* A message's bytes depend on the connection, the message and the position alone, so that
- * nothing has to be kept of what was sent. The mixing is that of SplitMix64. */
+/* The bytes of a message depend only on the connection, the message and the position, so that the client does not
+ * have to store sent messages. The mixing function is that of SplitMix64. */
 static guint64
 pattern_word (guint   connection,
               guint   message,
@@ -126,8 +126,8 @@ would_block (int error_number)
   return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR;
 }
 
-/* A slow reader does not read before nothing goes on any more: all the buffers on the way to
- * the server and back are full by then. */
+/* A slow reader does not read until no more progress is possible. All buffers between it and the server are full
+ * then. */
 static void
 connection_hold_up (Client     *client,
                     Connection *connection,
@@ -264,7 +264,7 @@ connection_send_is_stuck (Client     *client,
                                                 : SEL_EVENT_READ | SEL_EVENT_WRITE);
 }
 
-/* Sends until the socket takes no more, and reads only from then on. */
+/* Sends until the socket buffer is full, and starts to read only then. */
 static void
 connection_send (Client     *client,
                  Connection *connection)
@@ -369,7 +369,7 @@ connection_ready (Client       *client,
     connection_send (client, connection);
 }
 
-/* Lets those end who have waited until everybody had an answer. */
+/* Ends the waiting connections, because every connection has received an answer. */
 static void
 client_release (Client *client)
 {
@@ -463,7 +463,7 @@ client_print_summary (Client *client)
            client->n_messages_checked / seconds, client->n_turns, client->n_failed);
 }
 
-/* Fewer connections than asked for are better than none. */
+/* Reduces the number of connections to what the limit of descriptors allows. */
 static void
 client_fit_to_limit (Client *client)
 {

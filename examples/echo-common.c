@@ -4,7 +4,7 @@
 
 #include "echo-common.h"
 
-/* More descriptors than this are not asked for: some systems have no hard limit. */
+/* The highest soft limit to set, because some systems have no hard limit. */
 #define ENOUGH_DESCRIPTORS 1048576
 
 static const struct
@@ -38,7 +38,7 @@ echo_selector_new (const char  *backend,
   return NULL;
 }
 
-/* What echo_selector_new() calls the backend of @selector, or NULL. */
+/* Returns: (nullable): the name of the backend of @selector, as echo_selector_new() takes it */
 const char *
 echo_backend_name (SelBaseSelector *selector)
 {
@@ -49,7 +49,7 @@ echo_backend_name (SelBaseSelector *selector)
   return NULL;
 }
 
-/* Returns the names of the backends that this system has; free with g_strfreev(). */
+/* Returns: (transfer full): the names of the backends that this system supports; free with g_strfreev() */
 char **
 echo_list_backends (void)
 {
@@ -71,7 +71,7 @@ echo_print_backends (void)
     g_print ("%s\n", names[i]);
 }
 
-/* Raises the soft limit as far as the hard one allows; returns what it is now. */
+/* Raises the soft limit of descriptors as far as the hard limit allows. Returns: the new soft limit */
 guint
 echo_raise_descriptor_limit (void)
 {

@@ -4,7 +4,7 @@
 
 #include <sel-glib/sel-glib.h>
 
-/* The status with which a program ends when its selector does not exist here. */
+/* The exit status of a program if the system does not support its selector. */
 #define ECHO_EXIT_NOT_SUPPORTED 77
 
 SelBaseSelector *echo_selector_new           (const char  *backend,

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Starts the echo server, lets the client talk to it, and stops it again.
+# Starts the echo server, runs the client, and stops the server.
 # usage: echo-pair.sh SERVER CLIENT BACKEND [CLIENT-OPTION...]
-# ECHO_SERVER_LIMIT, if set, is the number of descriptors the server may have.
+# If ECHO_SERVER_LIMIT is set, it is the limit of descriptors of the server.
 
 server=$1
 client=$2
@@ -25,7 +25,7 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# A pipe with a name: the first line can be waited for, and no line is lost.
+# With a named pipe this script can wait for the first line, and no line is lost.
 mkfifo "$work/output" || exit 1
 (
   # shellcheck disable=SC3045
@@ -54,7 +54,7 @@ wait "$client_pid"
 client_status=$?
 client_pid=
 
-# The server ends by itself now; if it hangs, it is made to.
+# The server ends by itself on SIGTERM. If it hangs, it is killed.
 kill -TERM "$server_pid"
 (sleep 10; kill -KILL "$server_pid") > /dev/null 2>&1 3<&- &
 watchdog_pid=$!

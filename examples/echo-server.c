@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An echo server: a selector in a GMainLoop's context, and a callback for each connection.
+/* An echo server: a selector in the context of a GMainLoop, with a callback for each connection.
  *
- * Everything is non-blocking. What was read but could not be written back yet waits in
- * the connection's buffer; when that is full, the connection is not read from until there
- * is room again, so that a client which does not read cannot make the server grow. */
+ * All descriptors are non-blocking. Data that was read but could not be written yet stays in the buffer of the
+ * connection. While this buffer is full, the server does not read from the connection. So a client that does not read
+ * cannot make the server use more and more memory. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -84,7 +84,7 @@ connection_new (Server *server,
   return connection;
 }
 
-/* The selector calls this when the registration ends, for whatever reason. */
+/* The selector calls this when the registration ends for any reason. */
 static void
 connection_free (gpointer data)
 {
@@ -100,7 +100,7 @@ connection_free (gpointer data)
   g_free (connection);
 }
 
-/* One read for each report: with many connections, nobody starves. */
+/* Reads once for each report, so that no connection starves if there are many. */
 static gboolean
 connection_read (Connection *connection)
 {
@@ -148,7 +148,7 @@ connection_write (Connection *connection)
   return TRUE;
 }
 
-/* Returns 0 when there is nothing left to do. */
+/* Returns: the events to wait for; 0 if the connection is finished */
 static SelEventMask
 connection_wanted_events (Connection *connection)
 {
@@ -176,7 +176,7 @@ connection_ready (SelBaseSelector *selector,
       && connection_write (connection))
     wanted = connection_wanted_events (connection);
 
-  /* The end of the registration is the end of the connection. */
+  /* Ending the registration closes the connection. */
   if (wanted == 0)
     return G_SOURCE_REMOVE;
 
@@ -207,9 +207,8 @@ server_listen_again (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Without a descriptor to spare, accept() fails but the listener stays ready: no selector
- * could keep that from spinning. So the listener is left alone for a while; the clients
- * wait in the kernel's queue. */
+/* If no descriptor is free, accept() fails and the listener stays ready. The main loop would spin with any selector,
+ * so the listener is paused for a while. Clients wait in the kernel's queue meanwhile. */
 static void
 server_pause (Server *server)
 {
@@ -224,7 +223,7 @@ server_add (Server *server,
   Connection *connection = connection_new (server, fd);
   g_autoptr (GError) error = NULL;
 
-  /* Whether it succeeds or not: from here on, the selector frees the connection. */
+  /* The selector now owns the connection and frees it, also if this call fails. */
   if (sel_base_selector_register_callback (server->selector, fd, SEL_EVENT_READ, connection_ready,
                                            connection, connection_free, &error)
       && g_unix_set_fd_nonblocking (fd, TRUE, &error))
@@ -277,7 +276,7 @@ server_listen (Server  *server,
   address.sin_port = htons (port);
   address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
 
-  /* Connections inherit the sizes of the buffers: what each may cost is bounded. */
+  /* Connections inherit the sizes of the buffers. This limits the memory for each connection. */
   server->listener = socket (AF_INET, SOCK_STREAM, 0);
   if (server->listener < 0
       || setsockopt (server->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0
@@ -312,7 +311,7 @@ server_stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* What g_main_loop_run() does, with the turns counted. */
+/* Does the same as g_main_loop_run(), and counts the iterations. */
 static void
 server_run (Server *server)
 {
@@ -400,7 +399,7 @@ main (int    argc,
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED))
     status = ECHO_EXIT_NOT_SUPPORTED;
 
-  /* Closing ends the registrations, and with them the connections. */
+  /* Closing the selector ends the registrations, which closes the connections. */
   if (server.selector != NULL)
     sel_base_selector_close (server.selector);
   g_clear_object (&server.selector);

@@ -1,7 +1,7 @@
 #!/usr/bin/env -S gjs -m
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// An echo server in JavaScript: a selector in a GLib.MainLoop, a callback for each descriptor.
+// An echo server in JavaScript: a selector in a GLib.MainLoop, with a callback for each descriptor.
 // usage: echo-server.js [--backend=NAME] [--port=PORT]
 
 import Gio from 'gi://Gio';
@@ -10,7 +10,7 @@ import GObject from 'gi://GObject';
 import Sel from 'gi://Sel?version=1.0';
 import System from 'system';
 
-// Newer versions of GLib have it in a namespace of its own.
+// Newer versions of GLib have this function in the namespace GLibUnix.
 const addSignal = await import('gi://GLibUnix').then(
     ({default: GLibUnix}) => GLibUnix.signal_add ?? GLibUnix.signal_add_full,
     () => GLib.unix_signal_add);
@@ -32,7 +32,7 @@ const BACKENDS = {
 
 const wouldBlock = error => error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.WOULD_BLOCK);
 
-// What was read is written back before more is read: a client that does not read cannot make the server grow.
+// Writes all data back before it reads more. So a client that does not read cannot make the server use more memory.
 class Connection {
     constructor(server, socket) {
         this.server = server;
@@ -43,7 +43,7 @@ class Connection {
         server.selector.register_callback(socket, READ, () => this.ready());
     }
 
-    // What it returns tells the selector whether to go on.
+    // The selector ends the registration if this returns SOURCE_REMOVE.
     ready() {
         try {
             if (this.echo())
@@ -125,7 +125,7 @@ class Server {
         return GLib.SOURCE_CONTINUE;
     }
 
-    // Without a descriptor to spare the listener would be ready all the time.
+    // If no descriptor is free, the listener stays ready and the main loop would spin.
     pause(error) {
         this.fail(error);
         GLib.timeout_add(GLib.PRIORITY_DEFAULT, PAUSE_MS, () => {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// An echo server in Vala: a selector in a MainLoop, a callback for each descriptor. Where the library is installed:
+// An echo server in Vala: a selector in a MainLoop, with a callback for each descriptor. With the library installed:
 // valac --pkg sel-glib-1.0 --pkg posix echo-server.vala && ./echo-server
 
 const uint PAUSE_MS = 100;
 
-// What was read is written back before more is read: a client that does not read cannot make the server grow.
+// Writes all data back before it reads more. So a client that does not read cannot make the server use more memory.
 class Connection : Object
 {
   private unowned Server server;
@@ -20,11 +20,11 @@ class Connection : Object
     this.server = server;
     this.socket = socket;
     socket.blocking = false;
-    // The selector keeps the connection, together with its callback.
+    // The callback holds a reference to the connection.
     server.selector.register_object_callback (socket, events, this.ready);
   }
 
-  // What it returns tells the selector whether to go on.
+  // The selector ends the registration if this returns Source.REMOVE.
   private bool ready ()
   {
     try
@@ -121,7 +121,7 @@ class Server
     return Source.CONTINUE;
   }
 
-  // Without a descriptor to spare the listener would be ready all the time.
+  // If no descriptor is free, the listener stays ready and the main loop would spin.
   private void pause (Error e)
   {
     fail (e);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The echo server and its client as a test, over every backend of this system.
+# Tests the echo server and its client over every backend of this system.
 # usage: echo-test.sh SERVER CLIENT
 
 here=$(dirname "$0")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The echo servers in JavaScript and Vala, with the client in C. Prints TAP.
+# Tests the echo servers in JavaScript and Vala with the client in C. Prints TAP.
 # usage: languages-test.sh CLIENT VALA-COMPILE-SCRIPT
 
 here=$(dirname "$0")

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Timers, idle work and a selector in one main loop, in the order of their priorities.
+/* A timer, an idle function and a selector in one main loop, each with its own priority.
  *
- * A long calculation is done piece by piece when there is nothing else to do. Lines from standard input
- * interrupt it, and a clock interrupts both. */
+ * A long calculation is divided into short steps, which run while the main loop has nothing else to do. Lines from
+ * standard input interrupt it, and a clock interrupts both. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@ typedef struct
   guint n_ticks;
 } Program;
 
-/* The lowest priority: one piece of work for each turn in which nobody else wants anything. */
+/* The lowest priority: one step of the calculation in each iteration in which no other source is ready. */
 static gboolean
 find_primes (gpointer user_data)
 {
@@ -40,7 +40,7 @@ find_primes (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* The highest priority: it comes in time, whatever the others do. */
+/* The highest priority: the other sources do not delay it. */
 static gboolean
 tick (gpointer user_data)
 {
@@ -51,7 +51,7 @@ tick (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* Between the two: somebody has typed something. */
+/* The priority in between: a line of input. */
 static gboolean
 read_command (SelBaseSelector *selector,
               SelSelectorKey  *key,
@@ -92,7 +92,7 @@ main (void)
       return 1;
     }
 
-  /* Standard input may be a file, for which epoll and kqueue would not wait. */
+  /* Standard input may be a regular file, which epoll and kqueue refuse. */
   sel_base_selector_set_emulate_always_ready (selector, TRUE);
   if (!sel_base_selector_register_callback (selector, STDIN_FILENO, SEL_EVENT_READ, read_command,
                                             &program, NULL, &error))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The small examples as a test: what they print when somebody uses them.
+# Tests the output of the small examples.
 # usage: programs-test.sh PRIORITIES CANCEL
 
 priorities=$1
@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 
 echo "1..6"
 
-# A fifo: each line is typed only after the answer to the one before.
+# With FIFOs each line is sent only after the answer to the line before.
 mkfifo "$work/in" "$work/out" || exit 1
 "$priorities" < "$work/in" > "$work/out" &
 pid=$!
@@ -25,7 +25,7 @@ echo hello >&3
 IFS= read -r line <&4
 case $line in *"you said: hello") result 0 "priorities: answers" ;; *) result 1 "priorities: $line" ;; esac
 
-# It works when there is nothing else to do, which there is sooner or later.
+# The calculation runs while there is no input, so its result changes at some time.
 primes=0
 while [ "$primes" -eq 0 ]; do
   echo more >&3

@@ -1,10 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Builds the library and shows it at work: an echo server and 1,000 TCP connections to it
-# on 127.0.0.1, every byte checked.
+# Builds the library and runs an echo server with 1,000 TCP connections on 127.0.0.1. The client checks every byte.
 # usage: sh examples/run.sh [BACKEND [CLIENT-OPTION...]]
-# BUILDDIR, if set, is the build directory to use instead of build/.
+# If BUILDDIR is set, it is the build directory; the default is build/.
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 # shellcheck source=scripts/setup.sh

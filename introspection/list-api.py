@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints what a GIR file offers to other languages, a line for each function, property and value.
+"""Prints the API of a GIR file for other languages, with one line for each function, property and value.
 
-`Sel-1.0.api` is this list as it was reviewed; a test compares it. After a change of the API:
+`Sel-1.0.api` is the reviewed list. A test compares it with the GIR. After a change of the API, run
 meson compile -C build update-api-list
 """
 
@@ -23,7 +23,7 @@ def name_of(element):
 
 
 def type_of(element):
-    """The type of what has one: a parameter, a property, an element of an array."""
+    """Returns the type of a parameter, a property, a return value or an array element."""
     array = element.find(CORE + 'array')
     if array is not None:
         return '%s[%s]' % ('' if array.get('name') is None else array.get('name') + ' ', type_of(array))
@@ -104,7 +104,7 @@ def list_api(path):
     blocks = []
 
     for element in namespace:
-        # The tables of virtual functions are described by the classes.
+        # Skip the class structures, because the classes list the virtual functions.
         if not is_visible(element) or element.get(GLIB + 'is-gtype-struct-for') or element.get('name', '_')[0] == '_':
             continue
         if element.tag in CALLABLES or element.tag == CORE + 'callback':

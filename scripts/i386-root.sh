@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Unpacks GLib for 32 bits, and what it needs, into a directory of its own: Debian's packages cannot be installed beside
-# those of 64 bits. Installs nothing, and needs no root. For SEL_TEST_I386_ROOT; see CONTRIBUTING.md.
+# Unpacks the 32-bit GLib and its dependencies into a separate directory, because Debian's packages cannot be installed
+# beside the 64-bit ones. This script installs nothing and does not need root rights. The directory is for
+# SEL_TEST_I386_ROOT; see CONTRIBUTING.md.
 # usage: sh scripts/i386-root.sh DIRECTORY
 
 set -eu
@@ -20,7 +21,7 @@ EOF
 export APT_CONFIG="$root/apt/apt.conf"
 
 gcc=$(gcc -dumpversion)
-# If a mirror is just being changed, what it had is enough.
+# The update may fail while a mirror changes. The old lists are sufficient then.
 apt-get update || :
 apt-get install -y --no-install-recommends --download-only libglib2.0-dev libc6-dev "libgcc-${gcc%%.*}-dev"
 for package in "$root"/apt/cache/archives/*.deb; do

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What examples/run.sh and tests/run.sh share; to be sourced with $top set to the checkout.
-# What is looked for is what the build uses, not packages: where it is all there, nothing is
-# installed and no network is needed.
+# Functions for examples/run.sh and tests/run.sh. Source this file with $top set to the checkout.
+# The functions look for the tools and libraries that the build uses, not for packages. If all of them are available,
+# nothing is installed and no network is needed.
 
 # shellcheck disable=SC2154
 case ${BUILDDIR:=$top/build} in
@@ -50,7 +50,7 @@ have_python_gi ()
   return 1
 }
 
-# Prints what the packages in debian/ need to be built, of which one is a test.
+# Prints the packages that are needed to build the Debian packages. A test builds them.
 missing_for_packages ()
 {
   have apt-get || return 0
@@ -63,32 +63,32 @@ missing_for_packages ()
   fi
 }
 
-# What clang's sanitizers and fuzzers are linked with, which Debian 13 has in a package of its own.
+# Checks for the runtime libraries of clang's sanitizers and fuzzers. Debian 13 has them in a separate package.
 have_sanitizers ()
 {
   printf 'int LLVMFuzzerTestOneInput (const unsigned char *d, unsigned long n) { return !d && n; }\n' \
     | clang -fsanitize=address,undefined,fuzzer -x c -o /dev/null - > /dev/null 2>&1
 }
 
-# Prints nothing before there is a clang.
+# Prints the package of these libraries, or nothing if clang is not installed yet.
 sanitizers_package ()
 {
   have clang && clang -dumpversion | sed 's/\..*//; s/.*/libclang-rt-&-dev/'
 }
 
-# CPython's own tests of what the override for PyGObject stands in for.
+# Checks for CPython's own tests of the selectors and asyncio modules.
 have_python_tests ()
 {
   /usr/bin/python3 -c 'import test.test_selectors, test.test_asyncio' > /dev/null 2>&1
 }
 
-# Their package has the version in its name, so that is known once there is a Python.
+# Prints the package of these tests. Its name contains the version of Python, so Python must be installed.
 python_tests_package ()
 {
   /usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])' 2> /dev/null
 }
 
-# Prints the Debian packages of what is missing; with "tests", also of what only tests use.
+# Prints the Debian packages of the missing tools and libraries; with "tests", also of those that only the tests use.
 missing ()
 {
   have meson || echo meson
@@ -124,13 +124,14 @@ optional ()
   may_have_many_files || have linux.uml || echo user-mode-linux
 }
 
-# As many as there is a test with; where a process may not have them, one in user-mode Linux may.
+# Checks if a process may open as many files as the test of many descriptors needs. If not, that test runs in user-mode
+# Linux.
 may_have_many_files ()
 {
   [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
 }
 
-# Says why, if that cannot be done.
+# Installs packages. Prints the reason if that is not possible.
 install_packages ()
 {
   have apt-get || {
@@ -156,7 +157,7 @@ install_packages ()
 # shellcheck disable=SC2086
 install_missing ()
 {
-  # What one package is called may be known only after another was installed.
+  # The name of a package may be known only after another package was installed.
   for round in 1 2; do
     packages=$(missing "$@" | tr '\n' ' ')
     [ -n "$packages" ] || return 0
@@ -170,13 +171,13 @@ install_missing ()
 
 install_optional ()
 {
-  # One by one, as not every release has all.
+  # Install the packages one by one, because some releases lack some of them.
   for package in $(optional); do
     install_packages "$package" || say "some tests are skipped, as this is missing: $package"
   done
 }
 
-# Takes a build directory as it is, or makes it.
+# Uses an existing build directory, or creates it.
 configure ()
 {
   if [ -f "$builddir/build.ninja" ]; then
@@ -187,7 +188,7 @@ configure ()
   fi
 }
 
-# An old build directory does not know new options until it is configured again.
+# An old build directory has to be configured again before it accepts new options.
 set_options ()
 {
   meson configure "$builddir" "$@" >&2 \
@@ -195,7 +196,7 @@ set_options ()
     || die "could not configure in $builddir"
 }
 
-# Builds what is named, or everything.
+# Builds the targets in the arguments, or everything.
 build ()
 {
   meson compile -C "$builddir" "$@" >&2 || die "could not build in $builddir"

@@ -104,44 +104,54 @@ sel_base_selector_forked (SelCore *core)
   sel_notify_forked (core);
 }
 
-/* A waiting thread gives the kernel's objects back when it returns. */
-static void
-sel_base_selector_end_wait_or_release (SelCore *core)
+/* Takes everything out of a selector that is closed. Returns: (nullable): the watchers of this thread */
+static GPtrArray *
+sel_base_selector_take_all (SelCore     *core,
+                            SelKeyTable *table,
+                            GPtrArray   *callbacks)
 {
+  GPtrArray *watchers;
+
   sel_state_lock (core);
+  sel_dispatch_retain_all (core);
+  sel_registry_take_all (core, table);
+  sel_key_table_steal_callbacks (table, callbacks);
+  for (guint i = callbacks->len; i-- > 0;)
+    {
+      if (sel_notify_give_garbage (core, g_ptr_array_index (callbacks, i)))
+        g_ptr_array_steal_index (callbacks, i);
+    }
+  watchers = sel_notify_close_watchers (core);
   if (sel_state_has (core, SEL_STATE_IN_WAIT))
     sel_notify_wake (core);
-  else
-    sel_lifecycle_release (core);
   sel_state_unlock (core);
+
+  return watchers;
 }
 
-/* The second half of sel_base_selector_close(). It calls foreign code, so @core must be kept alive. */
+/* The second half of sel_base_selector_close(). It calls foreign code, which may drop the last reference. */
 static void
 sel_base_selector_finish_close (SelCore *core)
 {
-  GPtrArray *observers;
-  SelObserver *observer;
-  GPtrArray *callbacks;
+  g_autoptr(SelBaseSelector) self = g_object_ref (sel_core_get_selector (core));
+  g_autoptr(GPtrArray) callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
+  g_autoptr(GPtrArray) watchers = NULL;
   SelKeyTable table;
 
-  g_object_ref (sel_core_get_selector (core));
+  watchers = sel_base_selector_take_all (core, &table, callbacks);
+  for (guint i = 0; watchers != NULL && i < watchers->len; i++)
+    {
+      SelWatcher *watcher = g_ptr_array_index (watchers, i);
+
+      watcher->close (watcher);
+    }
+
   sel_state_lock (core);
-  sel_dispatch_retain_all (core);
-  sel_registry_take_all (core, &table);
-  observer = sel_notify_ref_observer (core);
-  observers = sel_notify_steal_observers (core);
+  sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
 
-  callbacks = sel_key_table_steal_callbacks (&table);
-  sel_notify_free_callbacks (observer, (GDestroyNotify) g_ptr_array_unref, callbacks);
-
-  /* A main loop must stop polling a descriptor before that is closed. */
-  sel_notify_close_observers (observers);
-  sel_base_selector_end_wait_or_release (core);
-
+  g_ptr_array_set_size (callbacks, 0);
   sel_key_table_clear (&table);
-  g_object_unref (sel_core_get_selector (core));
 }
 
 static const SelStateFuncs sel_base_selector_state_funcs = {

@@ -71,8 +71,8 @@ check_sanitizers ()
 {
   set_up_sanitizers
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
-    run_tests core backend callbacks async faults key-table main-context misuse model objects security selector \
-    simulated
+    run_tests core backend callbacks async contract faults key-table main-context misuse model objects security selector \
+    simulated timeout wakeup
 }
 
 check_fuzz ()
@@ -102,7 +102,7 @@ check_valgrind ()
   set_up --buildtype=debugoptimized
   wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
-  run_tests core key-table objects misuse main-context threads
+  run_tests core key-table objects misuse main-context threads wakeup
 }
 
 # Finds data races with another method than ThreadSanitizer.
@@ -161,8 +161,8 @@ check_coverage ()
   need gcovr
   set_up --buildtype=debug -Db_coverage=true
   find "$build" -name '*.gcda' -exec rm -f {} +
-  run_tests async backend callbacks core debug faults fork key-table main-context misuse model objects security \
-    selector simulated source threads version
+  run_tests async backend callbacks contract core debug faults fork key-table main-context misuse model objects security \
+    selector simulated source threads timeout version wakeup
   cd "$build" || return
   gcovr -r "$source" -f "$source/sel-glib/" . --print-summary --fail-under-line 97 \
     --fail-under-branch 90 > "$build/coverage.txt" || failures="$failures coverage"
@@ -213,8 +213,8 @@ EOF
   set_up --cross-file "$build.ini" -Dc_args='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
   wrapper="env LD_LIBRARY_PATH=$libraries:$root/lib/i386-linux-gnu"
   # Without security: a set-user-ID program ignores LD_LIBRARY_PATH.
-  run_tests abi async backend callbacks consistency core debug fork key-table main-context misuse model objects \
-    selector simulated source threads version
+  run_tests abi async backend callbacks consistency contract core debug fork key-table main-context misuse model objects \
+    selector simulated source threads timeout version wakeup
 }
 
 check_cppcheck ()

@@ -17,6 +17,7 @@ typedef struct
   GCancellable    *cancellable;
   int              pair[2];
   guint            n_done;
+  guint            n_done_before; /* another source was dispatched */
   GPtrArray       *ready;
   GError          *error;
   GThread         *canceller;
@@ -331,6 +332,46 @@ test_close (BackendFixture *fixture)
         wait_begin (&wait, 0);
         wait_until_done (&wait);
         assert_failed (&wait.error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED);
+        wait_close (&wait);
+      }
+}
+
+static gboolean
+note_dispatch (gpointer user_data)
+{
+  Wait *wait = user_data;
+
+  wait->n_done_before = wait->n_done;
+
+  return G_SOURCE_REMOVE;
+}
+
+/* After close (), the wait completes with its own priority: before a source of lower priority, and after one of higher
+ * priority. */
+static void
+test_close_priority (BackendFixture *fixture)
+{
+  static const int priorities[] = { G_PRIORITY_HIGH, G_PRIORITY_DEFAULT, G_PRIORITY_DEFAULT_IDLE, G_PRIORITY_LOW };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (priorities); i++)
+    for (int offset = -1; offset <= 1; offset += 2)
+      {
+        GSource *other = g_idle_source_new ();
+        Wait wait;
+
+        wait_open (&wait, fixture);
+        sel_base_selector_select_async (wait.selector, SEL_WAIT_FOREVER, priorities[i], NULL, on_done, &wait);
+        wait_settle (&wait);
+        sel_base_selector_close (wait.selector);
+
+        g_source_set_priority (other, priorities[i] + offset);
+        g_source_set_callback (other, note_dispatch, &wait, NULL);
+        g_source_attach (other, wait.context);
+        wait_until_done (&wait);
+        g_assert_cmpuint (wait.n_done_before, ==, offset > 0 ? 1 : 0);
+        assert_failed (&wait.error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED);
+
+        g_source_unref (other);
         wait_close (&wait);
       }
 }
@@ -687,6 +728,7 @@ main (int    argc,
   backend_add_both_modes ("async/not-a-number", test_not_a_number);
   backend_add_both_modes ("async/cancel", test_cancel);
   backend_add_both_modes ("async/close", test_close);
+  backend_add_both_modes ("async/close-priority", test_close_priority);
   backend_add_both_modes ("async/busy", test_busy);
   backend_add_both_modes ("async/wakeup", test_wakeup);
   backend_add_both_modes ("async/wakeup-from-signal", test_wakeup_from_signal);

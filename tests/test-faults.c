@@ -112,13 +112,40 @@ WRAP (int, kqueue, (void), ())
 WRAP (int, poll, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout))
 WRAP (int, ppoll, (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
       (fds, n, timeout, mask))
-WRAP (int, pselect, (int n, fd_set *reading, fd_set *writing, fd_set *others, const struct timespec *timeout,
-                     const sigset_t *mask), (n, reading, writing, others, timeout, mask))
 WRAP (ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size))
 WRAP (ssize_t, write, (int fd, const void *buffer, size_t size), (fd, buffer, size))
 WRAP (int, sim_devpoll_getrlimit, (int resource, struct rlimit *limit), (resource, limit))
 WRAP (int, sim_devpoll_ioctl, (int fd, int request, void *argument), (fd, request, argument))
 WRAP (int, sim_devpoll_open, (const char *path, int flags), (path, flags))
+
+/* The first argument of the last pselect (). */
+static int n_selected;
+
+int __real_pselect (int n, fd_set *reading, fd_set *writing, fd_set *others, const struct timespec *timeout,
+                    const sigset_t *mask);
+int __wrap_pselect (int n, fd_set *reading, fd_set *writing, fd_set *others, const struct timespec *timeout,
+                    const sigset_t *mask);
+
+int
+__wrap_pselect (int                    n,
+                fd_set                *reading,
+                fd_set                *writing,
+                fd_set                *others,
+                const struct timespec *timeout,
+                const sigset_t        *mask)
+{
+  int result;
+
+  n_selected = n;
+  if (fault_strikes ("pselect"))
+    return -1;
+
+  fault.depth++;
+  result = __real_pselect (n, reading, writing, others, timeout, mask);
+  fault.depth--;
+
+  return result;
+}
 
 /* After a short write, the library has to write the rest. */
 ssize_t __real_sim_devpoll_pwrite (int fd, const void *buffer, size_t size, off_t offset);
@@ -147,7 +174,8 @@ __wrap_sim_devpoll_pwrite (int         fd,
   return result;
 }
 
-/* The descriptor is closed even if close () fails. */
+/* The descriptor is closed even if close () fails. The library must not close a number twice: the number may belong to
+ * another file by then. */
 #define WRAP_CLOSE(function)                               \
   int __real_##function (int fd);                          \
   int __wrap_##function (int fd);                          \
@@ -161,6 +189,8 @@ __wrap_sim_devpoll_pwrite (int         fd,
     fault.depth++;                                         \
     result = __real_##function (fd);                       \
     fault.depth--;                                         \
+    if (fault.watching && fault.depth == 0)                \
+      g_assert_cmpint (result, ==, 0);                     \
     if (strikes)                                           \
       errno = fault.errnum;                                \
                                                            \
@@ -718,6 +748,35 @@ test_trouble (gconstpointer data)
     run_trouble (data, lasting[i], FALSE);
 }
 
+/* After the highest descriptor is unregistered, pselect () gets a lower limit again. */
+static void
+test_select_range (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_select_selector_new (NULL);
+  int n_before;
+  int fds[2];
+  int high;
+
+  memset (&fault, 0, sizeof fault);
+  open_pipe (fds);
+  high = fcntl (fds[0], F_DUPFD_CLOEXEC, 900);
+  g_assert_no_errno (high);
+  watch (selector, fds[0], SEL_EVENT_READ);
+  assert_ready (selector, 0, -1);
+  n_before = n_selected;
+  g_assert_cmpint (n_before, >, fds[0]);
+
+  watch (selector, high, SEL_EVENT_READ);
+  assert_ready (selector, 0, -1);
+  g_assert_cmpint (n_selected, >, high);
+  unwatch (selector, high);
+  assert_ready (selector, 0, -1);
+  g_assert_cmpint (n_selected, ==, n_before);
+
+  close (high);
+  close_pair (fds);
+}
+
 static gboolean
 is_fatal (const char     *domain,
           GLogLevelFlags  level,
@@ -770,6 +829,8 @@ main (int   argc,
           g_test_add_data_func_full (loop_path, loop_case, test_trouble, g_free);
         }
     }
+
+  g_test_add_func ("/faults/select/range", test_select_range);
 
   return g_test_run ();
 }

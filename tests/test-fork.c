@@ -571,6 +571,226 @@ test_source (BackendFixture *backend)
   g_main_context_unref (loop.context);
 }
 
+/* The first call of a child is wakeup (). The child shares the wake-up descriptor with its parent, and must not make it
+ * readable: that would wake the parent's main loop. */
+
+/* The number of ready descriptors among those that the context polls. */
+static int
+count_ready (GMainContext *context)
+{
+  GPollFD fds[16];
+  int priority = G_MAXINT;
+  int timeout;
+  int n_fds, n_ready;
+
+  g_assert_true (g_main_context_acquire (context));
+  g_main_context_prepare (context, &priority);
+  n_fds = g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));
+  g_assert_cmpint (n_fds, >, 0);
+  g_assert_cmpint (n_fds, <=, G_N_ELEMENTS (fds));
+  n_ready = g_poll (fds, (guint) n_fds, 0);
+  g_main_context_check (context, priority, fds, n_fds);
+  g_main_context_dispatch (context);
+  g_main_context_release (context);
+
+  return n_ready;
+}
+
+static void
+child_looks_up_and_wakes (ForkFixture *fixture)
+{
+  g_assert_cmpuint (sel_selector_mapping_get_size (sel_base_selector_get_map (fixture->selector)), ==, 2);
+  child_wakes (fixture);
+}
+
+static void
+test_wakeup_first (BackendFixture *backend)
+{
+  Loop loop = { .context = g_main_context_new () };
+
+  fork_fixture_open (&loop.fixture, backend);
+  g_assert_cmpuint (sel_base_selector_attach (backend->selector, loop.context, G_PRIORITY_DEFAULT, on_ready, &loop,
+                                              NULL), >, 0);
+  while (g_main_context_iteration (loop.context, FALSE))
+    ;
+  g_assert_cmpint (count_ready (loop.context), ==, 0);
+
+  run_child (&loop.fixture, child_wakes);
+  g_assert_cmpint (count_ready (loop.context), ==, 0);
+  run_child (&loop.fixture, child_looks_up_and_wakes);
+  g_assert_cmpint (count_ready (loop.context), ==, 0);
+  loop_assert_receives (&loop);
+
+  fork_fixture_close (&loop.fixture);
+  sel_base_selector_close (backend->selector);
+  g_main_context_unref (loop.context);
+}
+
+/* A callback forks while another thread runs a callback of the same selector. In the child, only the thread of the fork
+ * exists, so only its callback is still running. */
+
+enum
+{
+  MINE,
+  THEIRS,
+  N_RUNS
+};
+
+typedef struct _Inside Inside;
+
+typedef struct
+{
+  Inside        *inside;
+  GMainContext  *context;
+  int            pair[2];
+  int            has_entered; /* atomic */
+  int            n_notified;  /* atomic */
+} Run;
+
+struct _Inside
+{
+  ForkFixture    fixture;
+  gboolean       mine_is_first;
+  Run            runs[N_RUNS];
+  GThread       *thread;      /* runs the loop of the other callback */
+  int            may_return;  /* atomic: lets the other callback return */
+  gboolean       has_forked;
+};
+
+static void
+on_run_notify (gpointer user_data)
+{
+  g_atomic_int_inc (&((Run *) user_data)->n_notified);
+}
+
+static gboolean
+on_run_ready (SelBaseSelector *selector,
+              SelSelectorKey  *key,
+              SelEventMask     events,
+              gpointer         user_data);
+
+static void
+run_until_entered (Run *run)
+{
+  while (!g_atomic_int_get (&run->has_entered))
+    g_main_context_iteration (run->context, TRUE);
+}
+
+static gpointer
+run_in_thread (gpointer user_data)
+{
+  run_until_entered (user_data);
+
+  return NULL;
+}
+
+static void
+enter_other_callback (Inside *inside)
+{
+  put_byte (inside->runs[THEIRS].pair[1]);
+  inside->thread = g_thread_new ("other", run_in_thread, &inside->runs[THEIRS]);
+  while (!g_atomic_int_get (&inside->runs[THEIRS].has_entered))
+    g_thread_yield ();
+}
+
+/* Runs inside the callback. A limit on processor time ends the child if it loops without end. */
+static void
+child_goes_on (ForkFixture *fixture)
+{
+  Inside *inside = (Inside *) fixture;
+  struct rlimit limit;
+
+  g_assert_no_errno (getrlimit (RLIMIT_CPU, &limit));
+  limit.rlim_cur = MIN (limit.rlim_max, 20);
+  g_assert_no_errno (setrlimit (RLIMIT_CPU, &limit));
+
+  /* The callback of the other thread is not running here, so its data is freed at once. */
+  unwatch (fixture->selector, inside->runs[THEIRS].pair[0]);
+  g_assert_cmpint (inside->runs[THEIRS].n_notified, ==, 1);
+
+  /* The data of this callback is freed after the callback returns. */
+  unwatch (fixture->selector, inside->runs[MINE].pair[0]);
+  g_assert_cmpint (inside->runs[MINE].n_notified, ==, 0);
+
+  /* The memory of the other thread is lost. exec () hides this from leak detectors. */
+  execlp ("sh", "sh", "-c", "exit " G_STRINGIFY (CHILD_IS_DONE), NULL);
+  g_assert_not_reached ();
+}
+
+static gboolean
+on_run_ready (SelBaseSelector *selector,
+              SelSelectorKey  *key,
+              SelEventMask     events,
+              gpointer         user_data)
+{
+  Run *run = user_data;
+  Inside *inside = run->inside;
+
+  drain (run->pair[0]);
+  g_atomic_int_set (&run->has_entered, TRUE);
+  if (run == &inside->runs[THEIRS])
+    {
+      while (!g_atomic_int_get (&inside->may_return))
+        g_thread_yield ();
+      return G_SOURCE_CONTINUE;
+    }
+
+  if (inside->mine_is_first)
+    enter_other_callback (inside);
+  run_child (&inside->fixture, child_goes_on);
+  inside->has_forked = TRUE;
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_inside_callbacks (BackendFixture *backend)
+{
+  for (guint mine_is_first = 0; mine_is_first < 2; mine_is_first++)
+    {
+      Inside inside = { .mine_is_first = mine_is_first };
+      g_autoptr (GError) error = NULL;
+
+      fixture_renew_selector (backend);
+      inside.fixture = (ForkFixture) { .backend = backend, .selector = backend->selector };
+      for (guint i = 0; i < N_RUNS; i++)
+        {
+          Run *run = &inside.runs[i];
+
+          run->inside = &inside;
+          run->context = g_main_context_new ();
+          open_pipe (run->pair);
+          g_assert_true (sel_base_selector_register_callback (backend->selector, run->pair[0], SEL_EVENT_READ,
+                                                              on_run_ready, run, on_run_notify, &error));
+          g_assert_no_error (error);
+          g_assert_cmpuint (sel_base_selector_attach (backend->selector, run->context, G_PRIORITY_DEFAULT, NULL, NULL,
+                                                      NULL), >, 0);
+        }
+
+      if (!mine_is_first)
+        enter_other_callback (&inside);
+      put_byte (inside.runs[MINE].pair[1]);
+      run_until_entered (&inside.runs[MINE]);
+      g_assert_true (inside.has_forked);
+      g_atomic_int_set (&inside.may_return, TRUE);
+      g_thread_join (inside.thread);
+
+      /* The child has changed nothing in the parent. */
+      for (guint i = 0; i < N_RUNS; i++)
+        {
+          g_assert_cmpint (inside.runs[i].n_notified, ==, 0);
+          unwatch (backend->selector, inside.runs[i].pair[0]);
+          g_assert_cmpint (inside.runs[i].n_notified, ==, 1);
+        }
+      sel_base_selector_close (backend->selector);
+      for (guint i = 0; i < N_RUNS; i++)
+        {
+          g_main_context_unref (inside.runs[i].context);
+          close_pair (inside.runs[i].pair);
+        }
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -584,6 +804,8 @@ main (int    argc,
   backend_add ("fork/not-opened", test_not_opened);
   backend_add ("fork/pending-wakeup", test_pending_wakeup);
   backend_add_both_modes ("fork/source", test_source);
+  backend_add_both_modes ("fork/wakeup-first", test_wakeup_first);
+  backend_add_both_modes ("fork/inside-callbacks", test_inside_callbacks);
 
   return g_test_run ();
 }

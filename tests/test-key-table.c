@@ -117,6 +117,64 @@ test_find (Fixture       *fixture,
   g_assert_cmpint (sel_key_table_find (&fixture->table, unknown), ==, -1);
 }
 
+/* If an object has several descriptors, the one that was registered first is found. */
+static void
+test_find_first (Fixture       *fixture,
+                 gconstpointer  data)
+{
+  static const int fds[] = { 200, 5, 300, 64, 6 };
+  g_autoptr(GObject) object = g_object_new (G_TYPE_OBJECT, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      SelKeySlot *slot = sel_key_table_insert (&fixture->table, fds[i], SEL_EVENT_READ);
+
+      sel_key_slot_get_extra (slot, fds[i])->attachment = sel_attachment_new (object, NULL, NULL, NULL);
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      g_assert_cmpint (sel_key_table_find (&fixture->table, object), ==, fds[i]);
+      remove_key (&fixture->table, fds[i]);
+    }
+  g_assert_cmpint (sel_key_table_find (&fixture->table, object), ==, -1);
+}
+
+static void
+count_notified (gpointer user_data)
+{
+  (*(guint *) user_data)++;
+}
+
+/* The callbacks move from the slots to the array. */
+static void
+test_steal_callbacks (Fixture       *fixture,
+                      gconstpointer  data)
+{
+  static const int fds[] = { 3, 70, 5000 };
+  GPtrArray *callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
+  guint n_notified = 0;
+
+  sel_key_table_insert (&fixture->table, 4, SEL_EVENT_READ);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      SelKeySlot *slot = sel_key_table_insert (&fixture->table, fds[i], SEL_EVENT_READ);
+
+      sel_key_slot_get_extra (slot, fds[i])->callback = sel_callback_new (NULL, &n_notified, count_notified);
+    }
+
+  sel_key_table_steal_callbacks (&fixture->table, callbacks);
+  g_assert_cmpuint (callbacks->len, ==, G_N_ELEMENTS (fds));
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    g_assert_null (sel_key_slot_get_extra (sel_key_table_lookup (&fixture->table, fds[i]), fds[i])->callback);
+  g_assert_cmpuint (fixture->table.n_keys, ==, G_N_ELEMENTS (fds) + 1);
+
+  sel_key_table_clear (&fixture->table);
+  g_assert_cmpuint (n_notified, ==, 0);
+  g_ptr_array_unref (callbacks);
+  g_assert_cmpuint (n_notified, ==, G_N_ELEMENTS (fds));
+}
+
 #define N_FDS 300
 
 static void
@@ -152,10 +210,12 @@ main (int   argc,
   } cases[] = {
     { "/key-table/empty", test_empty },
     { "/key-table/find", test_find },
+    { "/key-table/find-first", test_find_first },
     { "/key-table/key", test_key },
     { "/key-table/order", test_order },
     { "/key-table/random", test_random },
     { "/key-table/stable", test_stable },
+    { "/key-table/steal-callbacks", test_steal_callbacks },
   };
 
   g_test_init (&argc, &argv, NULL);

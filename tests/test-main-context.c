@@ -176,6 +176,82 @@ test_threads (void)
     }
 }
 
+typedef struct
+{
+  GMainContext *context;
+  GThread      *thread;
+  int           started; /* atomic */
+  int           ended;   /* atomic */
+} Release;
+
+static Release release;
+
+static gpointer
+release_in_thread (gpointer user_data)
+{
+  g_atomic_int_set (&release.started, TRUE);
+  g_main_context_unref (release.context);
+  g_atomic_int_set (&release.ended, TRUE);
+
+  return NULL;
+}
+
+/* The handler of a warning that sel_main_context_get_selector () logs while it makes a selector. */
+static void
+release_meanwhile (const char     *domain,
+                   GLogLevelFlags  level,
+                   const char     *message,
+                   gpointer        user_data)
+{
+  g_assert_null (release.thread);
+  release.thread = g_thread_new ("release", release_in_thread, NULL);
+  while (!g_atomic_int_get (&release.started))
+    g_thread_yield ();
+  for (guint i = 0; i < 1000 && !g_atomic_int_get (&release.ended); i++)
+    g_thread_yield ();
+  g_assert_false (g_atomic_int_get (&release.ended));
+}
+
+static gboolean
+is_fatal (const char     *domain,
+          GLogLevelFlags  level,
+          const char     *message,
+          gpointer        user_data)
+{
+  return (level & G_LOG_LEVEL_WARNING) == 0;
+}
+
+/* A thread that releases a context waits for a thread that is in sel_main_context_get_selector (): both change the
+ * table of selectors. */
+static void
+test_released_meanwhile (void)
+{
+  g_autofree char *saved = g_strdup (g_getenv ("SEL_SELECTOR"));
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  gpointer weak;
+  guint id;
+
+  release.context = g_main_context_new ();
+  weak = get_selector (release.context);
+  g_object_add_weak_pointer (weak, &weak);
+
+  g_setenv ("SEL_SELECTOR", "unknown", TRUE);
+  g_test_log_set_fatal_handler (is_fatal, NULL);
+  id = g_log_set_handler ("Sel", G_LOG_LEVEL_WARNING | G_LOG_FLAG_FATAL, release_meanwhile, NULL);
+  get_selector (context);
+  g_log_remove_handler ("Sel", id);
+  g_test_log_set_fatal_handler (NULL, NULL);
+  if (saved != NULL)
+    g_setenv ("SEL_SELECTOR", saved, TRUE);
+  else
+    g_unsetenv ("SEL_SELECTOR");
+
+  g_assert_nonnull (release.thread);
+  g_thread_join (release.thread);
+  g_assert_null (weak);
+  assert_works (context);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -190,6 +266,7 @@ main (int    argc,
   g_test_add_func ("/main-context/closed", test_closed);
   g_test_add_func ("/main-context/no-descriptors", test_no_descriptors);
   g_test_add_func ("/main-context/threads", test_threads);
+  g_test_add_func ("/main-context/released-meanwhile", test_released_meanwhile);
 
   return g_test_run ();
 }

@@ -51,6 +51,41 @@ assert_refused (SelBaseSelector *selector,
   g_assert_false (is_registered (selector, fd));
 }
 
+/* Limits the number of calls of the backend's wait (), so that a descriptor that is reported again and again ends the
+ * program, and not an infinite loop. */
+
+static gboolean (*real_wait) (SelBaseSelector *, gdouble, GError **);
+static guint n_waits_left;
+
+static gboolean
+limited_wait (SelBaseSelector  *selector,
+              gdouble           timeout,
+              GError          **error)
+{
+  g_assert_cmpuint (n_waits_left, >, 0);
+  n_waits_left--;
+
+  return real_wait (selector, timeout, error);
+}
+
+static void
+limit_waits (SelBaseSelector *selector,
+             guint            n_waits)
+{
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (selector);
+
+  g_assert_null (real_wait);
+  real_wait = klass->wait;
+  klass->wait = limited_wait;
+  n_waits_left = n_waits;
+}
+
+static void
+unlimit_waits (SelBaseSelector *selector)
+{
+  SEL_BASE_SELECTOR_GET_CLASS (selector)->wait = g_steal_pointer (&real_wait);
+}
+
 /* Checks that no queue or set is left open, and resets the simulators for the next case. */
 
 static void
@@ -379,6 +414,38 @@ test_kqueue_calls (BackendFixture *fixture)
   close (fds[1]);
 }
 
+/* Deleting a filter fails. When the filter is reported, the wait tries again to delete it. */
+static void
+test_kqueue_leftover (BackendFixture *fixture)
+{
+  SelBaseSelector *selector = fixture->selector;
+  g_autoptr (GError) error = NULL;
+  int own_fd = get_own_fd (fixture);
+  int n_before = sim_kqueue_count (own_fd);
+  int fds[2];
+
+  open_socketpair (fds);
+  put_byte (fds[1]);
+
+  for (SelEventMask events = SEL_EVENT_READ; events <= BOTH; events++)
+    {
+      watch (selector, fds[0], events);
+      sim_kqueue_fail_changes (0, EV_DELETE, 0, -1, ENOMEM);
+      unwatch (selector, fds[0]);
+      g_assert_cmpint (sim_kqueue_count (own_fd), >, n_before);
+      limit_waits (selector, 5);
+      g_assert_null (sel_base_selector_select (selector, 0, NULL, &error));
+      assert_failed (&error, SEL_OS_ERROR, ENOMEM);
+
+      sim_kqueue_reset ();
+      assert_quiet (selector, QUIET);
+      unlimit_waits (selector);
+      g_assert_cmpint (sim_kqueue_count (own_fd), ==, n_before);
+    }
+
+  close_pair (fds);
+}
+
 static void
 assert_new_fails (const Backend *backend,
                   GQuark         domain,
@@ -528,6 +595,70 @@ test_devpoll_write_fails (BackendFixture *fixture)
 
   sim_devpoll_fail_writes (0, 1, ENOMEM);
   assert_refused (selector, fds[0], BOTH, ENOMEM);
+  g_assert_cmpint (sim_devpoll_count (own_fd), ==, n_before);
+
+  devpoll_end ();
+  close_pair (fds);
+}
+
+/* The driver accepts no complete record in many writes: the update fails. */
+static void
+test_devpoll_stalls (BackendFixture *fixture)
+{
+  SelBaseSelector *selector = fixture->selector;
+  g_autoptr (GError) error = NULL;
+  int own_fd = get_own_fd (fixture);
+  int n_before = sim_devpoll_count (own_fd);
+  int fds[2];
+
+  open_socketpair (fds);
+
+  for (gsize size = 0; size < sizeof (struct pollfd); size += sizeof (struct pollfd) - 1)
+    {
+      sim_devpoll_short_writes (0, -1, size);
+      assert_refused (selector, fds[0], SEL_EVENT_WRITE, EIO);
+      sim_devpoll_reset ();
+      g_assert_cmpint (sim_devpoll_count (own_fd), ==, n_before);
+
+      /* Fewer short writes are no error. */
+      sim_devpoll_short_writes (0, 98, size);
+      watch (selector, fds[0], SEL_EVENT_WRITE);
+      sim_devpoll_reset ();
+      assert_ready (selector, 0, fds[0], SEL_EVENT_WRITE, -1);
+
+      sim_devpoll_short_writes (0, -1, size);
+      g_assert_false (sel_base_selector_modify_events (selector, fds[0], BOTH, &error));
+      assert_failed (&error, SEL_OS_ERROR, EIO);
+      sim_devpoll_reset ();
+      assert_quiet (selector, QUIET);
+    }
+
+  devpoll_end ();
+  close_pair (fds);
+}
+
+/* Removing a descriptor fails. When the descriptor is reported, the wait tries again to remove it. */
+static void
+test_devpoll_leftover (BackendFixture *fixture)
+{
+  SelBaseSelector *selector = fixture->selector;
+  g_autoptr (GError) error = NULL;
+  int own_fd = get_own_fd (fixture);
+  int n_before = sim_devpoll_count (own_fd);
+  int fds[2];
+
+  open_socketpair (fds);
+  watch (selector, fds[0], SEL_EVENT_WRITE);
+  sim_devpoll_fail_writes (0, -1, ENOMEM);
+  unwatch (selector, fds[0]);
+  g_assert_cmpint (sim_devpoll_count (own_fd), >, n_before);
+  limit_waits (selector, 5);
+  g_assert_null (sel_base_selector_select (selector, 0, NULL, &error));
+  assert_failed (&error, SEL_OS_ERROR, ENOMEM);
+
+  sim_devpoll_reset ();
+  assert_quiet (selector, QUIET);
+  unlimit_waits (selector);
   g_assert_cmpint (sim_devpoll_count (own_fd), ==, n_before);
 
   devpoll_end ();
@@ -691,6 +822,9 @@ static int pwait2_errno;
 static guint n_pwait2;
 static int ctl_errno;
 static int ctl_op;
+static void (*ctl_hook) (void);       /* called once, before the next epoll_ctl () */
+static void (*wait_hook) (void);      /* called once, after an epoll_wait () that reports events */
+static guint n_creates;
 
 int
 epoll_pwait2 (int                    epfd,
@@ -714,11 +848,39 @@ epoll_ctl (int                 epfd,
            int                 fd,
            struct epoll_event *event)
 {
+  void (*hook) (void) = g_steal_pointer (&ctl_hook);
+
+  if (hook != NULL)
+    hook ();
+
   if (ctl_errno == 0 || op != ctl_op)
     return syscall (SYS_epoll_ctl, epfd, op, fd, event);
 
   errno = ctl_errno;
   return -1;
+}
+
+int
+epoll_wait (int                 epfd,
+            struct epoll_event *events,
+            int                 maxevents,
+            int                 timeout)
+{
+  int n = syscall (SYS_epoll_pwait, epfd, events, maxevents, timeout, NULL, _NSIG / 8);
+  void (*hook) (void) = n > 0 ? g_steal_pointer (&wait_hook) : NULL;
+
+  if (hook != NULL)
+    hook ();
+
+  return n;
+}
+
+int
+epoll_create1 (int flags)
+{
+  n_creates++;
+
+  return syscall (SYS_epoll_create1, flags);
 }
 
 static void
@@ -819,6 +981,162 @@ test_epoll_delete_fails (BackendFixture *fixture)
     }
 }
 
+/* Closes a descriptor before it is unregistered, while the duplicate @copy stays open: the kernel reports the
+ * descriptor until the epoll set is replaced. */
+static void
+make_stale (SelBaseSelector *selector,
+            int             *copy)
+{
+  int fds[2];
+
+  open_socketpair (fds);
+  watch (selector, fds[0], SEL_EVENT_WRITE);
+  *copy = fcntl (fds[0], F_DUPFD_CLOEXEC, 0);
+  g_assert_no_errno (*copy);
+  close (fds[0]);
+  unwatch (selector, fds[0]);
+  close (fds[1]);
+}
+
+/* The wait fails if the set cannot be replaced. The next wait tries again. */
+static void
+test_epoll_rebuild_fails (BackendFixture *fixture)
+{
+  SelBaseSelector *selector = fixture->selector;
+  g_autoptr (GError) error = NULL;
+  struct rlimit saved;
+  int copy;
+
+  make_stale (selector, &copy);
+  limit_waits (selector, 10);
+  forbid_open (&saved);
+  g_assert_null (sel_base_selector_select (selector, 0, NULL, &error));
+  allow_open (&saved);
+  assert_failed (&error, SEL_OS_ERROR, EMFILE);
+
+  n_creates = 0;
+  assert_quiet (selector, QUIET);
+  g_assert_cmpuint (n_creates, ==, 1);
+  assert_quiet (selector, QUIET);
+  g_assert_cmpuint (n_creates, ==, 1);
+  unlimit_waits (selector);
+  close (copy);
+}
+
+/* Replaces the set by an incomplete one: adding a descriptor to the new set fails. */
+static void
+make_incomplete (SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+  int copy;
+
+  make_stale (selector, &copy);
+  ctl_errno = ENOMEM;
+  ctl_op = EPOLL_CTL_ADD;
+  g_assert_null (sel_base_selector_select (selector, 0, NULL, &error));
+  ctl_errno = 0;
+  assert_failed (&error, SEL_OS_ERROR, ENOMEM);
+  close (copy);
+}
+
+static SelBaseSelector *other_selector;
+static int other_fd;
+static GThread *other_thread;
+static int other_has_started;  /* atomic */
+static int other_has_ended;    /* atomic */
+
+static gpointer
+unregister_in_thread (gpointer user_data)
+{
+  g_atomic_int_set (&other_has_started, TRUE);
+  unwatch (other_selector, other_fd);
+  g_atomic_int_set (&other_has_ended, TRUE);
+
+  return NULL;
+}
+
+static void
+unregister_meanwhile (void)
+{
+  other_thread = g_thread_new ("other", unregister_in_thread, NULL);
+  while (!g_atomic_int_get (&other_has_started))
+    g_thread_yield ();
+  for (guint i = 0; i < 1000 && !g_atomic_int_get (&other_has_ended); i++)
+    g_thread_yield ();
+  g_assert_false (g_atomic_int_get (&other_has_ended));
+}
+
+/* The next wait completes the set. Another thread cannot change registrations meanwhile. */
+static void
+test_epoll_completed_locked (BackendFixture *fixture)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  other_selector = fixture->selector;
+  other_fd = fds[1];
+  other_has_started = other_has_ended = FALSE;
+  watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
+  make_incomplete (fixture->selector);
+  ctl_hook = unregister_meanwhile;
+  g_free (ready_to_string (fixture->selector, 0));
+  g_assert_nonnull (other_thread);
+  g_thread_join (g_steal_pointer (&other_thread));
+  assert_quiet (fixture->selector, QUIET);
+  close_pair (fds);
+}
+
+/* reinit () makes a complete set: the next wait does not replace it. */
+static void
+test_epoll_incomplete_reinit (BackendFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
+  make_incomplete (fixture->selector);
+  g_assert_true (sel_base_selector_reinit (fixture->selector, &error));
+  g_assert_no_error (error);
+  n_creates = 0;
+  assert_ready (fixture->selector, 0, fds[1], SEL_EVENT_WRITE, -1);
+  g_assert_cmpuint (n_creates, ==, 0);
+
+  /* Without reinit (), the next wait replaces the incomplete set once. */
+  make_incomplete (fixture->selector);
+  n_creates = 0;
+  assert_ready (fixture->selector, 0, fds[1], SEL_EVENT_WRITE, -1);
+  g_assert_cmpuint (n_creates, ==, 1);
+  assert_ready (fixture->selector, 0, fds[1], SEL_EVENT_WRITE, -1);
+  g_assert_cmpuint (n_creates, ==, 1);
+  close_pair (fds);
+}
+
+static void
+unregister_now (void)
+{
+  unwatch (other_selector, other_fd);
+}
+
+/* A descriptor is unregistered between epoll_wait () and the lock of the selector: the set is not replaced. */
+static void
+test_epoll_unregistered_meanwhile (BackendFixture *fixture)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  other_selector = fixture->selector;
+  other_fd = fds[1];
+  watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
+  wait_hook = unregister_now;
+  n_creates = 0;
+  assert_ready (fixture->selector, 0, -1);
+  g_assert_null (wait_hook);
+  g_assert_false (is_registered (fixture->selector, fds[1]));
+  g_assert_cmpuint (n_creates, ==, 0);
+  close_pair (fds);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -843,9 +1161,12 @@ main (int   argc,
       { "kqueue", "max-timeout", test_kqueue_max_timeout },
       { "kqueue", "device", test_kqueue_device },
       { "kqueue", "calls", test_kqueue_calls },
+      { "kqueue", "leftover", test_kqueue_leftover },
       { "devpoll", "narrow", test_devpoll_narrow },
       { "devpoll", "short-writes", test_devpoll_short_writes },
       { "devpoll", "write-fails", test_devpoll_write_fails },
+      { "devpoll", "stalls", test_devpoll_stalls },
+      { "devpoll", "leftover", test_devpoll_leftover },
       { "devpoll", "offset", test_devpoll_offset },
       { "devpoll", "poll-fails", test_devpoll_poll_fails },
       { "devpoll", "limit", test_devpoll_limit },
@@ -854,6 +1175,10 @@ main (int   argc,
       { "epoll", "pwait2-missing", test_epoll_pwait2_missing },
       { "epoll", "ctl-fails", test_epoll_ctl_fails },
       { "epoll", "delete-fails", test_epoll_delete_fails },
+      { "epoll", "rebuild-fails", test_epoll_rebuild_fails },
+      { "epoll", "completed-locked", test_epoll_completed_locked },
+      { "epoll", "incomplete-reinit", test_epoll_incomplete_reinit },
+      { "epoll", "unregistered-meanwhile", test_epoll_unregistered_meanwhile },
     };
 
   g_test_init (&argc, &argv, NULL);

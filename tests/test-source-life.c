@@ -175,7 +175,10 @@ test_thread_default (BackendFixture *fixture)
 
   g_thread_join (g_thread_new ("loop", run_in_thread, &state));
 
+  /* The source belongs to the other thread: it is destroyed in the next turn of its context. */
   sel_base_selector_close (state.selector);
+  g_assert_cmpint (state.n_notified, ==, 0);
+  g_main_context_iteration (state.context, FALSE);
   g_assert_cmpint (state.n_notified, ==, 1);
   state_close (&state);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Runs two commands and shows what they say as soon as they say it. */
+/* Runs two commands and prints their output as soon as it arrives. */
 
 #include <gio/gio.h>
 #include <sel-glib/sel-glib.h>
@@ -18,7 +18,7 @@ start (SelBaseSelector  *selector,
   if (command == NULL)
     return FALSE;
 
-  /* The selector keeps the stream, and the name for us. */
+  /* The selector holds a reference to the stream, and stores the name as data. */
   return sel_base_selector_register_object (selector, G_OBJECT (g_subprocess_get_stdout_pipe (command)),
                                             SEL_EVENT_READ, g_strdup (name), g_free, error);
 }

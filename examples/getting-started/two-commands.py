@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs two commands and shows what they say as soon as they say it."""
+"""Runs two commands and prints their output as soon as it arrives."""
 
 import os
 import subprocess

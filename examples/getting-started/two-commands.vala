@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-// Runs two commands and shows what they say as soon as they say it.
+// Runs two commands and prints their output as soon as it arrives.
 
 void start (Sel.BaseSelector selector, string name, string delay) throws Error {
     var script = @"for i in 1 2 3; do sleep $delay; echo line $$i; done";

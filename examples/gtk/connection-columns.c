@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the list shows of each connection. A cell is a GtkInscription, which keeps its size whatever it says: with
- * labels, each count that gets longer would make GTK lay out the whole list anew. */
+/* The columns of the list of connections. A cell is a GtkInscription, whose size does not depend on its text. With
+ * labels, GTK would do the layout of the whole list again whenever a number gets longer. */
 
 #include "connection-columns.h"
 #include "connection-item.h"
@@ -10,8 +10,8 @@ typedef struct
 {
   const char *title;
   const char *property;
-  char *(*format) (GtkListItem *cell, guint64 value);    /* for numbers that are not texts already */
-  int width;        /* -1 takes what is left */
+  char *(*format) (GtkListItem *cell, guint64 value);    /* for properties that are not text */
+  int width;        /* -1 for the remaining width */
   float xalign;
   gboolean changes;
 } Column;
@@ -38,7 +38,7 @@ static const Column columns[] = {
   { "Data", "bytes", format_size, 130, 1, TRUE },
 };
 
-/* The text follows the property of whatever item the cell shows. GTK turns other numbers into text by itself. */
+/* Binds the text of the cell to the property of its item. GTK converts other numbers to text. */
 static void
 column_set_up_cell (const Column *self,
                     GtkListItem  *cell)
@@ -86,7 +86,7 @@ connection_columns_add (GtkColumnView *view)
     }
 }
 
-/* If the list is sorted by what changes all the time, this sorts it again; otherwise it does nothing. */
+/* Sorts the list again if it is sorted by a column that changes without a notification. */
 void
 connection_columns_sort_again (GtkColumnView *view)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One row of the list: a selector's key and what went through it.
+/* One row of the list: a key of a selector and the traffic of its connection.
  *
- * A key says who is registered: descriptor, file object, events. It never changes; when a registration does,
- * there is a new key, and the row is given that one. Counting does not notify: with thousands of
- * messages a second, that is left to connection_item_notify_changes(), which is called once per frame. */
+ * A key describes a registration: its descriptor, file object and events. A key never changes. If the registration
+ * changes, the row gets the new key. The counters do not notify, because there are thousands of messages each second;
+ * connection_item_notify_changes() is called once per frame for that. */
 
 #include "connection-item.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A GListModel that takes changes as they come and shows them all at once.
+/* A GListModel that collects changes and shows them together.
  *
- * A view does work for each items-changed: with a thousand new connections between two frames, a GListStore
- * would make it do a thousand times what nobody sees. Here changes are kept until connection_list_flush(),
- * and become at most two signals: one for what was removed, one for what was added. The signal "pending"
- * says that there is something to flush. */
+ * A view does work for each "items-changed" signal. With a GListStore and a thousand new connections between two
+ * frames, it would do this work a thousand times, without a visible result. This model collects changes until
+ * connection_list_flush(), and emits at most two signals then: one for the removed items and one for the added items.
+ * The signal "pending" tells that there are changes to flush. */
 
 #include "connection-list.h"
 
@@ -13,7 +13,7 @@ struct _ConnectionList
 {
   GObject parent_instance;
 
-  GPtrArray *shown;    /* what the views know; the other three wait for the next flush */
+  GPtrArray *shown;    /* the items that the views know; the other members wait for the next flush */
   GPtrArray *added;
   GHashTable *removed;
   GHashTable *touched;
@@ -113,7 +113,7 @@ connection_list_add (ConnectionList *self,
     g_signal_emit (self, signals[SIGNAL_PENDING], 0);
 }
 
-/* Also for an item that was added since the last flush: it is then never shown. */
+/* An item that was added after the last flush may be removed too. It is never shown then. */
 void
 connection_list_remove (ConnectionList *self,
                         ConnectionItem *item)
@@ -138,8 +138,8 @@ connection_list_touch (ConnectionList *self,
     g_signal_emit (self, signals[SIGNAL_PENDING], 0);
 }
 
-/* Moves the items of @from that stay to @to. Sets @first and @last to the first and the last one that goes,
- * if there are any. */
+/* Moves the items of @from that are not removed to @to. Sets @first and @last to the indices of the first and the last
+ * removed item, if there are any. Returns: the number of removed items */
 static guint
 connection_list_move (ConnectionList *self,
                       GPtrArray      *from,
@@ -198,7 +198,7 @@ connection_list_flush_touched (ConnectionList *self)
   g_hash_table_remove_all (self->touched);
 }
 
-/* Tells the views everything that happened since the last time. */
+/* Shows the changes since the last flush in the views. */
 void
 connection_list_flush (ConnectionList *self)
 {

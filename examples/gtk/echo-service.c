@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* An echo server in the main loop that GTK runs in. This is the file to read for how to use sel-glib:
+/* An echo server in the main loop of a GTK program. Read this file to see how to use sel-glib:
  *
- * - sel_base_selector_attach() puts one selector into the main context, whatever the number of connections;
- * - sel_base_selector_register_object_callback() adds a GSocket with a function of its own. The registration
- *   owns a reference to the connection: when it ends, for whatever reason, the connection is closed;
- * - returning G_SOURCE_REMOVE from the function ends the registration;
- * - the map of a selector lists its keys, which is all it takes to carry every connection over to another
- *   selector while the server runs: see echo_service_set_backend(). */
+ * - sel_base_selector_attach() adds one selector to the main context for all connections;
+ * - sel_base_selector_register_object_callback() adds a GSocket with its own callback. The registration owns a
+ *   reference to the connection. When the registration ends for any reason, the connection is closed;
+ * - if the callback returns G_SOURCE_REMOVE, the registration ends;
+ * - the map of a selector lists its keys. With this list, echo_service_set_backend() moves all connections to another
+ *   selector while the server runs. */
 
 #include <string.h>
 #include <sys/socket.h>
@@ -15,8 +15,8 @@
 #include "../echo-common.h"
 #include "echo-service.h"
 
-/* Below drawing (GDK_PRIORITY_REDRAW is G_PRIORITY_HIGH_IDLE + 20): however much the clients send, frames
- * and input come first. With G_PRIORITY_DEFAULT a busy server would let GTK draw nothing at all. */
+/* Lower than the priority of drawing (GDK_PRIORITY_REDRAW is G_PRIORITY_HIGH_IDLE + 20), so that frames and input
+ * come before the messages of the clients. With G_PRIORITY_DEFAULT a busy server would prevent GTK from drawing. */
 #define SERVICE_PRIORITY G_PRIORITY_DEFAULT_IDLE
 
 #define ACCEPTS_PER_TURN 64
@@ -32,21 +32,21 @@ struct _EchoService
   GSocket *listener;
   guint pause_id;
 
-  GHashTable *connections;    /* GSocket -> Connection, the listener's too; owns neither */
+  GHashTable *connections;    /* (element-type GSocket Connection): not owned; includes the listener */
   ConnectionList *list;
   EchoTotals totals;
   char buffer[BUFFER_SIZE];
 };
 
-/* What the function of a registration gets. Counted (g_rc_box_acquire()), as there are two registrations of
- * each while connections move from one selector to the next. */
+/* The user data of a registration. It has a reference count (g_rc_box_acquire()), because each connection has two
+ * registrations while it moves from one selector to another. */
 typedef struct
 {
   EchoService *service;
   ConnectionItem *item;
   GSocket *socket;
   SelSelectorFunc ready;
-  GByteArray *unsent;    /* what the client was not ready to take yet */
+  GByteArray *unsent;    /* data that the socket did not accept yet */
 } Connection;
 
 enum
@@ -59,7 +59,7 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_TYPE (EchoService, echo_service, G_TYPE_OBJECT)
 
-/* For what goes wrong while nobody waits for a return value. */
+/* Reports an error that no function can return. */
 static void
 echo_service_failed (EchoService  *self,
                      const GError *error)
@@ -94,8 +94,8 @@ connection_clear (gpointer data)
   g_hash_table_remove (self->service->connections, self->socket);
   connection_list_remove (self->service->list, self->item);
 
-  /* Not left to the last reference: rows and keys may have one, and the client should see the end now.
-   * The listener is different, its registration only pauses. */
+  /* Close the socket now: rows and keys may hold references to it, and the client should see the end at once. The
+   * listener is not closed, because its registration may only be paused. */
   if (self->socket != self->service->listener)
     g_socket_close (self->socket, NULL);
 
@@ -110,7 +110,7 @@ connection_unref (gpointer data)
   g_rc_box_release_full (data, connection_clear);
 }
 
-/* Shows what the selector says now. */
+/* Shows the new key of the selector. */
 static void
 connection_update_key (Connection      *self,
                        SelBaseSelector *selector)
@@ -130,7 +130,7 @@ connection_register (Connection       *self,
                                                      g_rc_box_acquire (self), connection_unref, error);
 }
 
-/* Sends as much as the client takes, keeps the rest. */
+/* Sends as much as the socket accepts and keeps the rest. */
 static gboolean
 connection_send (Connection  *self,
                  const char  *data,
@@ -184,7 +184,8 @@ count_messages (const char *data,
   return n;
 }
 
-/* One read for each report: with many connections, nobody starves. Returns FALSE with no error at the end. */
+/* Reads once for each report, so that no connection starves if there are many. Returns: FALSE without an error at the
+ * end of the stream */
 static gboolean
 connection_echo (Connection  *self,
                  GError     **error)
@@ -196,7 +197,7 @@ connection_echo (Connection  *self,
 
   if (n < 0)
     {
-      /* A report is a hint: the data may be gone by now. */
+      /* A report is a hint: there may be no data any more. */
       if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
         return TRUE;
       g_propagate_error (error, g_steal_pointer (&local_error));
@@ -226,13 +227,13 @@ connection_ready (SelBaseSelector *selector,
   if (((ready & SEL_EVENT_WRITE) != 0 && !connection_send_unsent (self, &error))
       || ((ready & SEL_EVENT_READ) != 0 && !connection_echo (self, &error)))
     {
-      /* A client that goes without a goodbye is no news. */
+      /* A reset by the client is not an error of the server. */
       if (error != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
         echo_service_failed (self->service, error);
       return G_SOURCE_REMOVE;
     }
 
-  /* A client that does not read what it sent is not read from: nobody can make the server grow. */
+  /* Do not read from a client that does not read, so that it cannot make the server use more memory. */
   wanted = self->unsent->len > 0 ? SEL_EVENT_WRITE : SEL_EVENT_READ;
   if (wanted == sel_selector_key_get_events (key))
     return G_SOURCE_CONTINUE;
@@ -260,7 +261,7 @@ echo_service_add (EchoService      *self,
   if (added)
     connection_update_key (connection, self->selector);
 
-  /* From here on the registration alone keeps the connection. */
+  /* From here on, only the registration owns the connection. */
   connection_unref (connection);
 
   return added;
@@ -312,8 +313,8 @@ echo_service_accept (SelBaseSelector *selector,
   if (error == NULL || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
     return G_SOURCE_CONTINUE;
 
-  /* Out of descriptors, most likely. The client still waits in the kernel's queue and the listener stays ready,
-   * so going on would spin: leave it alone for a while instead. */
+  /* Probably no descriptor is free. The client still waits in the kernel's queue and the listener stays ready, so the
+   * main loop would spin. Pause the listener for a while instead. */
   g_prefix_error (&error, "New connections wait: ");
   echo_service_failed (self, error);
   self->pause_id = g_timeout_add (PAUSE_MS, echo_service_listen_again, self);
@@ -356,7 +357,7 @@ echo_service_new (void)
   return g_object_new (ECHO_TYPE_SERVICE, NULL);
 }
 
-/* Makes @selector the one that serves, and ends the one before. */
+/* Replaces the selector with @selector, and closes the old one. */
 static void
 echo_service_take_selector (EchoService     *self,
                             SelBaseSelector *selector,
@@ -370,7 +371,7 @@ echo_service_take_selector (EchoService     *self,
 
   sel_base_selector_attach (selector, NULL, SERVICE_PRIORITY, NULL, NULL, NULL);
 
-  /* Closing destroys its source, and gives back the references that its registrations have. */
+  /* Closing destroys the source of the selector and drops the references of its registrations. */
   if (before != NULL)
     sel_base_selector_close (before);
 }
@@ -394,7 +395,7 @@ echo_service_listen (GError **error)
   return g_steal_pointer (&socket);
 }
 
-/* Listens on a free port of 127.0.0.1, with the named backend (NULL for the default). */
+/* Listens on a free port of 127.0.0.1 with the named backend; NULL selects the default. */
 gboolean
 echo_service_start (EchoService  *self,
                     const char   *backend,
@@ -426,7 +427,7 @@ echo_service_stop (EchoService *self)
 {
   g_clear_handle_id (&self->pause_id, g_source_remove);
 
-  /* Every registration ends here, and with it its connection. */
+  /* This ends every registration, which closes its connection. */
   if (self->selector != NULL)
     sel_base_selector_close (self->selector);
   g_clear_object (&self->selector);
@@ -436,16 +437,15 @@ echo_service_stop (EchoService *self)
   g_clear_object (&self->listener);
 }
 
-/* Returns: (transfer full) (nullable): where clients connect to */
+/* Returns: (transfer full) (nullable): the address for clients */
 GSocketAddress *
 echo_service_get_address (EchoService *self)
 {
   return self->listener != NULL ? g_socket_get_local_address (self->listener, NULL) : NULL;
 }
 
-/* Carries every registration over to a new selector. The connections notice nothing: a socket does not know who
- * waits for it, and what arrives in between is still there when the new selector asks. On failure the old
- * selector goes on as before. */
+/* Moves every registration to a new selector. This does not affect the connections: data that arrives meanwhile stays
+ * in the socket until the new selector reports it. If this fails, the old selector continues. */
 gboolean
 echo_service_set_backend (EchoService  *self,
                           const char   *backend,
@@ -494,7 +494,7 @@ echo_service_get_connections (EchoService *self)
   return self->list;
 }
 
-/* Without the listener, and without waiting for the next flush of the list. */
+/* Does not count the listener, and does not depend on the next flush of the list. */
 guint
 echo_service_get_n_connections (EchoService *self)
 {

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 G_DECLARE_FINAL_TYPE (EchoService, echo_service, ECHO, SERVICE, GObject)
 
-/* What went through a service, or through its clients, since the start. */
+/* The traffic of a service, or of its clients, since the start. */
 typedef struct
 {
   guint64 messages;

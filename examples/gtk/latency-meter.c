@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How long an event waits until the main loop gets to it: a timer at the priority of input events, and how late it
- * is. A millisecond of it is the resolution of GLib's timers. */
+/* Measures how long an event waits until the main loop handles it. It uses a timer with the priority of input events,
+ * and measures the delay of the timer. Up to a millisecond of it is the resolution of GLib's timers. */
 
 #include "latency-meter.h"
 
@@ -62,7 +62,7 @@ latency_meter_new (void)
   return g_object_new (LATENCY_TYPE_METER, NULL);
 }
 
-/* In milliseconds, of the last @n_last samples: there are up to 100 in a second. */
+/* Returns: the maximum of the last @n_last samples in milliseconds; there are up to 100 samples each second */
 double
 latency_meter_get_worst (LatencyMeter *self,
                          guint         n_last)
@@ -85,7 +85,8 @@ compare_floats (gconstpointer a,
   return (*x > *y) - (*x < *y);
 }
 
-/* Of the samples since the last reset, or of the last minutes if that was long ago. */
+/* Describes the samples since the last reset, or those of the last minutes if the reset was earlier.
+ * Returns: (transfer full): a line of text */
 char *
 latency_meter_summarize (LatencyMeter *self)
 {

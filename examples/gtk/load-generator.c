@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Clients of the echo server, in a thread of their own, with a selector of their own and no main loop: the thread
- * waits in sel_base_selector_select_ready(), and sel_base_selector_wakeup() from another thread ends the wait
- * when there are new orders.
+/* The clients of the echo server. They run in a separate thread, which has its own selector and no main loop. The
+ * thread waits in sel_base_selector_select_ready(). If the settings change, another thread calls
+ * sel_base_selector_wakeup() to end the wait.
  *
- * A client sends a message when its turn comes, unless it still waits for the last echo, and compares what
- * comes back. */
+ * Each client sends a message at its time, unless it still waits for the last echo, and compares the echo with the
+ * message. */
 
 #include <string.h>
 
@@ -28,7 +28,7 @@ struct _LoadGenerator
   GThread *thread;
   SelBaseSelector *selector;
 
-  GMutex mutex;    /* for what follows: the thread's orders, and what it tells */
+  GMutex mutex;    /* protects the following members: the settings and the results of the thread */
   guint n_wanted;
   guint rate;
   gboolean stopping;
@@ -41,13 +41,13 @@ typedef struct
   guint number;
   guint n_messages;
   gboolean connected;
-  gsize length;      /* of the message under way; 0 is none */
+  gsize length;      /* of the current message; 0 if there is none */
   gsize sent;
   gsize echoed;
   char message[LENGTH_MAX];
 } Client;
 
-/* What only the thread uses. */
+/* Only the thread uses this. */
 typedef struct
 {
   LoadGenerator *generator;
@@ -95,7 +95,7 @@ failure_emit (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Signals belong to the thread that made the generator. */
+/* Signals are emitted in the thread that created the generator. */
 static void
 load_failed (Load   *self,
              GError *error)
@@ -122,7 +122,7 @@ static void
 load_close_client (Load   *self,
                    Client *client)
 {
-  /* Before it is closed: until then the descriptor is surely ours. */
+  /* Unregister before closing: after that the number may belong to another file. */
   sel_base_selector_unregister_object (self->selector, G_OBJECT (client->socket), NULL);
   g_ptr_array_remove_fast (self->clients, client);
 }
@@ -151,7 +151,7 @@ load_open_client (Load    *self,
   client->socket = g_steal_pointer (&socket);
   client->number = self->n_opened++;
 
-  /* Ready to write means connected, or that it failed. */
+  /* The socket becomes ready for writing when it is connected, or when connecting has failed. */
   if (!sel_base_selector_register_object (self->selector, G_OBJECT (client->socket), SEL_EVENT_WRITE, client, NULL,
                                           error))
     {
@@ -178,7 +178,7 @@ load_open_and_close (Load  *self,
   if (error == NULL)
     return;
 
-  /* What cannot be had is not wanted any more: the next turn would fail in the same way. */
+  /* Reduce the wanted number to the open clients, because the next iteration would fail in the same way. */
   g_mutex_lock (&self->generator->mutex);
   self->generator->n_wanted = MIN (self->generator->n_wanted, self->clients->len);
   g_mutex_unlock (&self->generator->mutex);
@@ -186,7 +186,7 @@ load_open_and_close (Load  *self,
   load_failed (self, g_steal_pointer (&error));
 }
 
-/* Lines of letters, each client and each message different. */
+/* Makes lines of letters, which differ for each client and each message. */
 static void
 client_compose (Client *client)
 {
@@ -199,7 +199,7 @@ client_compose (Client *client)
   client->message[client->length - 1] = '\n';
 }
 
-/* Sends what is left of the message, and waits for room if the socket takes no more. */
+/* Sends the rest of the message. If the socket does not accept all of it, waits until the socket is writable. */
 static gboolean
 load_send (Load    *self,
            Client  *client,
@@ -224,11 +224,11 @@ load_send (Load    *self,
   if (client->sent < client->length)
     wanted |= SEL_EVENT_WRITE;
 
-  /* Costs no system call if nothing changes. */
+  /* This makes no system call if the events do not change. */
   return sel_base_selector_modify_events (self->selector, g_socket_get_fd (client->socket), wanted, error);
 }
 
-/* Returns FALSE with no error if the server said good-bye. */
+/* Returns: FALSE without an error if the server has closed the connection */
 static gboolean
 load_receive (Load    *self,
               Client  *client,
@@ -277,7 +277,7 @@ load_client_ready (Load          *self,
          && ((ready & SEL_EVENT_WRITE) == 0 || load_send (self, client, error));
 }
 
-/* Ends a client that its server or an error has left. */
+/* Closes a client whose connection ended or failed. */
 static void
 load_drop_client (Load   *self,
                   Client *client,
@@ -285,21 +285,21 @@ load_drop_client (Load   *self,
 {
   load_close_client (self, client);
 
-  /* It is not to be replaced. */
+  /* Do not replace the client. */
   g_mutex_lock (&self->generator->mutex);
   if (self->generator->n_wanted > 0)
     self->generator->n_wanted--;
   g_mutex_unlock (&self->generator->mutex);
 
-  /* A server that closes before it has read everything resets the connection: that is an end like another. */
+  /* The server resets the connection if it closes it before it has read everything. This is an ordinary end. */
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED))
     g_clear_error (&error);
   if (error != NULL)
     load_failed (self, error);
 }
 
-/* Lets those clients send whose turn it is. The messages due are spread over the time: the clients do not send all
- * at once. */
+/* Sends the messages that are due. The messages are distributed over time, so that the clients do not all send at
+ * once. */
 static void
 load_send_what_is_due (Load  *self,
                        guint  rate)
@@ -315,7 +315,7 @@ load_send_what_is_due (Load  *self,
   n_due = self->due;
   self->due -= n_due;
 
-  /* From the end, as a client that is dropped is replaced by the last one. */
+  /* Go backwards, because the last client takes the place of a dropped one. */
   for (; n_due > 0; n_due--)
     {
       Client *client;
@@ -338,7 +338,7 @@ load_send_what_is_due (Load  *self,
     }
 }
 
-/* Seconds until there is something to do that the selector does not report. */
+/* Returns: the seconds until the next work that the selector does not report */
 static double
 load_timeout (Load  *self,
               guint  rate,
@@ -352,7 +352,7 @@ load_timeout (Load  *self,
   return MAX (SHORTEST_WAIT, (1 - self->due) / ((double) rate * self->clients->len));
 }
 
-/* Before each wait, which may be long. */
+/* Publishes the totals before each wait, which may be long. */
 static void
 load_publish (Load *self)
 {
@@ -381,7 +381,7 @@ load_turn (Load  *self,
   if (n_events < 0)
     load_failed (self, g_steal_pointer (&error));
 
-  /* Each client at most once, so that closing one leaves the other events valid. */
+  /* Each client is reported at most once, so closing one leaves the other events valid. */
   for (gssize i = 0; i < n_events; i++)
     {
       GError *client_error = NULL;
@@ -468,7 +468,7 @@ load_generator_init (LoadGenerator *self)
   g_mutex_init (&self->mutex);
 }
 
-/* Starts with no clients. */
+/* The generator starts without clients. */
 LoadGenerator *
 load_generator_new (GSocketAddress  *server,
                     GError         **error)
@@ -485,8 +485,8 @@ load_generator_new (GSocketAddress  *server,
   return self->thread != NULL ? g_steal_pointer (&self) : NULL;
 }
 
-/* Opens or closes clients until there are @n_clients. If that fails, the signal "failed" says why and it is left at
- * what there is. */
+/* Opens or closes clients until there are @n_clients. If that fails, the signal "failed" gives the error, and the
+ * wanted number becomes the current number. */
 void
 load_generator_set_n_clients (LoadGenerator *self,
                               guint          n_clients)
@@ -498,7 +498,7 @@ load_generator_set_n_clients (LoadGenerator *self,
   sel_base_selector_wakeup (self->selector);
 }
 
-/* How many there are to be; load_generator_get_totals() tells how many there are. */
+/* Returns: the wanted number of clients; load_generator_get_totals() gives the current number */
 guint
 load_generator_get_n_clients (LoadGenerator *self)
 {
@@ -507,7 +507,7 @@ load_generator_get_n_clients (LoadGenerator *self)
   return self->n_wanted;
 }
 
-/* For each client; 0 is a pause. */
+/* Sets the rate of each client; 0 pauses the clients. */
 void
 load_generator_set_rate (LoadGenerator *self,
                          guint          messages_per_second)

@@ -12,11 +12,11 @@ G_DECLARE_FINAL_TYPE (LoadGenerator, load_generator, LOAD, GENERATOR, GObject)
 
 typedef struct
 {
-  guint n_clients;       /* open now */
+  guint n_clients;       /* currently open */
   guint64 messages;      /* sent and echoed in full */
   guint64 bytes_sent;
   guint64 bytes_echoed;
-  guint64 mismatches;    /* echoes that were not what was sent */
+  guint64 mismatches;    /* echoes that differ from the message */
 } LoadTotals;
 
 LoadGenerator *load_generator_new           (GSocketAddress  *server,

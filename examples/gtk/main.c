@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Selector Monitor: an echo server in a GTK program, and what its selector does. The parts:
+/* Selector Monitor: a GTK program that contains an echo server and shows the work of its selector. The parts are:
  *
- *   echo-service       the server: how sel-glib is used in a main loop
- *   load-generator     its clients, in a thread: how sel-glib is used without one
- *   connection-item    a row of the list
- *   connection-list    the rows, changed once per frame
- *   connection-columns what is shown of each
- *   throughput-graph   the curve
- *   latency-meter      how long the main loop keeps events waiting
- *   window             all of that on the screen
- *   tour               a demonstration that runs by itself, and the test */
+ *   echo-service       the server, which uses sel-glib in a main loop
+ *   load-generator     its clients in a thread, which uses sel-glib without a main loop
+ *   connection-item    one row of the list
+ *   connection-list    the rows, which change once per frame
+ *   connection-columns the columns of the list
+ *   throughput-graph   the graph
+ *   latency-meter      measures the delay of events in the main loop
+ *   window             the window, which shows all of this
+ *   tour               an automatic demonstration, which is also the test */
 
 #include <locale.h>
 
@@ -50,7 +50,7 @@ monitor_quit (GSimpleAction *action,
 {
   GtkApplication *application = user_data;
 
-  /* Closing the window ends the application, and everything in it in good order. */
+  /* Closing the window ends the application and frees its parts in the right order. */
   gtk_window_destroy (gtk_application_get_active_window (application));
 }
 
@@ -113,7 +113,7 @@ monitor_tour_done (gboolean success,
   gtk_window_destroy (gtk_application_get_active_window (GTK_APPLICATION (g_application_get_default ())));
 }
 
-/* The window says why, and offers to try again. On a tour nobody is there to read it. */
+/* The window shows the error and a button to try again. A tour has no user, so it prints the error and ends. */
 static void
 monitor_not_started (Monitor       *self,
                      MonitorWindow *window)
@@ -171,13 +171,13 @@ main (int    argc,
 
   setlocale (LC_ALL, "");
 
-  /* As many windows, each with its own server, as one likes: not unique. */
+  /* The application is not unique: each process has its own window and server. */
   application = gtk_application_new ("org.example.SelectorMonitor", G_APPLICATION_NON_UNIQUE);
   g_application_add_main_option_entries (G_APPLICATION (application), options);
   g_signal_connect (application, "startup", G_CALLBACK (monitor_startup), &self);
   g_signal_connect (application, "activate", G_CALLBACK (monitor_activate), &self);
 
-  /* Two descriptors for each connection: both ends are here. */
+  /* Each connection needs two descriptors, because both ends are in this process. */
   echo_raise_descriptor_limit ();
 
   status = g_application_run (G_APPLICATION (application), argc, argv);

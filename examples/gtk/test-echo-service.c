@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The parts of the GTK example that know nothing of GTK. */
+/* Tests the parts of the GTK example that do not use GTK. */
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -20,7 +20,7 @@ typedef struct
   guint n_failures;
 } Fixture;
 
-/* Runs the main loop until @condition holds. There is no time limit here; meson has one. */
+/* Runs the main loop until @condition is true. There is no time limit here, because Meson has one. */
 #define wait_until(condition) \
   G_STMT_START { \
     while (!(condition)) \
@@ -34,7 +34,7 @@ set_true (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* The clients are in another thread: the main loop must not wait for ever. */
+/* The clients are in another thread, so the main loop must not wait without a limit. */
 static void
 iterate (void)
 {
@@ -76,7 +76,7 @@ static void
 tear_down (Fixture       *fixture,
            gconstpointer  data)
 {
-  /* What the thread sent last is still on its way to this one. */
+  /* The last signal of the thread may not have reached this thread yet. */
   if (fixture->load != NULL)
     {
       load_generator_set_n_clients (fixture->load, 0);
@@ -95,7 +95,7 @@ get_n_open (Fixture *fixture)
   return load_generator_get_totals (fixture->load).n_clients;
 }
 
-/* Both sides. */
+/* Checks the number of clients on both sides. */
 static gboolean
 has_clients (Fixture *fixture,
              guint    n)
@@ -121,7 +121,7 @@ wait_for_messages (Fixture *fixture,
   wait_until (load_generator_get_totals (fixture->load).messages >= before + n);
 }
 
-/* Until nothing is under way. Then nobody may have counted more or less than another. */
+/* Waits until no message is in transit. Then the counters of all parts must be equal. */
 static void
 check_totals (Fixture *fixture)
 {
@@ -197,7 +197,7 @@ test_switch (Fixture       *fixture,
   g_assert_no_error (fixture->failure);
 }
 
-/* The number that the next descriptor gets is the limit: there is none left. */
+/* Sets the limit so that only @n_more descriptors can be opened. */
 static rlim_t
 forbid_more_descriptors (guint n_more)
 {
@@ -249,7 +249,7 @@ test_failed_switch (Fixture       *fixture,
   check_totals (fixture);
 }
 
-/* Neither side can have as many as are wanted: both say so, and serve those that are there. */
+/* There are not enough descriptors for all clients. The error is reported, and the open connections continue. */
 static void
 test_too_many (Fixture       *fixture,
                gconstpointer  backend)
@@ -265,11 +265,11 @@ test_too_many (Fixture       *fixture,
   wait_for_messages (fixture, N_CLIENTS);
   allow_descriptors (limit);
 
-  /* Also those who come now. */
+  /* New clients are served too. */
   add_clients (fixture, N_CLIENTS);
   wait_for_messages (fixture, N_CLIENTS);
 
-  /* No check_totals(): a client that was closed may have waited for an echo. */
+  /* Do not call check_totals(): a closed client may have been waiting for an echo. */
   g_assert_cmpuint (load_generator_get_totals (fixture->load).mismatches, ==, 0);
 }
 
@@ -302,7 +302,7 @@ test_close_connection (Fixture       *fixture,
   g_assert_nonnull (error);
 }
 
-/* A client that sends and does not read: the server keeps what it could not send, and reads no more. */
+/* A client sends and does not read. The server keeps the data that it cannot send, and stops reading. */
 static void
 test_slow_reader (Fixture       *fixture,
                   gconstpointer  backend)
@@ -351,7 +351,7 @@ test_slow_reader (Fixture       *fixture,
   g_assert_no_error (fixture->failure);
 }
 
-/* A server that does not send back what it got. */
+/* A server sends other data than it received. */
 static void
 test_mismatch (void)
 {
@@ -448,7 +448,7 @@ test_list (void)
   g_assert_true (g_list_model_get_item_type (model) == CONNECTION_TYPE_ITEM);
   g_assert_null (g_list_model_get_item (model, 100));
 
-  /* Of the rows from 10 to 20, two stay away. */
+  /* Two of the rows from 10 to 20 are removed. */
   connection_list_remove (list, items->pdata[10]);
   connection_list_remove (list, items->pdata[20]);
   g_assert_cmpuint (n_pending, ==, 2);
@@ -456,7 +456,7 @@ test_list (void)
   assert_change (&change, 10, 11, 9);
   g_assert_cmpuint (g_list_model_get_n_items (model), ==, 98);
 
-  /* What comes and goes between two frames is never shown. */
+  /* An item that is added and removed between two frames is never shown. */
   connection_list_add (list, items->pdata[10]);
   connection_list_remove (list, items->pdata[10]);
   connection_list_flush (list);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The window of the GTK example, used through its actions as menus, keys and buttons do. It needs a display. */
+/* Tests the window of the GTK example through its actions, which menus, keys and buttons use. It needs a display. */
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -42,7 +42,7 @@ tear_down (Fixture       *fixture,
   while (g_main_context_iteration (NULL, FALSE))
     ;
 
-  /* Nothing of the window goes on in secret. */
+  /* Nothing in the window keeps the service. */
   g_assert_finalize_object (service);
   g_object_unref (fixture->application);
 }
@@ -81,7 +81,7 @@ is_enabled (Fixture    *fixture,
   return g_action_group_get_action_enabled (G_ACTION_GROUP (fixture->window), action);
 }
 
-/* The first descendant of a type that is shown, the widget itself included. */
+/* Returns: (nullable): the first visible widget of the type, @widget or one of its descendants */
 static GtkWidget *
 find (GtkWidget *widget,
       GType      type)
@@ -157,7 +157,7 @@ test_backends (Fixture       *fixture,
     {
       guint64 before = echo_service_get_totals (service).messages;
 
-      /* One way each: the drop-down, or the action that the keys have. */
+      /* Alternate between the drop-down and the action that the keys use. */
       if (i % 2 == 0)
         gtk_drop_down_set_selected (drop_down, i);
       else
@@ -193,7 +193,7 @@ test_close_connection (Fixture       *fixture,
   g_assert_false (is_enabled (fixture, "close-connection"));
 }
 
-/* By the column of the messages: who becomes the busiest moves to the top. */
+/* Sorts by the column of the messages. The connection that becomes the busiest moves to the top. */
 static void
 test_sort (Fixture       *fixture,
            gconstpointer  backend)
@@ -234,7 +234,7 @@ test_sort (Fixture       *fixture,
   g_socket_close (client, NULL);
 }
 
-/* The descriptors run out while it runs. */
+/* The process runs out of descriptors. */
 static void
 test_too_many (Fixture       *fixture,
                gconstpointer  backend)
@@ -284,7 +284,7 @@ test_not_started (Fixture       *fixture,
   activate (fixture, "win.start");
   g_assert_cmpint (monitor_window_is_running (fixture->window), ==, shows_one);
 
-  /* Another backend is chosen. */
+  /* Choose another backend. */
   gtk_drop_down_set_selected (backends, 1);
   g_assert_true (monitor_window_is_running (fixture->window));
   g_assert_null (monitor_window_get_message (fixture->window));
@@ -293,7 +293,7 @@ test_not_started (Fixture       *fixture,
   wait_until (has_rows (fixture, N_CLIENTS + 1));
 }
 
-/* What takes input, or shows something that is not text. */
+/* Returns: TRUE if the widget takes input, or shows something that is not text */
 static gboolean
 needs_name (GtkWidget *widget)
 {
@@ -310,7 +310,7 @@ has_name (GtkWidget *widget)
          || (GTK_IS_BUTTON (widget) && gtk_button_get_label (GTK_BUTTON (widget)) != NULL);
 }
 
-/* What a widget of GTK has inside is GTK's affair. */
+/* Does not look into the children of GTK's own widgets. */
 static guint
 check_names (GtkWidget *widget)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Messages per second over the last minute, with a mark where the backend changed. The colours are made from those of
- * the theme, so that it is readable in a light, a dark and a high-contrast one: the curve has the colour that style.css
- * gives the widget, the rest that of other text. */
+/* Shows the messages per second over the last minute, with a mark where the backend changed. The colours depend on
+ * the theme, so that the graph is readable in light, dark and high-contrast themes. The curve has the colour that
+ * style.css sets for the widget, everything else has the colour of other text. */
 
 #include <math.h>
 
@@ -18,15 +18,15 @@ struct _ThroughputGraph
 {
   GtkWidget parent_instance;
 
-  double samples[N_SAMPLES];    /* the oldest first; those not there yet are missing at the front */
-  char *marks[N_SAMPLES];       /* NULL for most */
+  double samples[N_SAMPLES];    /* the first n_samples are valid; the oldest comes first */
+  char *marks[N_SAMPLES];       /* NULL if there is no mark */
   guint n_samples;
   char *next_mark;
 };
 
 G_DEFINE_TYPE (ThroughputGraph, throughput_graph, GTK_TYPE_WIDGET)
 
-/* The top of the scale: something that divides well by four. */
+/* Returns: the top of the scale, which is easy to divide by four */
 static double
 throughput_graph_get_top (ThroughputGraph *self)
 {
@@ -59,7 +59,7 @@ throughput_graph_snapshot_layout (GtkSnapshot   *snapshot,
   gtk_snapshot_restore (snapshot);
 }
 
-/* The lines, with their numbers in the room left of them. Returns how wide that is. */
+/* Draws the lines, with their numbers on the left. Returns: the width of the numbers */
 static float
 throughput_graph_snapshot_grid (ThroughputGraph *self,
                                 GtkSnapshot     *snapshot,
@@ -74,7 +74,7 @@ throughput_graph_snapshot_grid (ThroughputGraph *self,
   line.alpha *= 0.12f;
   text.alpha *= 0.55f;
 
-  /* From the top, whose number is the widest. */
+  /* Start at the top, because its number is the widest. */
   for (int i = N_LINES; i >= 0; i--)
     {
       g_autofree char *label = g_strdup_printf ("%'.0f", top * i / N_LINES);
@@ -100,7 +100,8 @@ throughput_graph_get_x (ThroughputGraph *self,
   return width * (i + N_SAMPLES - self->n_samples) / (N_SAMPLES - 1);
 }
 
-/* From the right, so that each label knows how much room the next mark leaves it; without enough, it is left out. */
+/* Draws the marks from right to left, so that the space up to the next mark is known. A label that does not fit is
+ * left out. */
 static void
 throughput_graph_snapshot_marks (ThroughputGraph *self,
                                  GtkSnapshot     *snapshot,
@@ -128,7 +129,7 @@ throughput_graph_snapshot_marks (ThroughputGraph *self,
       }
 }
 
-/* The pen is wide: it may go a little over the top. */
+/* The area of the drawing is larger than the graph at the top, because the line has a width. */
 static void
 throughput_graph_snapshot_curve (ThroughputGraph *self,
                                  GtkSnapshot     *snapshot,
@@ -147,7 +148,7 @@ throughput_graph_snapshot_curve (ThroughputGraph *self,
   cairo_set_line_join (cr, CAIRO_LINE_JOIN_ROUND);
   cairo_stroke_preserve (cr);
 
-  /* The area is closed along the bottom. */
+  /* Close the area along the bottom. */
   cairo_line_to (cr, width, height);
   cairo_line_to (cr, throughput_graph_get_x (self, 0, width), height);
   cairo_close_path (cr);
@@ -212,7 +213,7 @@ throughput_graph_init (ThroughputGraph *self)
 {
 }
 
-/* Adds a sample at the right. One who cannot see the curve is told the number. */
+/* Adds a sample at the right. The accessible description gives the number to users who cannot see the curve. */
 void
 throughput_graph_add (ThroughputGraph *self,
                       double           messages_per_second)
@@ -235,7 +236,7 @@ throughput_graph_add (ThroughputGraph *self,
   gtk_widget_queue_draw (GTK_WIDGET (self));
 }
 
-/* Puts @label where the next sample comes. */
+/* Sets a mark with @label at the next sample. */
 void
 throughput_graph_mark (ThroughputGraph *self,
                        const char      *label)

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 
 G_DECLARE_FINAL_TYPE (ThroughputGraph, throughput_graph, THROUGHPUT, GRAPH, GtkWidget)
 
-/* How often throughput_graph_add() is to be called. */
+/* The interval between calls of throughput_graph_add(). */
 #define THROUGHPUT_GRAPH_INTERVAL_MS 250
 
 void throughput_graph_add  (ThroughputGraph *self,

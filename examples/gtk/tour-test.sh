@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Selector Monitor's tour as a test.
+# Tests the tour of Selector Monitor.
 # shellcheck disable=SC3045
 # usage: tour-test.sh SELECTOR-MONITOR
 
@@ -41,7 +41,7 @@ tour --clients=100 --tour=0 --screenshot="$work/window.png"
 result $? "a tour with 100 clients"
 check_tour 100
 
-# A PNG begins with its name, and an empty window would be smaller.
+# The bytes "PNG" follow the first byte of the file. A picture of an empty window would be smaller.
 [ "$(dd if="$work/window.png" bs=1 skip=1 count=3 2> /dev/null)" = PNG ] \
   && [ "$(wc -c < "$work/window.png")" -gt 10000 ]
 result $? "a picture of the window is saved"

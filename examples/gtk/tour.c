@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A tour through the program that runs by itself: adds clients, goes through all backends, and checks at the end that
- * not a byte was lost. It does so through the window's actions, as a user would, and prints what it
- * sees.
+/* An automatic tour through the program. It adds clients, uses all backends one after another, and checks at the end
+ * that no byte was lost. It uses the actions of the window, as a user does, and prints the results.
  *
- * Each step is asked again and again whether it is done; none relies on how long something takes. */
+ * Each step is polled until it is done. No step depends on the duration of anything. */
 
 #include "../echo-common.h"
 #include "tour.h"
@@ -20,14 +19,14 @@ typedef struct
   gpointer user_data;
 
   GStrv backends;
-  guint backend;       /* the one at work */
+  guint backend;       /* the index of the current backend */
   guint step;
   gint64 step_began;
   EchoTotals before;
   guint n_frames;
 } Tour;
 
-/* Returns whether the step is done. */
+/* Returns: TRUE if the step is done */
 typedef gboolean (*TourStep) (Tour    *self,
                               GError **error);
 
@@ -53,7 +52,7 @@ tour_fail (GError     **error,
   return FALSE;
 }
 
-/* The listener has a row, too. */
+/* The list has one more row, for the listener. */
 static gboolean
 tour_has_connections (Tour  *self,
                       guint  n)
@@ -86,7 +85,7 @@ tour_switch (Tour       *self,
   tour_begin_step (self);
 }
 
-/* Stays with each backend until it has served every client a few times, as far as one can tell from the total. */
+/* Stays with each backend until the total of messages is a few times the number of clients. */
 static gboolean
 tour_go_through_backends (Tour    *self,
                           GError **error)
@@ -141,7 +140,7 @@ tour_pause_clients (Tour    *self,
   return TRUE;
 }
 
-/* What is under way arrives; then both sides must have counted the same. */
+/* Waits until no message is in transit. Then the counters of both sides must be equal. */
 static gboolean
 tour_compare_counts (Tour    *self,
                      GError **error)
@@ -232,7 +231,7 @@ tour_free (gpointer data)
   g_free (self);
 }
 
-/* Calls @done when it is over, unless the window's server did not even start. */
+/* Calls @done when the tour is over. The server of the window must have started. */
 void
 tour_start (MonitorWindow     *window,
             const TourOptions *options,

@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint n_clients;
-  double seconds;            /* to stay with each backend */
-  const char *screenshot;    /* where to save one, or NULL */
+  double seconds;            /* the time for each backend */
+  const char *screenshot;    /* the file for the screenshot, or NULL */
 } TourOptions;
 
 typedef void (*TourDone) (gboolean success,

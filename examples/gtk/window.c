@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The window: shows what the service does, and tells it and the load what to do.
+/* The window shows the state of the service, and controls the service and the load generator.
  *
- * Two clocks drive it. Changes of the list are shown in the next frame, all that came together at once; the
- * figures and the graph four times a second. */
+ * It is updated at two rates. Changes of the list are collected and shown in the next frame. The figures and the
+ * graph are updated four times a second. */
 
 #include "../echo-common.h"
 #include "connection-columns.h"
 #include "throughput-graph.h"
 #include "window.h"
 
-/* Messages per second of each client, as the drop-down lists them. */
+/* The messages per second of each client, in the order of the drop-down. */
 static const guint rates[] = { 0, 1, 10, 100 };
 #define DEFAULT_RATE 2
 
@@ -18,7 +18,7 @@ static const guint rates[] = { 0, 1, 10, 100 };
 #define SAMPLES_PER_SECOND (1000 / THROUGHPUT_GRAPH_INTERVAL_MS)
 #define LATENCIES_PER_SECOND 100
 
-/* A program without a descriptor left cannot even load an icon: the connections do not get all. */
+/* The connections do not get all descriptors, because the program needs some, for example to load an icon. */
 #define DESCRIPTORS_TO_SPARE 100
 
 typedef struct
@@ -56,7 +56,7 @@ struct _MonitorWindow
   guint flush_id;
   guint sample_id;
   guint n_samples;
-  Sample samples[SAMPLES_PER_SECOND];    /* a ring */
+  Sample samples[SAMPLES_PER_SECOND];    /* a ring buffer */
 };
 
 G_DEFINE_TYPE (MonitorWindow, monitor_window, GTK_TYPE_APPLICATION_WINDOW)
@@ -78,7 +78,7 @@ monitor_window_show_message (MonitorWindow *self,
   monitor_window_set_action_enabled (self, "dismiss-message", TRUE);
 }
 
-/* Both ends of a connection are in this process, which may have so many descriptors and not more. */
+/* Both ends of a connection are in this process, so the limit of descriptors allows half as many clients. */
 void
 monitor_window_set_n_clients (MonitorWindow *self,
                               guint          n_clients)
@@ -97,8 +97,8 @@ monitor_window_set_n_clients (MonitorWindow *self,
     }
 }
 
-/* Something failed while it ran. If descriptors ran out all the same, because others need them, too, some of those
- * that the clients have are given back. */
+/* Shows an error. If the process has run out of descriptors, because other parts of it need some too, closes some of
+ * the clients. */
 static void
 monitor_window_failed (MonitorWindow *self,
                        const GError  *error)
@@ -230,12 +230,12 @@ monitor_window_change_backend (GSimpleAction *action,
   if (!echo_service_set_backend (self->service, g_variant_get_string (value, NULL), &error))
     monitor_window_failed (self, error);
 
-  /* Also if that failed: the drop-down then goes back to what it was. */
+  /* Also if this failed: then the drop-down shows the old backend again. */
   g_simple_action_set_state (action, g_variant_new_string (echo_service_get_backend (self->service)));
   monitor_window_show_backend (self);
 }
 
-/* What is tried first from now on is what the drop-down shows, if it shows something. */
+/* Makes the backend in the drop-down, if there is one, the first to try. */
 static void
 monitor_window_set_first_backend (MonitorWindow *self)
 {
@@ -261,7 +261,7 @@ monitor_window_backend_selected (MonitorWindow *self)
                                         g_variant_new_string (gtk_string_object_get_string (selected)));
   else
     {
-      /* The first one did not start. */
+      /* The server did not start with the first backend. */
       monitor_window_set_first_backend (self);
       g_action_group_activate_action (G_ACTION_GROUP (self), "start", NULL);
     }
@@ -384,7 +384,7 @@ monitor_window_dispose (GObject *object)
 
   g_clear_handle_id (&self->sample_id, g_source_remove);
 
-  /* The clients first: the server would tell of each that goes. */
+  /* Stop the clients first, because the server reports each client that ends. */
   if (self->load != NULL)
     g_signal_handlers_disconnect_by_data (self->load, self);
   g_clear_object (&self->load);
@@ -474,7 +474,7 @@ monitor_window_init (MonitorWindow *self)
   self->latency = latency_meter_new ();
   g_signal_connect_swapped (self->service, "failed", G_CALLBACK (monitor_window_failed), self);
 
-  /* Nothing is selected until the server has started, where GTK allows that: since 4.18, one always is. */
+  /* Select nothing until the server has started. GTK 4.18 and newer always select an item. */
   g_signal_handlers_block_by_func (self->backend, monitor_window_backend_selected, self);
   gtk_drop_down_set_model (self->backend, G_LIST_MODEL (names));
   gtk_drop_down_set_selected (self->backend, GTK_INVALID_LIST_POSITION);
@@ -486,7 +486,7 @@ monitor_window_init (MonitorWindow *self)
   monitor_window_init_list (self);
 }
 
-/* @backend may be NULL, for the default one. */
+/* If @backend is NULL, the window uses the default backend. */
 GtkWidget *
 monitor_window_new (GtkApplication *application,
                     const char     *backend)
@@ -511,7 +511,7 @@ monitor_window_get_service (MonitorWindow *self)
   return self->service;
 }
 
-/* Returns NULL if the server did not start. */
+/* Returns: (transfer none) (nullable): the load generator; NULL if the server did not start */
 LoadGenerator *
 monitor_window_get_load (MonitorWindow *self)
 {
@@ -524,7 +524,7 @@ monitor_window_get_latency (MonitorWindow *self)
   return self->latency;
 }
 
-/* Returns what is shown of what went wrong; NULL if nothing did. */
+/* Returns: (nullable): the error message in the window; NULL if there is none */
 const char *
 monitor_window_get_message (MonitorWindow *self)
 {

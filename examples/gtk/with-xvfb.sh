@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Runs a test that prints TAP on an X server of its own, without a screen.
+# Runs a test that prints TAP on a virtual X server.
 # usage: with-xvfb.sh TEST [ARGUMENT...]
 
 if ! command -v Xvfb > /dev/null; then
@@ -12,7 +12,7 @@ fi
 work=$(mktemp -d) || exit 1
 trap 'kill "$server" 2> /dev/null; wait "$server"; rm -rf "$work"' EXIT
 
-# The server chooses a free number, and tells it when it is ready.
+# The server chooses a free display number and prints it when it is ready.
 mkfifo "$work/display" || exit 1
 Xvfb -displayfd 3 -screen 0 1600x1200x24 -nolisten tcp 3> "$work/display" > "$work/log" 2>&1 &
 server=$!
@@ -22,7 +22,7 @@ if ! read -r display < "$work/display"; then
   exit 1
 fi
 
-# Nothing of the user's desktop, and drawing that does not depend on a graphics driver.
+# Use no settings of the desktop, and draw without a graphics driver.
 export DISPLAY=":$display" GDK_BACKEND=x11 GDK_DEBUG=gl-disable GDK_DISABLE=gl GSK_RENDERER=cairo
 export GSETTINGS_BACKEND=memory GTK_THEME=Default
 LSAN_OPTIONS="suppressions=$(dirname "$0")/lsan.supp:print_suppressions=0"

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""asyncio and a GLib main loop in one thread: a timer of GLib counts, and a server of asyncio tells who asks.
+"""asyncio and a GLib main loop in one thread: a GLib timer counts, and an asyncio server sends the count to clients.
 
 usage: asyncio-main-loop.py [PORT]
 
-With GTK it is the same: Gtk.Application.run() takes the place of main_loop.run().
+In a GTK program, Gtk.Application.run() replaces main_loop.run().
 """
 
 import asyncio
@@ -19,7 +19,7 @@ INTERVAL = 10  # milliseconds
 
 
 class Counter:
-    """Counts in the main loop; coroutines can wait for a number."""
+    """Counts in the main loop. A coroutine can wait until the count reaches a number."""
 
     def __init__(self):
         self.count = 0

@@ -18,7 +18,7 @@ LIMIT = 1 << 16
 
 
 class Connection:
-    """One client. What could not be sent yet is kept, and while that is much, nothing more is read."""
+    """One client. Unsent data is kept. While there is too much of it, the server does not read from the client."""
 
     def __init__(self, selector, sock):
         self.sock = sock

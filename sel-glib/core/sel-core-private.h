@@ -17,6 +17,7 @@ G_BEGIN_DECLS
  */
 
 typedef struct _SelBatch SelBatch;
+typedef struct _SelWatcher SelWatcher;
 
 /* Inlined into its callers, except in builds for debugging and for measuring coverage. */
 #ifdef __OPTIMIZE__
@@ -32,7 +33,7 @@ typedef struct
   gpointer vfunc_thread;     /* atomic: the thread that is in a virtual function with the lock held, or NULL */
   guint lock_depth;          /* how often that thread has taken the lock again; see also SEL_STATE_CLOSE_LATER */
   guint word;                /* atomic: flags of SelStateFlags */
-  guint fork_count;          /* the value of the library's counter in the process that uses the selector */
+  guint fork_count;          /* atomic: the value of the library's counter in the process that uses the selector */
 } SelState;
 
 /* sel-registry: what is registered, and what was the kernel told? */
@@ -76,7 +77,7 @@ typedef struct
 typedef struct
 {
   SelWakeup *wakeup;         /* reference counted, so that it can be signalled after the selector was finalized */
-  GPtrArray *observers;
+  GPtrArray *watchers;       /* NULL if there are none */
   gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
 } SelNotify;
 

@@ -7,14 +7,13 @@
 
 /* --- Batches --- */
 
-/* The callback has returned, and the batch owns nothing. It stays in the list. */
+/* The callback has returned. The batch stays in the list. */
 static inline void
 sel_batch_reset (SelBatch *batch)
 {
   batch->key = NULL;
   batch->callback = NULL;
   batch->function = NULL;
-  batch->owns_key = batch->owns_callback = batch->has_deferred = FALSE;
 }
 
 /* The batch that runs @function, or NULL. */
@@ -128,6 +127,7 @@ sel_dispatch_clean_up (SelCore  *core,
   SelBatch finished = *batch;
 
   sel_batch_reset (batch);
+  batch->owns_key = batch->owns_callback = batch->has_deferred = FALSE;
   if (finished.has_deferred && sel_state_is_usable (core))
     sel_pause_resume_deferred (core, finished.function);
   sel_dispatch_hand_over (core, &finished);
@@ -167,13 +167,10 @@ sel_dispatch_defer (SelCore             *core,
   return TRUE;
 }
 
-static inline void
+static void
 sel_dispatch_add_batch (SelCore  *core,
                         SelBatch *batch)
 {
-  if (batch->thread != NULL)
-    return;
-
   batch->thread = sel_thread_self ();
   batch->next = core->dispatch.batches;
   core->dispatch.batches = batch;
@@ -185,10 +182,10 @@ sel_dispatch_enter_locked (SelCore             *core,
                            const SelReadyEvent *event,
                            gconstpointer        function)
 {
-  SelKeySlot *slot = sel_registry_find_event (core, event);
+  SelKeySlot *slot = sel_registry_find_active (core, event);
   SelCallback *callback;
 
-  if (G_UNLIKELY (slot == NULL || sel_key_slot_is_paused (slot)))
+  if (G_UNLIKELY (slot == NULL))
     return FALSE;
 
   callback = sel_key_slot_get_extra (slot, event->fd)->callback;
@@ -197,7 +194,8 @@ sel_dispatch_enter_locked (SelCore             *core,
   if (sel_dispatch_defer (core, event, function))
     return FALSE;
 
-  sel_dispatch_add_batch (core, batch);
+  if (G_UNLIKELY (batch->thread == NULL))
+    sel_dispatch_add_batch (core, batch);
   batch->key = sel_key_slot_get_key (slot, event->fd);
   batch->callback = callback;
   batch->function = function;
@@ -254,17 +252,12 @@ void
 sel_dispatch_unlock_and_free_slow (SelCore     *core,
                                    SelKeyExtra *removed)
 {
-  SelObserver *observer = NULL;
-
   for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
     sel_batch_retain (batch, removed);
-  if (removed->callback != NULL)
-    observer = sel_notify_ref_observer (core);
-
+  if (removed->callback != NULL && sel_notify_give_garbage (core, removed->callback))
+    removed->callback = NULL;
   sel_state_unlock (core);
 
-  if (removed->callback != NULL)
-    sel_notify_free_callbacks (observer, (GDestroyNotify) sel_callback_free, g_steal_pointer (&removed->callback));
   sel_key_extra_clear (removed);
 }
 

@@ -27,7 +27,8 @@ static inline SelHangupChecks
 sel_hangup_count (SelCore    *core,
                   SelKeySlot *slot)
 {
-  gboolean check_each_call = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+  gboolean check_each_call = slot->hangup.maybe_hung_up &&
+                             sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
 
   if (G_LIKELY (!sel_hangup_count_call (&slot->hangup, check_each_call)))
     return SEL_HANGUP_CHECK_NOTHING;

@@ -72,7 +72,8 @@ void            sel_key_table_foreach  (SelKeyTable     *table,
 int             sel_key_table_find     (SelKeyTable     *table,
                                         GObject         *fileobj);
 GPtrArray      *sel_key_table_get_keys (SelKeyTable     *table);
-GPtrArray      *sel_key_table_steal_callbacks (SelKeyTable *table);
+void            sel_key_table_steal_callbacks (SelKeyTable *table,
+                                        GPtrArray       *callbacks);
 void            sel_key_table_move     (SelKeyTable     *table,
                                         SelKeyTable     *to);
 void            sel_key_table_clear    (SelKeyTable     *table);
@@ -114,11 +115,11 @@ sel_key_slot_get_report (SelKeySlot *slot,
   return &sel_key_slot_get_page (slot, fd)->reports[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* TRUE if the kernel does not wait for the descriptor for a while, or until the descriptor is modified. */
+/* TRUE if the kernel does not wait for the registered descriptor for a while, or until the descriptor is modified. */
 static inline gboolean
 sel_key_slot_is_paused (const SelKeySlot *slot)
 {
-  return slot->active != slot->registered;
+  return slot->active == 0;
 }
 
 static inline void

@@ -168,15 +168,12 @@ sel_key_table_steal_callback (int         fd,
     g_ptr_array_add (user_data, g_steal_pointer (&extra->callback));
 }
 
-/* The callbacks of all keys, in an array that owns them. */
-GPtrArray *
-sel_key_table_steal_callbacks (SelKeyTable *table)
+/* Moves the callbacks of all keys to @callbacks. */
+void
+sel_key_table_steal_callbacks (SelKeyTable *table,
+                               GPtrArray   *callbacks)
 {
-  GPtrArray *callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
-
   sel_key_table_foreach (table, sel_key_table_steal_callback, callbacks);
-
-  return callbacks;
 }
 
 static void

@@ -32,9 +32,10 @@ sel_lifecycle_give_back (SelCore  *core,
 }
 
 void
-sel_lifecycle_release (SelCore *core)
+sel_lifecycle_release_if_unused (SelCore *core)
 {
-  if (!sel_state_has (core, SEL_STATE_OPEN))
+  if (!sel_state_has (core, SEL_STATE_OPEN) || !sel_state_has (core, SEL_STATE_CLOSED) ||
+      sel_state_has (core, SEL_STATE_IN_WAIT) || sel_notify_has_watchers (core))
     return;
 
   sel_lifecycle_give_back (core, sel_state_has (core, SEL_STATE_FORKED));

@@ -8,38 +8,43 @@ G_BEGIN_DECLS
 
 /*
  * Which threads and main loops have to know that something has changed? A waiting thread is woken through the wake-up
- * descriptor. A main loop is told through an observer, which the source in its context implements.
+ * descriptor. A source of a main loop has a watcher: other threads store in it what the source has to do, and ring its bell, a
+ * descriptor that the context polls. The source does the work in its own thread, so that no other thread touches the context or
+ * the source.
  *
- * All functions but sel_notify_wake(), sel_notify_add_observer() and sel_notify_remove_observer() must be called with the lock held.
+ * All functions must be called with the lock held, except where stated.
  */
-typedef struct _SelObserver SelObserver;
 
-typedef struct
+typedef enum
 {
-  /* The set of events that the kernel waits for on @fd has changed, or on any descriptor if @fd is -1. Called with the
-   * lock held. */
-  void (*poll_set_changed) (SelObserver    *observer,
-                            int             fd);
-  /* Takes a reference, with the lock held, for one of the two functions below. These are called without the lock, and
-   * give the reference back. */
-  void (*ref)              (SelObserver    *observer);
-  /* Calls @func in the thread that calls the callbacks, so that no callback runs meanwhile. */
-  void (*invoke)           (SelObserver    *observer,
-                            GDestroyNotify  func,
-                            gpointer        data);
-  /* The selector is being closed. */
-  void (*closed)           (SelObserver    *observer);
-} SelObserverFuncs;
+  SEL_WATCHER_SYNC = 1 << 0,     /* the context may have to poll other descriptors */
+  SEL_WATCHER_GARBAGE = 1 << 1,  /* there are callbacks to be freed */
+  SEL_WATCHER_CLOSED = 1 << 2    /* the selector is closed */
+} SelWatcherFlags;
 
-struct _SelObserver
+/* The owner of a watcher is a source. Members that are not marked are protected by the lock of the selector. */
+struct _SelWatcher
 {
-  const SelObserverFuncs *funcs;
+  SelWakeup *bell;           /* reference counted; not open if the system has no descriptors left */
+  gpointer thread;           /* atomic: the thread that has made the source, or has prepared it last */
+  guint flags;               /* atomic: of SelWatcherFlags */
+  gboolean is_prepared;      /* of the thread only: the context is about to poll, or polls */
+  gboolean is_rung;          /* the bell has to be drained */
+  gboolean is_inherited;     /* in a child process: the bell is that of the parent */
+  gboolean mirrored;         /* the context polls each armed descriptor */
+  gboolean changed_all;      /* all descriptors may have changed ... */
+  GArray *changed_fds;       /* ... or these */
+  GPtrArray *garbage;        /* callbacks to be freed by the thread, or NULL */
+
+  /* Called without the lock, and only in the thread: the selector is closed. The context must not poll the descriptor of the
+   * mechanism any more. */
+  void (*close) (SelWatcher *watcher);
 };
 
 void         sel_notify_init             (SelCore         *core);
 void         sel_notify_clear            (SelCore         *core);
 
-/* In a child process. */
+/* In a child process, instead of the lock. */
 void         sel_notify_forked           (SelCore         *core);
 
 /* The wake-up descriptor exists while the selector is open. */
@@ -50,7 +55,7 @@ void         sel_notify_close_wakeup     (SelCore         *core);
 /* Returns: FALSE if there was no wake-up to be drained */
 gboolean     sel_notify_drain_wakeup     (SelCore         *core);
 
-/* Ends the kernel's wait. Takes no lock and may be called in a signal handler. */
+/* Ends the kernel's wait. Needs no lock and may be called in a signal handler. */
 void         sel_notify_wake             (SelCore         *core);
 
 /* Makes @cancellable end the kernel's wait, also after the selector was finalized. */
@@ -60,33 +65,49 @@ gulong       sel_notify_connect_cancellable (SelCore      *core,
 void         sel_notify_set_wait_sees_updates (SelCore    *core,
                                           gboolean         wait_sees_updates);
 
-/* FALSE, without an effect, if the selector is closed. */
-gboolean     sel_notify_add_observer     (SelCore         *core,
-                                          SelObserver     *observer);
-void         sel_notify_remove_observer  (SelCore         *core,
-                                          SelObserver     *observer);
+/* Without the lock. The watcher belongs to the calling thread, which has to open the bell. Returns: FALSE, without an effect, if
+ * the selector is closed */
+gboolean     sel_notify_add_watcher      (SelCore         *core,
+                                          SelWatcher      *watcher);
 
-/* Tells the observers only. */
-void         sel_notify_observers        (SelCore         *core,
+/* Does nothing if the watcher is not in the list. The other sources have to end the pauses that this one would have ended. */
+void         sel_notify_remove_watcher   (SelCore         *core,
+                                          SelWatcher      *watcher);
+gboolean     sel_notify_has_watchers     (SelCore         *core);
+
+/* In the thread of the watcher, without the lock: closes the bell and frees what it has. It is not in the list. */
+void         sel_watcher_clear           (SelWatcher      *watcher);
+
+/* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and drains the
+ * bell if it was rung, here or as @is_rung tells. Returns: FALSE if the bell has to be opened anew */
+gboolean     sel_watcher_begin_sync      (SelWatcher      *watcher,
+                                          gboolean         is_rung);
+
+/* In the thread of the watcher: takes the callbacks to be freed. Returns: (nullable): an array that frees them */
+GPtrArray   *sel_watcher_steal_garbage   (SelWatcher      *watcher);
+
+/* Tells all watchers, but no waiting thread. */
+void         sel_notify_watchers         (SelCore         *core,
                                           int              fd);
 
 void         sel_notify_changed_slow     (SelCore         *core,
                                           int              fd);
 
-/* A reference to an observer that knows in which thread callbacks are called, or NULL. */
-SelObserver *sel_notify_ref_observer     (SelCore         *core);
+/* Has the thread that calls the callbacks free @callback, so that it is not freed while that thread is about to call
+ * it. Returns: FALSE if the calling thread has to free it, after it has given back the lock */
+gboolean     sel_notify_give_garbage     (SelCore         *core,
+                                          SelCallback     *callback);
 
-/* Without the lock: frees callbacks in the thread that calls them, so that none is freed while it runs. Gives back the
- * reference to @observer, which may be NULL. */
-void         sel_notify_free_callbacks   (SelObserver     *observer,
-                                          GDestroyNotify   func,
-                                          gpointer         callbacks);
+/* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were taken out
+ * of the list; call their close () without the lock */
+GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
-/* Takes all observers out, with a reference to each for sel_notify_close_observers(). Returns NULL if there are none. */
-GPtrArray   *sel_notify_steal_observers  (SelCore         *core);
-
-/* Without the lock: tells @observers, which may be NULL, that the selector is closed, and frees the array. */
-void         sel_notify_close_observers  (GPtrArray       *observers);
+/* TRUE if the calling thread is the thread of the watcher. Needs no lock, and no order: see sel_state_get_vfunc_thread(). */
+static inline gboolean
+sel_watcher_is_own (SelWatcher *watcher)
+{
+  return __atomic_load_n (&watcher->thread, __ATOMIC_RELAXED) == sel_thread_self ();
+}
 
 /* The descriptor that the kernel has to wait for besides the registered ones; -1 while the selector is not open. */
 static inline int
@@ -100,7 +121,7 @@ static inline void
 sel_notify_changed (SelCore *core,
                     int      fd)
 {
-  if (G_UNLIKELY (core->notify.observers != NULL || sel_state_has (core, SEL_STATE_IN_WAIT)))
+  if (G_UNLIKELY (core->notify.watchers != NULL || sel_state_has (core, SEL_STATE_IN_WAIT)))
     sel_notify_changed_slow (core, fd);
 }
 

@@ -14,7 +14,7 @@ sel_notify_init (SelCore *core)
 void
 sel_notify_clear (SelCore *core)
 {
-  g_clear_pointer (&core->notify.observers, g_ptr_array_unref);
+  g_clear_pointer (&core->notify.watchers, g_ptr_array_unref);
   g_atomic_rc_box_release (core->notify.wakeup);
 }
 
@@ -22,6 +22,17 @@ void
 sel_notify_forked (SelCore *core)
 {
   g_atomic_int_set (&core->notify.wakeup->in_use, 0);
+
+  for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
+    {
+      SelWatcher *watcher = g_ptr_array_index (core->notify.watchers, i);
+
+      /* The child must neither ring nor drain the bell. */
+      g_atomic_int_set (&watcher->bell->in_use, 0);
+      watcher->is_inherited = TRUE;
+      watcher->is_rung = FALSE;
+      g_atomic_int_or (&watcher->flags, SEL_WATCHER_SYNC);
+    }
 }
 
 gboolean
@@ -71,9 +82,50 @@ sel_notify_set_wait_sees_updates (SelCore  *core,
   core->notify.wait_sees_updates = wait_sees_updates;
 }
 
+/* --- Watchers --- */
+
+/* With more changes than these in one turn of the main loop, all descriptors are looked at: the context may not be run for
+ * long. */
+#define MAX_CHANGED_FDS 4096
+
+/* The thread of the watcher sees the flags before it polls, unless it has prepared the source already. */
+static void
+sel_watcher_mark (SelWatcher      *watcher,
+                  SelWatcherFlags  flags)
+{
+  g_atomic_int_or (&watcher->flags, flags);
+  if (watcher->is_rung || watcher->is_inherited || (sel_watcher_is_own (watcher) && !watcher->is_prepared))
+    return;
+
+  watcher->is_rung = TRUE;
+  sel_wakeup_signal (watcher->bell);
+}
+
+/* The kernel sees the change of a descriptor without the context, unless the descriptor is always ready. Then the bell need not
+ * be rung, but a pause may have begun or ended. */
+static void
+sel_watcher_note_change (SelCore    *core,
+                         SelWatcher *watcher,
+                         int         fd)
+{
+  if (fd >= 0 && !watcher->mirrored &&
+      (!sel_state_has (core, SEL_STATE_ALWAYS_READY) || sel_state_has (core, SEL_STATE_FORKED)))
+    {
+      g_atomic_int_or (&watcher->flags, SEL_WATCHER_SYNC);
+      return;
+    }
+
+  if (fd < 0 || watcher->changed_fds->len == MAX_CHANGED_FDS)
+    watcher->changed_all = TRUE;
+  else if (watcher->mirrored && !watcher->changed_all)
+    g_array_append_val (watcher->changed_fds, fd);
+
+  sel_watcher_mark (watcher, SEL_WATCHER_SYNC);
+}
+
 gboolean
-sel_notify_add_observer (SelCore     *core,
-                         SelObserver *observer)
+sel_notify_add_watcher (SelCore    *core,
+                        SelWatcher *watcher)
 {
   gboolean success;
 
@@ -81,9 +133,15 @@ sel_notify_add_observer (SelCore     *core,
   success = !sel_state_has (core, SEL_STATE_CLOSED);
   if (success)
     {
-      if (core->notify.observers == NULL)
-        core->notify.observers = g_ptr_array_new ();
-      g_ptr_array_add (core->notify.observers, observer);
+      watcher->bell = g_atomic_rc_box_new (SelWakeup);
+      *watcher->bell = (SelWakeup) SEL_WAKEUP_INIT;
+      watcher->thread = sel_thread_self ();
+      watcher->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
+      watcher->changed_all = TRUE;
+      watcher->flags = SEL_WATCHER_SYNC;
+      if (core->notify.watchers == NULL)
+        core->notify.watchers = g_ptr_array_new ();
+      g_ptr_array_add (core->notify.watchers, watcher);
     }
   sel_state_unlock (core);
 
@@ -91,29 +149,64 @@ sel_notify_add_observer (SelCore     *core,
 }
 
 void
-sel_notify_remove_observer (SelCore     *core,
-                            SelObserver *observer)
+sel_notify_remove_watcher (SelCore    *core,
+                           SelWatcher *watcher)
 {
-  sel_state_lock (core);
-  if (core->notify.observers != NULL)
-    g_ptr_array_remove (core->notify.observers, observer);
+  if (core->notify.watchers == NULL || !g_ptr_array_remove (core->notify.watchers, watcher))
+    return;
 
-  /* The other sources have to end the pauses that this one would have ended. */
-  if (sel_state_has (core, SEL_STATE_PAUSED))
-    sel_notify_observers (core, -1);
-  sel_state_unlock (core);
+  if (core->notify.watchers->len == 0)
+    g_clear_pointer (&core->notify.watchers, g_ptr_array_unref);
+  else if (sel_state_has (core, SEL_STATE_PAUSED))
+    sel_notify_watchers (core, -1);
+}
+
+gboolean
+sel_notify_has_watchers (SelCore *core)
+{
+  return core->notify.watchers != NULL;
 }
 
 void
-sel_notify_observers (SelCore *core,
-                      int      fd)
+sel_watcher_clear (SelWatcher *watcher)
 {
-  for (guint i = 0; core->notify.observers != NULL && i < core->notify.observers->len; i++)
-    {
-      SelObserver *observer = g_ptr_array_index (core->notify.observers, i);
+  if (watcher->bell != NULL)
+    sel_wakeup_close (watcher->bell);
+  g_clear_pointer (&watcher->bell, g_atomic_rc_box_release);
+  g_clear_pointer (&watcher->changed_fds, g_array_unref);
+  g_clear_pointer (&watcher->garbage, g_ptr_array_unref);
+}
 
-      observer->funcs->poll_set_changed (observer, fd);
-    }
+gboolean
+sel_watcher_begin_sync (SelWatcher *watcher,
+                        gboolean    is_rung)
+{
+  __atomic_store_n (&watcher->thread, sel_thread_self (), __ATOMIC_RELAXED);
+  g_atomic_int_and (&watcher->flags, ~(guint) SEL_WATCHER_SYNC);
+  if (watcher->is_inherited || watcher->bell->read_fd < 0)
+    return FALSE;
+
+  if (watcher->is_rung || is_rung)
+    sel_wakeup_drain (watcher->bell);
+  watcher->is_rung = FALSE;
+
+  return TRUE;
+}
+
+GPtrArray *
+sel_watcher_steal_garbage (SelWatcher *watcher)
+{
+  g_atomic_int_and (&watcher->flags, ~(guint) SEL_WATCHER_GARBAGE);
+
+  return g_steal_pointer (&watcher->garbage);
+}
+
+void
+sel_notify_watchers (SelCore *core,
+                     int      fd)
+{
+  for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
+    sel_watcher_note_change (core, g_ptr_array_index (core->notify.watchers, i), fd);
 }
 
 /* No kernel waits for descriptors that are always ready, so that none sees that they have changed. */
@@ -125,60 +218,53 @@ sel_notify_changed_slow (SelCore *core,
       (!core->notify.wait_sees_updates || sel_state_has (core, SEL_STATE_ALWAYS_READY)))
     sel_notify_wake (core);
 
-  sel_notify_observers (core, fd);
+  sel_notify_watchers (core, fd);
 }
 
-SelObserver *
-sel_notify_ref_observer (SelCore *core)
+gboolean
+sel_notify_give_garbage (SelCore     *core,
+                         SelCallback *callback)
 {
-  SelObserver *observer;
+  SelWatcher *watcher;
 
-  if (core->notify.observers == NULL || core->notify.observers->len == 0)
-    return NULL;
+  if (core->notify.watchers == NULL)
+    return FALSE;
 
-  observer = g_ptr_array_index (core->notify.observers, 0);
-  observer->funcs->ref (observer);
+  watcher = g_ptr_array_index (core->notify.watchers, 0);
+  if (sel_watcher_is_own (watcher))
+    return FALSE;
 
-  return observer;
-}
+  if (watcher->garbage == NULL)
+    watcher->garbage = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
+  g_ptr_array_add (watcher->garbage, callback);
+  sel_watcher_mark (watcher, SEL_WATCHER_GARBAGE);
 
-void
-sel_notify_free_callbacks (SelObserver    *observer,
-                           GDestroyNotify  func,
-                           gpointer        callbacks)
-{
-  if (observer != NULL)
-    observer->funcs->invoke (observer, func, callbacks);
-  else
-    func (callbacks);
+  return TRUE;
 }
 
 GPtrArray *
-sel_notify_steal_observers (SelCore *core)
+sel_notify_close_watchers (SelCore *core)
 {
-  GPtrArray *observers = g_steal_pointer (&core->notify.observers);
+  GPtrArray *watchers = core->notify.watchers;
+  GPtrArray *own = NULL;
 
-  for (guint i = 0; observers != NULL && i < observers->len; i++)
+  for (guint i = watchers != NULL ? watchers->len : 0; i-- > 0;)
     {
-      SelObserver *observer = g_ptr_array_index (observers, i);
+      SelWatcher *watcher = g_ptr_array_index (watchers, i);
 
-      observer->funcs->ref (observer);
+      if (!sel_watcher_is_own (watcher))
+        {
+          sel_watcher_mark (watcher, SEL_WATCHER_CLOSED);
+          continue;
+        }
+
+      g_atomic_int_or (&watcher->flags, SEL_WATCHER_CLOSED);
+      if (own == NULL)
+        own = g_ptr_array_new ();
+      g_ptr_array_add (own, g_ptr_array_remove_index (watchers, i));
     }
+  if (watchers != NULL && watchers->len == 0)
+    g_clear_pointer (&core->notify.watchers, g_ptr_array_unref);
 
-  return observers;
-}
-
-void
-sel_notify_close_observers (GPtrArray *observers)
-{
-  if (observers == NULL)
-    return;
-
-  for (guint i = 0; i < observers->len; i++)
-    {
-      SelObserver *observer = g_ptr_array_index (observers, i);
-
-      observer->funcs->closed (observer);
-    }
-  g_ptr_array_unref (observers);
+  return own;
 }

@@ -137,9 +137,9 @@ sel_ready_list_drop_stale (SelCore *core)
 
   for (gsize i = 0; i < list->n_events; i++)
     {
-      SelKeySlot *slot = sel_registry_find_event (core, &list->events[i]);
+      SelKeySlot *slot = sel_registry_find_active (core, &list->events[i]);
 
-      if (slot == NULL || sel_key_slot_is_paused (slot))
+      if (slot == NULL)
         continue;
 
       *sel_key_slot_get_report (slot, list->events[i].fd) = (guint32) n;

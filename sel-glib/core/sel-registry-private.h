@@ -125,6 +125,10 @@ void            sel_registry_clear_changed      (SelCore                *core);
 GArray         *sel_registry_reserve_numbers    (SelCore                *core);
 void            sel_registry_unreserve_numbers  (GArray                 *reserved);
 
+/* Opens the bell of a watcher, with numbers that are not registered. That may fail. */
+void            sel_registry_open_bell          (SelCore                *core,
+                                                 SelWakeup              *bell);
+
 /* Descriptors that are always ready. The array belongs to the registry. */
 const int      *sel_registry_get_always_ready   (SelCore                *core,
                                                  guint                  *n_fds);
@@ -180,7 +184,18 @@ sel_registry_lookup (SelCore *core,
   return sel_key_table_lookup (&core->registry.table, fd);
 }
 
-/* The slot of a ready event, or NULL if the registration was changed or removed since. */
+/* The slot of a ready event, or NULL if the registration was changed, removed or paused since. */
+static inline SelKeySlot *
+sel_registry_find_active (SelCore             *core,
+                          const SelReadyEvent *event)
+{
+  SelKeySlot *slot = sel_key_table_get_slot (&core->registry.table, event->fd);
+
+  /* A free slot is not active either. */
+  return slot != NULL && slot->generation == event->generation && slot->active != 0 ? slot : NULL;
+}
+
+/* The same, also if it is paused. */
 static inline SelKeySlot *
 sel_registry_find_event (SelCore             *core,
                          const SelReadyEvent *event)

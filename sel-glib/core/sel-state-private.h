@@ -134,7 +134,7 @@ sel_state_is_fast (SelCore *core)
 static inline gboolean
 sel_state_is_new_process (SelCore *core)
 {
-  return core->state.fork_count != sel_state_fork_count;
+  return __atomic_load_n (&core->state.fork_count, __ATOMIC_ACQUIRE) != sel_state_fork_count;
 }
 
 /* The thread of a virtual function needs no ordering: a thread compares it with itself, and only stores itself. */

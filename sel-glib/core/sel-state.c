@@ -7,6 +7,9 @@
 
 guint sel_state_fork_count;
 
+/* Several threads of a child process may notice the fork at once. */
+static GMutex fork_lock;
+
 static const SelStateFuncs *state_funcs;
 
 void
@@ -18,6 +21,7 @@ sel_state_set_funcs (const SelStateFuncs *funcs)
 void
 sel_state_count_fork (void)
 {
+  g_mutex_init (&fork_lock); /* a thread of the parent may have had it */
   sel_state_fork_count++;
 }
 
@@ -34,8 +38,8 @@ sel_state_clear (SelCore *core)
   g_mutex_clear (&core->state.lock);
 }
 
-void
-sel_state_notice_fork (SelCore *core)
+static void
+sel_state_drop_other_threads (SelCore *core)
 {
   g_mutex_init (&core->state.lock);
   core->state.vfunc_thread = NULL;
@@ -44,7 +48,19 @@ sel_state_notice_fork (SelCore *core)
   if (sel_state_has (core, SEL_STATE_OPEN))
     sel_state_set (core, SEL_STATE_FORKED);
   state_funcs->forked (core);
-  core->state.fork_count = sel_state_fork_count; /* last, for functions that do not lock */
+}
+
+/* The count is stored last, with release order: a thread that sees it sees the new lock. */
+void
+sel_state_notice_fork (SelCore *core)
+{
+  g_mutex_lock (&fork_lock);
+  if (sel_state_is_new_process (core))
+    {
+      sel_state_drop_other_threads (core);
+      __atomic_store_n (&core->state.fork_count, sel_state_fork_count, __ATOMIC_RELEASE);
+    }
+  g_mutex_unlock (&fork_lock);
 }
 
 gboolean

@@ -59,8 +59,8 @@ GPtrArray    *sel_wait_poll_list          (SelCore        *core,
 /* Makes the list of events, and ends the wait. */
 GPtrArray    *sel_wait_make_list          (SelCore        *core);
 
-/* For a source that has found the selector BUSY. Returns: TRUE if a thread waits; the end of its wait tells the observers */
-gboolean      sel_wait_block_source       (SelCore        *core);
+/* For a source that has found the selector BUSY: if a thread waits, the source polls nothing until the end of that wait. */
+void          sel_wait_block_source       (SelCore        *core);
 
 /* Makes a thread that waits, or the next one, return. Takes no lock. */
 void          sel_wait_wake               (SelCore        *core);

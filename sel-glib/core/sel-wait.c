@@ -191,7 +191,7 @@ sel_wait_take_wakeup (SelCore *core)
     }
   else if (sel_state_has (core, SEL_STATE_ASYNC_PENDING))
     {
-      sel_notify_observers (core, -1);
+      sel_notify_watchers (core, -1);
     }
 }
 
@@ -282,13 +282,15 @@ sel_wait_run_cancellable (SelCore       *core,
   return success;
 }
 
-/* Ends a wait that has failed. If the selector was closed meanwhile, the waiting thread gives the kernel's objects back. */
+/* Ends a wait that has failed. If the selector was closed meanwhile, the waiting thread may be the last one to leave. */
 void
 sel_wait_abort (SelCore *core)
 {
-  if (sel_state_has (core, SEL_STATE_CLOSED))
-    sel_lifecycle_release (core);
-  sel_wait_end (core);
+  sel_ready_list_set_events (core, NULL);
+  sel_state_unset (core, SEL_STATE_IN_WAIT);
+  sel_wait_end_slow (core);
+  sel_lifecycle_release_if_unused (core);
+  sel_state_unlock (core);
 }
 
 /* A source that has found the selector BUSY may ask again. */
@@ -299,22 +301,20 @@ sel_wait_end_slow (SelCore *core)
   if (sel_state_has (core, SEL_STATE_SOURCE_BLOCKED))
     {
       sel_state_unset (core, SEL_STATE_SOURCE_BLOCKED);
-      sel_notify_observers (core, -1);
+      sel_notify_watchers (core, -1);
     }
 }
 
-gboolean
+void
 sel_wait_block_source (SelCore *core)
 {
-  gboolean waiting;
-
   sel_state_lock (core);
-  waiting = sel_state_has (core, SEL_STATE_WAITING);
-  if (waiting)
-    sel_state_set (core, SEL_STATE_SOURCE_BLOCKED);
+  if (sel_state_has (core, SEL_STATE_WAITING))
+    {
+      sel_state_set (core, SEL_STATE_SOURCE_BLOCKED);
+      sel_notify_watchers (core, -1);
+    }
   sel_state_unlock (core);
-
-  return waiting;
 }
 
 /* --- Asynchronous waits, and lists --- */

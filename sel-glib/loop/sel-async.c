@@ -39,18 +39,16 @@ sel_async_wait_end (SelAsyncWait *wait)
   return task;
 }
 
-static gboolean
-sel_async_wait_fail_closed (gpointer user_data)
+static void
+sel_async_fail_closed (GTask *task)
 {
   GError *error = NULL;
 
   sel_error_set_closed (&error);
-  g_task_return_error (user_data, error);
-
-  return G_SOURCE_REMOVE;
+  g_task_return_error (task, error);
 }
 
-/* The source is destroyed. If the wait has not ended before, the selector was closed, perhaps by another thread. */
+/* The source is destroyed. The wait has ended before, unless the program has destroyed the source. */
 static void
 sel_async_wait_free (gpointer data)
 {
@@ -58,12 +56,9 @@ sel_async_wait_free (gpointer data)
 
   if (wait->task != NULL)
     {
-      g_autoptr(GSource) idle = g_idle_source_new ();
-      GTask *task = sel_async_wait_end (wait);
+      g_autoptr(GTask) task = sel_async_wait_end (wait);
 
-      g_source_set_priority (idle, g_task_get_priority (task));
-      g_source_set_callback (idle, sel_async_wait_fail_closed, task, g_object_unref);
-      g_source_attach (idle, g_task_get_context (task));
+      sel_async_fail_closed (task);
     }
 
   g_source_unref (wait->source);
@@ -119,16 +114,16 @@ sel_deadline_from_timeout (gdouble timeout)
  * wait ended while another thread is cancelling. */
 static void
 sel_async_wait_cancelled (GCancellable *cancellable,
-                    gpointer      user_data)
+                          gpointer      user_data)
 {
-  g_source_set_ready_time (user_data, 0);
+  sel_wakeup_signal (user_data);
 }
 
 static void
-sel_async_wait_unref_source (gpointer  data,
-                       GClosure *closure)
+sel_async_wait_unref_bell (gpointer  data,
+                           GClosure *closure)
 {
-  g_source_unref (data);
+  g_atomic_rc_box_release (data);
 }
 
 static void
@@ -142,6 +137,12 @@ sel_async_wait_begin (GTask   *task,
   wait->source = sel_source_new_wait (g_task_get_source_object (task));
   wait->deadline = sel_deadline_from_timeout (timeout);
 
+  if (g_source_is_destroyed (wait->source))
+    {
+      sel_async_wait_free (wait);
+      return;
+    }
+
   g_source_set_priority (wait->source, g_task_get_priority (task));
   g_source_set_callback (wait->source, sel_async_wait_look, wait, sel_async_wait_free);
   if (wait->deadline < G_MAXINT64)
@@ -149,7 +150,7 @@ sel_async_wait_begin (GTask   *task,
   if (cancellable != NULL)
     {
       wait->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (sel_async_wait_cancelled),
-                                                  g_source_ref (wait->source), sel_async_wait_unref_source, 0);
+                                                  sel_source_ref_bell (wait->source), sel_async_wait_unref_bell, 0);
       if (g_cancellable_is_cancelled (cancellable))
         g_source_set_ready_time (wait->source, 0);
     }

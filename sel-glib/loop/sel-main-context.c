@@ -21,36 +21,44 @@
  */
 
 static GMutex lock;
-static GHashTable *selectors; /* by context; the source in the context keeps each selector alive */
+static GHashTable *selectors; /* by context; holds a reference to each selector */
 
-static gboolean
-sel_main_context_is_selector (gpointer context,
-                              gpointer selector,
-                              gpointer user_data)
-{
-  return selector == user_data;
-}
-
-/* The source of @selector is being destroyed. If the context is, too, a new context may get its address. */
+/* The source of the selector is being destroyed. If the context is, too, a new context may get its address. The reference
+ * is dropped without the lock. */
 static void
-sel_main_context_forget (gpointer selector)
+sel_main_context_forget (gpointer data)
 {
+  g_autoptr(SelBaseSelector) selector = NULL;
+  GHashTableIter iter;
+  gpointer value;
+
   g_mutex_lock (&lock);
-  g_hash_table_foreach_remove (selectors, sel_main_context_is_selector, selector);
+  g_hash_table_iter_init (&iter, selectors);
+  while (selector == NULL && g_hash_table_iter_next (&iter, NULL, &value))
+    {
+      if (value != data)
+        continue;
+
+      selector = value;
+      g_hash_table_iter_steal (&iter);
+    }
   g_mutex_unlock (&lock);
 }
 
+/* With the lock. Stores in @replaced the selector that the context had before. */
 static SelBaseSelector *
-sel_main_context_add_selector (GMainContext  *context,
-                               GError       **error)
+sel_main_context_add_selector (GMainContext     *context,
+                               SelBaseSelector **replaced,
+                               GError          **error)
 {
-  g_autoptr(SelBaseSelector) selector = sel_default_selector_new (error);
+  SelBaseSelector *selector = sel_default_selector_new (error);
 
   if (selector == NULL)
     return NULL;
 
   if (selectors == NULL)
     selectors = g_hash_table_new (NULL, NULL);
+  g_hash_table_steal_extended (selectors, context, NULL, (gpointer *) replaced);
   g_hash_table_insert (selectors, context, selector);
   sel_base_selector_attach (selector, context, G_PRIORITY_DEFAULT, NULL, selector, sel_main_context_forget);
 
@@ -81,6 +89,7 @@ sel_main_context_get_selector (GMainContext  *context,
                                GError       **error)
 {
   g_autoptr(GMainContext) thread_default = NULL;
+  g_autoptr(SelBaseSelector) replaced = NULL;
   SelBaseSelector *selector = NULL;
 
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
@@ -92,7 +101,7 @@ sel_main_context_get_selector (GMainContext  *context,
   if (selectors != NULL)
     selector = g_hash_table_lookup (selectors, context);
   if (selector == NULL || sel_base_selector_is_closed (selector))
-    selector = sel_main_context_add_selector (context, error);
+    selector = sel_main_context_add_selector (context, &replaced, error);
   g_mutex_unlock (&lock);
 
   return selector;

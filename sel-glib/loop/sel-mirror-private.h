@@ -10,7 +10,8 @@ G_BEGIN_DECLS
  * Which descriptors does the context poll? Where the mechanism has a descriptor of its own, the context polls that. Otherwise
  * it polls each descriptor that the selector has armed: the context mirrors the set of the kernel.
  *
- * All functions must be called with the lock of the selector held, except sel_mirror_init() and sel_mirror_clear().
+ * All functions must be called with the lock of the selector held, except sel_mirror_init() and sel_mirror_clear(), and in the
+ * thread that runs the context.
  */
 typedef struct
 {
@@ -18,30 +19,21 @@ typedef struct
   int poll_fd;               /* the mechanism's descriptor, or -1 */
   gpointer poll_tag;         /* of poll_fd in the source */
   GHashTable *tags;          /* of each armed descriptor in the source */
-  gboolean mirrored;
-  GArray *changed_fds;       /* descriptors that were changed since the last synchronization ... */
-  gboolean changed_all;      /* ... or any of them */
 } SelMirror;
 
 void     sel_mirror_init          (SelMirror  *self,
                                    GSource    *source);
 void     sel_mirror_clear         (SelMirror  *self);
 
-/* Any thread: the set of events that the kernel waits for on @fd has changed, or on any descriptor if @fd is -1. Returns: TRUE
- * if the context has to be told */
-gboolean sel_mirror_changed       (SelMirror  *self,
-                                   SelCore    *core,
-                                   int         fd);
-
-/* Makes the context poll what the selector needs. In a child process that is nothing. */
+/* Makes the context poll what the selector needs, after the changes that @watcher has collected. In a child process that is
+ * nothing. */
 void     sel_mirror_sync          (SelMirror  *self,
-                                   SelCore    *core);
+                                   SelCore    *core,
+                                   SelWatcher *watcher);
 
 /* Makes the context poll nothing, until the next synchronization. */
-void     sel_mirror_poll_nothing  (SelMirror  *self);
-
-/* The next synchronization has to look at all descriptors. */
-void     sel_mirror_invalidate    (SelMirror  *self);
+void     sel_mirror_poll_nothing  (SelMirror  *self,
+                                   SelWatcher *watcher);
 
 /* Tells the selector about descriptors that the context has found to be closed. The kernel of a selector may forget them
  * silently, and the number may have been registered for another file since. Fails if one is the selector's own. */

@@ -9,9 +9,6 @@
 #include "core/sel-ready-list-private.h"
 #include "loop/sel-mirror-private.h"
 
-/* With more changes than these in one turn, all descriptors are looked at. */
-#define MAX_CHANGED_FDS 4096
-
 void
 sel_mirror_init (SelMirror *self,
                  GSource   *source)
@@ -19,40 +16,33 @@ sel_mirror_init (SelMirror *self,
   self->source = source;
   self->poll_fd = -1;
   self->tags = g_hash_table_new (NULL, NULL);
-  self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
-  self->changed_all = TRUE;
 }
 
 void
 sel_mirror_clear (SelMirror *self)
 {
   g_clear_pointer (&self->tags, g_hash_table_unref);
-  g_clear_pointer (&self->changed_fds, g_array_unref);
 }
 
-/* The kernel sees the change of a descriptor without the context, unless the descriptor is always ready. */
-gboolean
-sel_mirror_changed (SelMirror *self,
-                    SelCore   *core,
-                    int        fd)
+/* Another thread may destroy the source at any time. GLib does not expect that somebody adds to it then, so it is tested
+ * before, and again after: what GLib has taken out does not come back. */
+static gpointer
+sel_mirror_add_fd (SelMirror    *self,
+                   int           fd,
+                   GIOCondition  condition)
 {
-  if (fd >= 0 && !self->mirrored &&
-      (!sel_state_has (core, SEL_STATE_ALWAYS_READY) || sel_state_has (core, SEL_STATE_FORKED)))
-    return FALSE;
+  gpointer tag;
 
-  /* The list must not grow without a limit, as the context may not be run for long. */
-  if (fd < 0 || self->changed_fds->len == MAX_CHANGED_FDS)
-    self->changed_all = TRUE;
-  else if (self->mirrored && !self->changed_all)
-    g_array_append_val (self->changed_fds, fd);
+  if (g_source_is_destroyed (self->source))
+    return NULL;
 
-  return TRUE;
-}
+  tag = g_source_add_unix_fd (self->source, fd, condition);
+  if (!g_source_is_destroyed (self->source))
+    return tag;
 
-void
-sel_mirror_invalidate (SelMirror *self)
-{
-  self->changed_all = TRUE;
+  g_source_remove_unix_fd (self->source, tag);
+
+  return NULL;
 }
 
 static gboolean
@@ -94,8 +84,9 @@ sel_mirror_sync_fd (SelMirror *self,
     }
   else
     {
-      tag = g_source_add_unix_fd (self->source, fd, condition);
-      g_hash_table_insert (self->tags, GINT_TO_POINTER (fd), tag);
+      tag = sel_mirror_add_fd (self, fd, condition);
+      if (tag != NULL)
+        g_hash_table_insert (self->tags, GINT_TO_POINTER (fd), tag);
     }
 }
 
@@ -108,14 +99,15 @@ sel_mirror_append_fd (gpointer data,
   g_array_append_val (user_data, fd);
 }
 
-/* The descriptors that the context may have to poll in another way than before, or NULL if there are none. */
+/* The descriptors that the context may have to poll in another way than before. */
 static GArray *
-sel_mirror_steal_changed_fds (SelMirror *self,
-                              SelCore   *core)
+sel_mirror_steal_changed_fds (SelMirror  *self,
+                              SelCore    *core,
+                              SelWatcher *watcher)
 {
-  GArray *fds = self->changed_fds;
+  GArray *fds = watcher->changed_fds;
 
-  if (self->changed_all)
+  if (watcher->changed_all)
     {
       GHashTableIter iter;
       gpointer fd;
@@ -125,13 +117,13 @@ sel_mirror_steal_changed_fds (SelMirror *self,
       while (g_hash_table_iter_next (&iter, &fd, NULL))
         sel_mirror_append_fd (fd, fds);
       sel_registry_foreach_armed (core, sel_mirror_append_fd, fds);
-      self->changed_all = FALSE;
+      watcher->changed_all = FALSE;
     }
 
   if (fds->len == 0)
     return NULL;
 
-  self->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
+  watcher->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
 
   return fds;
 }
@@ -145,37 +137,39 @@ sel_mirror_set_poll_fd (SelMirror *self,
 
   if (self->poll_tag != NULL)
     g_source_remove_unix_fd (self->source, self->poll_tag);
-  self->poll_tag = poll_fd >= 0 ? g_source_add_unix_fd (self->source, poll_fd, G_IO_IN) : NULL;
+  self->poll_tag = poll_fd >= 0 ? sel_mirror_add_fd (self, poll_fd, G_IO_IN) : NULL;
   self->poll_fd = poll_fd;
 }
 
 void
-sel_mirror_sync (SelMirror *self,
-                 SelCore   *core)
+sel_mirror_sync (SelMirror  *self,
+                 SelCore    *core,
+                 SelWatcher *watcher)
 {
   g_autoptr(GArray) fds = NULL;
   int poll_fd = sel_registry_get_poll_fd (core);
 
-  self->mirrored = poll_fd < 0;
+  watcher->mirrored = poll_fd < 0;
   sel_mirror_set_poll_fd (self, poll_fd);
-  if (!self->mirrored)
+  if (!watcher->mirrored)
     {
       if (g_hash_table_size (self->tags) > 0)
         sel_mirror_remove_all_tags (self);
       return;
     }
 
-  fds = sel_mirror_steal_changed_fds (self, core);
+  fds = sel_mirror_steal_changed_fds (self, core, watcher);
   for (guint i = 0; fds != NULL && i < fds->len; i++)
     sel_mirror_sync_fd (self, core, g_array_index (fds, int, i));
 }
 
 void
-sel_mirror_poll_nothing (SelMirror *self)
+sel_mirror_poll_nothing (SelMirror  *self,
+                         SelWatcher *watcher)
 {
   sel_mirror_set_poll_fd (self, -1);
   sel_mirror_remove_all_tags (self);
-  sel_mirror_invalidate (self);
+  watcher->changed_all = TRUE;
 }
 
 gboolean

@@ -9,50 +9,22 @@
 #include "loop/sel-mirror-private.h"
 #include "loop/sel-source-private.h"
 
-/**
- * SECTION:sel-source
- * @Title: Main loop
- * @Short_description: Selectors in a GMainContext
- *
- * A source wakes a #GMainContext when a registered descriptor of a selector is ready. With epoll and
- * kqueue the context polls a single descriptor, however many are registered; with the
- * other mechanisms it polls each descriptor. A program sees no difference.
- *
- * Most programs need only sel_base_selector_attach(). It calls one function for each ready descriptor, or
- * the function that sel_base_selector_register_callback() was given for the descriptor. A program without a selector of its
- * own can use sel_main_context_get_selector(), which has one selector for each context. A source keeps its selector
- * alive, and is destroyed when the selector is closed.
- *
- * The description of #SelBaseSelector has sections on [hang-ups][hang-ups] and on
- * [loops in callbacks][nested-loops].
- *
- * # Errors # {#source-errors}
- *
- * If the system has no memory or no descriptors left when the source asks the selector, the source logs a warning, polls
- * nothing, and tries again ten times a second. Nothing is lost: descriptors that are still ready then are reported
- * later. If the selector does not work for another reason, for example because the program has closed the selector's own
- * descriptor, the source logs a warning and is destroyed.
- *
- * # Threads # {#source-threads}
- *
- * The thread that runs the context calls the callbacks. Another thread may register, modify and unregister descriptors
- * meanwhile. If it unregisters a descriptor whose callback is about to be called, the callback may still be called, but
- * never after its #GDestroyNotify.
- */
+/* A source that puts a selector into a context. Its watcher and its mirror are kept in step in prepare (); everything that
+ * calls foreign code happens in dispatch (). */
 
 typedef struct
 {
   GSource source;
-  SelObserver observer;
+  SelWatcher watcher;
   SelBaseSelector *selector;
   SelMirror mirror;
+  GPollFD bell;              /* of the watcher; -1 if it could not be opened */
 
   gboolean awaits;           /* it belongs to an asynchronous wait, which sel_base_selector_wakeup() ends */
   gboolean is_ready;         /* something is ready that cannot be polled */
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
   gint64 retry_time;         /* until then nothing is polled, because the system had no room; 0 if that never happened */
   guint n_dispatches;
-  int needs_sync;            /* atomic: something was changed since the context was told what to poll */
 } SelSource;
 
 /* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an error
@@ -60,117 +32,110 @@ typedef struct
 #define RETRY_INTERVAL (100 * 1000)
 #define RETRIES_BEFORE_NEWS 10
 
+/* If the bell could not be opened, the source looks at its watcher at this interval, in milliseconds. */
+#define BELL_INTERVAL 100
+
 static SelSource *
-sel_source_from_observer (SelObserver *observer)
+sel_source_from_watcher (SelWatcher *watcher)
 {
-  return (SelSource *) (void *) ((char *) observer - G_STRUCT_OFFSET (SelSource, observer));
-}
-
-/* Called by any thread, with the selector locked. */
-static void
-sel_source_poll_set_changed (SelObserver *observer,
-                             int          fd)
-{
-  SelSource *self = sel_source_from_observer (observer);
-  GMainContext *context;
-
-  g_atomic_int_set (&self->needs_sync, TRUE);
-  if (!sel_mirror_changed (&self->mirror, sel_core (self->selector), fd))
-    return;
-
-  context = g_source_is_destroyed (&self->source) ? NULL : g_source_get_context (&self->source);
-  if (context != NULL && !g_main_context_is_owner (context))
-    g_main_context_wakeup (context);
+  return (SelSource *) (void *) ((char *) watcher - G_STRUCT_OFFSET (SelSource, watcher));
 }
 
 static gboolean
-sel_source_end_idle (gpointer user_data)
+sel_source_has_flag (SelSource       *self,
+                     SelWatcherFlags  flags)
 {
-  return G_SOURCE_REMOVE;
+  return ((guint) g_atomic_int_get (&self->watcher.flags) & flags) != 0;
 }
 
+/* Opens the bell, if that is possible, and makes the context poll it. With the lock. */
 static void
-sel_source_ref (SelObserver *observer)
+sel_source_open_bell (SelSource *self)
 {
-  g_source_ref (&sel_source_from_observer (observer)->source);
+  sel_registry_open_bell (sel_core (self->selector), self->watcher.bell);
+  self->bell.fd = self->watcher.bell->read_fd;
+  self->bell.events = G_IO_IN;
+  if (self->bell.fd >= 0 && !g_source_is_destroyed (&self->source))
+    g_source_add_poll (&self->source, &self->bell);
 }
 
-/* Calls @func in the thread that runs the context, if there is one. */
+/* In a child process, or if the bell could not be opened. With the lock. */
 static void
-sel_source_invoke (SelObserver    *observer,
-                   GDestroyNotify  func,
-                   gpointer        data)
+sel_source_renew_bell (SelSource *self)
 {
-  g_autoptr(GSource) source = &sel_source_from_observer (observer)->source;
-  GMainContext *context = g_source_is_destroyed (source) ? NULL : g_source_get_context (source);
+  if (self->bell.fd >= 0 && !g_source_is_destroyed (&self->source))
+    g_source_remove_poll (&self->source, &self->bell);
+  sel_wakeup_close (self->watcher.bell);
+  self->watcher.is_inherited = FALSE;
+  sel_source_open_bell (self);
+}
 
-  if (context == NULL || g_main_context_is_owner (context))
+/* The source does not use the selector any more. If it is destroyed, GLib has stopped polling for it. */
+static void
+sel_source_leave (SelSource *self,
+                  gboolean   is_destroyed)
+{
+  SelCore *core = sel_core (self->selector);
+
+  sel_state_lock (core);
+  if (!is_destroyed)
+    sel_mirror_poll_nothing (&self->mirror, &self->watcher);
+  sel_notify_remove_watcher (core, &self->watcher);
+  sel_lifecycle_release_if_unused (core);
+  sel_state_unlock (core);
+}
+
+/* The selector was closed in the thread of the source. */
+static void
+sel_source_close (SelWatcher *watcher)
+{
+  SelSource *self = sel_source_from_watcher (watcher);
+
+  g_source_ref (&self->source);
+  sel_source_leave (self, FALSE);
+  if (!self->awaits)
+    g_source_destroy (&self->source);
+  g_source_unref (&self->source);
+}
+
+/* Makes the context poll what the selector needs to have polled, and nothing else. */
+static void
+sel_source_sync_locked (SelSource *self)
+{
+  SelCore *core = sel_core (self->selector);
+
+  self->is_ready = FALSE;
+  self->next_resume = -1;
+  if (sel_state_has (core, SEL_STATE_CLOSED))
+    return;
+
+  if (sel_state_has (core, SEL_STATE_SOURCE_BLOCKED))
     {
-      func (data);
+      sel_mirror_poll_nothing (&self->mirror, &self->watcher);
     }
-  else if (g_main_context_acquire (context))
+  else if (g_get_monotonic_time () < self->retry_time)
     {
-      func (data);
-      g_main_context_release (context);
+      sel_mirror_poll_nothing (&self->mirror, &self->watcher);
+      self->next_resume = self->retry_time;
     }
   else
     {
-      g_autoptr(GSource) idle = g_idle_source_new ();
-
-      g_source_set_priority (idle, G_PRIORITY_DEFAULT);
-      g_source_set_callback (idle, sel_source_end_idle, data, func);
-      g_source_attach (idle, context);
+      sel_mirror_sync (&self->mirror, core, &self->watcher);
+      self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
+                       (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
+      self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
 }
 
-static void
-sel_source_closed (SelObserver *observer)
-{
-  GSource *source = (GSource *) sel_source_from_observer (observer);
-
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
-static const SelObserverFuncs sel_source_observer_funcs = {
-  .poll_set_changed = sel_source_poll_set_changed,
-  .ref = sel_source_ref,
-  .invoke = sel_source_invoke,
-  .closed = sel_source_closed,
-};
-
-/* Makes the context poll what the selector needs to have polled, and nothing else. */
 static void
 sel_source_sync (SelSource *self)
 {
   SelCore *core = sel_core (self->selector);
 
-  g_atomic_int_set (&self->needs_sync, FALSE);
-
   sel_state_lock (core);
-  if (sel_state_has (core, SEL_STATE_CLOSED))
-    {
-      /* The thread that closes the selector destroys the source; nothing can be added to it any more. */
-    }
-  else if (sel_state_has (core, SEL_STATE_SOURCE_BLOCKED))
-    {
-      sel_mirror_poll_nothing (&self->mirror);
-      self->is_ready = FALSE;
-      self->next_resume = -1;
-    }
-  else if (g_source_get_time (&self->source) < self->retry_time)
-    {
-      sel_mirror_poll_nothing (&self->mirror);
-      self->is_ready = FALSE;
-      self->next_resume = self->retry_time;
-    }
-  else
-    {
-      sel_mirror_sync (&self->mirror, core);
-      self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
-                       (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
-      self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
-    }
+  if (!sel_watcher_begin_sync (&self->watcher, self->bell.revents != 0))
+    sel_source_renew_bell (self);
+  sel_source_sync_locked (self);
   sel_state_unlock (core);
 }
 
@@ -178,8 +143,16 @@ sel_source_sync (SelSource *self)
 static gboolean
 sel_source_needs_sync (SelSource *self)
 {
-  return g_atomic_int_get (&self->needs_sync) || self->is_ready || self->awaits || self->next_resume >= 0 ||
+  return sel_source_has_flag (self, SEL_WATCHER_SYNC) || !sel_watcher_is_own (&self->watcher) ||
+         self->is_ready || self->awaits || self->next_resume >= 0 || self->bell.fd < 0 ||
          sel_state_is_new_process (sel_core (self->selector));
+}
+
+/* TRUE if the source has work to do in dispatch (), which must not be done before: GLib does not allow a loop in prepare (). */
+static gboolean
+sel_source_has_work (SelSource *self)
+{
+  return self->is_ready || sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
 }
 
 static gboolean
@@ -187,21 +160,29 @@ sel_source_prepare (GSource *source,
                     int     *timeout)
 {
   SelSource *self = (SelSource *) source;
-  gint64 left;
-
-  *timeout = -1;
+  gint64 next = self->next_resume;
 
   if (sel_source_needs_sync (self))
-    sel_source_sync (self);
+    {
+      sel_source_sync (self);
+      next = self->next_resume;
+    }
 
-  if (self->next_resume < 0)
-    return self->is_ready;
+  /* From now on, a change by this thread rings the bell, too, as the context is about to poll. */
+  self->watcher.is_prepared = TRUE;
 
-  /* The ready time of the source belongs to the program. */
-  left = MAX (self->next_resume - g_source_get_time (source), 0);
-  *timeout = (int) MIN ((left + 999) / 1000, G_MAXINT);
+  *timeout = -1;
+  if (next >= 0)
+    {
+      /* The ready time of the source belongs to the program. */
+      gint64 left = MAX (next - g_source_get_time (source), 0);
 
-  return self->is_ready || left == 0;
+      *timeout = (int) MIN ((left + 999) / 1000, G_MAXINT);
+    }
+  if (G_UNLIKELY (self->bell.fd < 0))
+    *timeout = *timeout < 0 ? BELL_INTERVAL : MIN (*timeout, BELL_INTERVAL);
+
+  return *timeout == 0 || sel_source_has_work (self);
 }
 
 static gboolean
@@ -209,7 +190,42 @@ sel_source_check (GSource *source)
 {
   SelSource *self = (SelSource *) source;
 
-  return self->next_resume >= 0 && self->next_resume <= g_source_get_time (source);
+  self->watcher.is_prepared = FALSE;
+
+  if (G_LIKELY (!self->awaits && self->next_resume < 0))
+    return sel_source_has_work (self);
+
+  return sel_source_has_work (self) ||
+         (self->next_resume >= 0 && self->next_resume <= g_source_get_time (source)) ||
+         (self->awaits && (self->bell.fd < 0 || self->bell.revents != 0));
+}
+
+/* Does what other threads have left to the source. Returns: FALSE if the source is to be removed */
+static gboolean
+sel_source_do_work (SelSource *self)
+{
+  SelCore *core = sel_core (self->selector);
+  g_autoptr(GPtrArray) garbage = NULL;
+
+  sel_state_lock (core);
+  garbage = sel_watcher_steal_garbage (&self->watcher);
+  sel_state_unlock (core);
+
+  if (!sel_source_has_flag (self, SEL_WATCHER_CLOSED))
+    return TRUE;
+
+  sel_source_leave (self, FALSE);
+
+  return FALSE;
+}
+
+/* The beginning of each dispatch (). Returns: FALSE if the source is to be removed */
+static inline gboolean
+sel_source_begin_dispatch (SelSource *self)
+{
+  self->watcher.is_prepared = FALSE;
+
+  return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
 }
 
 static gboolean
@@ -251,7 +267,7 @@ sel_source_retry_later (SelSource    *self,
     g_warning ("A selector in a main loop cannot tell what is ready, and tries again: %s", error->message);
 
   self->retry_time = now + RETRY_INTERVAL;
-  g_atomic_int_set (&self->needs_sync, TRUE);
+  self->next_resume = self->retry_time;
 }
 
 /* Asks the selector, without waiting. Returns how many descriptors are ready, or -1 if the source is to be removed. */
@@ -272,17 +288,15 @@ sel_source_select (SelSource     *self,
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED))
     {
       sel_state_lock (core);
-      sel_mirror_invalidate (&self->mirror);
+      sel_mirror_poll_nothing (&self->mirror, &self->watcher);
       sel_state_unlock (core);
-      g_atomic_int_set (&self->needs_sync, TRUE);
       return 0;
     }
 
   /* Another thread waits, and its wait reports what is ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     {
-      if (sel_wait_block_source (core))
-        g_atomic_int_set (&self->needs_sync, TRUE);
+      sel_wait_block_source (core);
       return 0;
     }
 
@@ -382,11 +396,17 @@ sel_source_dispatch_events (GSource     *source,
   SelSource *self = (SelSource *) source;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   SelReadyEvent events[SEL_MAX_DISPATCH];
-  gssize n = sel_source_select (self, events);
-  guint n_dispatches = ++self->n_dispatches;
   SelBatch batch = { 0 };
-  gboolean goes_on = n >= 0;
+  guint n_dispatches;
+  gboolean goes_on;
+  gssize n;
 
+  if (!sel_source_begin_dispatch (self))
+    return G_SOURCE_REMOVE;
+
+  n = sel_source_select (self, events);
+  n_dispatches = ++self->n_dispatches;
+  goes_on = n >= 0;
   for (gssize i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
     goes_on = sel_source_dispatch_event (self, &batch, &events[i], func, user_data, n_dispatches);
 
@@ -441,9 +461,12 @@ sel_source_dispatch (GSource     *source,
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
   SelPlainEvent plain[SEL_MAX_DISPATCH];
-  gssize n = sel_source_select (self, events);
-  gssize n_live;
+  gssize n, n_live;
 
+  if (!sel_source_begin_dispatch (self))
+    return G_SOURCE_REMOVE;
+
+  n = sel_source_select (self, events);
   if (n < 0)
     return G_SOURCE_REMOVE;
 
@@ -471,6 +494,8 @@ sel_source_dispatch_wait (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
 
+  sel_source_begin_dispatch (self);
+
   /* The callback gets the same error when it asks the selector. */
   sel_source_report_closed (self, NULL);
 
@@ -480,9 +505,7 @@ sel_source_dispatch_wait (GSource     *source,
 static void
 sel_source_dispose (GSource *source)
 {
-  SelSource *self = (SelSource *) source;
-
-  sel_notify_remove_observer (sel_core (self->selector), &self->observer);
+  sel_source_leave ((SelSource *) source, TRUE);
 }
 
 static void
@@ -491,6 +514,7 @@ sel_source_finalize (GSource *source)
   SelSource *self = (SelSource *) source;
 
   sel_mirror_clear (&self->mirror);
+  sel_watcher_clear (&self->watcher);
   g_clear_object (&self->selector);
 }
 
@@ -518,9 +542,9 @@ static GSourceFuncs sel_wait_source_funcs = {
 };
 
 static GSource *
-sel_source_new (SelBaseSelector *selector,
-                GSourceFuncs    *funcs,
-                gboolean         can_recurse)
+sel_source_new_full (SelBaseSelector *selector,
+                     GSourceFuncs    *funcs,
+                     gboolean         can_recurse)
 {
   GSource *source = g_source_new (funcs, sizeof (SelSource));
   SelSource *self = (SelSource *) source;
@@ -529,143 +553,49 @@ sel_source_new (SelBaseSelector *selector,
   g_source_set_can_recurse (source, can_recurse);
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
-  self->observer.funcs = &sel_source_observer_funcs;
+  self->watcher.close = sel_source_close;
   sel_mirror_init (&self->mirror, source);
+  self->bell.fd = -1;
   self->next_resume = -1;
-  self->needs_sync = TRUE;
 
-  if (!sel_notify_add_observer (sel_core (selector), &self->observer))
-    g_source_destroy (source);
+  if (!sel_notify_add_watcher (sel_core (selector), &self->watcher))
+    {
+      g_source_destroy (source);
+      return source;
+    }
+
+  /* As long as the source is not attached nobody else can destroy it. An error of opening is for dispatch (). */
+  if (sel_lifecycle_ensure_open_locking (sel_core (selector), NULL))
+    sel_source_sync (self);
 
   return source;
+}
+
+GSource *
+sel_source_new_plain (SelBaseSelector *selector)
+{
+  return sel_source_new_full (selector, &sel_source_funcs, FALSE);
+}
+
+GSource *
+sel_source_new_dispatch (SelBaseSelector *selector)
+{
+  return sel_source_new_full (selector, &sel_dispatch_source_funcs, TRUE);
 }
 
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
   /* The callback may call the function of the program, which may run a main loop when the wait is over already. */
-  GSource *source = sel_source_new (selector, &sel_wait_source_funcs, FALSE);
+  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs, FALSE);
 
   ((SelSource *) source)->awaits = TRUE;
 
   return source;
 }
 
-/**
- * sel_base_selector_create_source:
- * @self: a selector
- *
- * Makes a source that calls its callback, a #GSourceFunc, when a registered descriptor is ready. The
- * callback then calls sel_base_selector_select(), or another form of it, with a timeout of 0.
- *
- * The callback is also called when the time of g_source_set_ready_time() has come, so that one source can serve an
- * event loop with timers of its own. The callback has to set the next time, or -1.
- *
- * If @self is closed, the source is already destroyed and never calls its callback.
- *
- * Returns: (transfer full): a new source; attach it with g_source_attach()
- *
- * Since: 1.0
- */
-GSource *
-sel_base_selector_create_source (SelBaseSelector *self)
+SelWakeup *
+sel_source_ref_bell (GSource *source)
 {
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-
-  return sel_source_new (self, &sel_source_funcs, FALSE);
-}
-
-/**
- * sel_base_selector_create_dispatch_source:
- * @self: a selector
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function to call for descriptors
- *   that have no function of their own
- * @user_data: the data to pass to @func
- * @notify: (nullable): frees @user_data when the source is destroyed
- *
- * Makes a source that calls a function for each registered descriptor that is ready: the one that
- * sel_base_selector_register_callback() was given for the descriptor, or @func. If a callback modifies or unregisters a
- * descriptor, no function is called for this descriptor in the rest of the turn.
- *
- * @func may be %NULL, and may be set by g_source_set_callback() or g_source_set_closure() later. If a descriptor
- * is ready and there is no function to call for it, the source logs a warning, and the descriptor is not polled any more until
- * sel_base_selector_modify() or sel_base_selector_refresh() is called.
- *
- * GLib may dispatch the source again while it is being dispatched; see #SelBaseSelector:can-recurse.
- *
- * If @self is closed, the source is already destroyed, and @notify was called.
- *
- * Returns: (transfer full): a new source; attach it with g_source_attach()
- *
- * Since: 1.0
- */
-GSource *
-sel_base_selector_create_dispatch_source (SelBaseSelector *self,
-                                          SelSelectorFunc  func,
-                                          gpointer         user_data,
-                                          GDestroyNotify   notify)
-{
-  GSource *source;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-
-  source = sel_source_new (self, &sel_dispatch_source_funcs, TRUE);
-  if (g_source_is_destroyed (source))
-    {
-      if (notify != NULL)
-        notify (user_data);
-    }
-  else
-    {
-      g_source_set_callback (source, (GSourceFunc) (void (*) (void)) func, user_data, notify);
-    }
-
-  return source;
-}
-
-/**
- * sel_base_selector_attach:
- * @self: a selector
- * @context: (nullable): a main context, or %NULL for the thread's default one
- * @priority: the priority, for example %G_PRIORITY_DEFAULT
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function to call for descriptors
- *   that have no function of their own
- * @user_data: the data to pass to @func
- * @notify: (nullable): frees @user_data when the source is destroyed
- *
- * Calls a function from @context for each registered descriptor that is ready: the one that
- * sel_base_selector_register_callback() was given for the descriptor, or @func. This ends when @func returns
- * %G_SOURCE_REMOVE, when the source is destroyed, or when @self is closed. @func may be %NULL if all descriptors have a
- * function of their own; see sel_base_selector_create_dispatch_source().
- *
- * A selector may be attached more than once, also to several contexts. The source that asks first gets the descriptors that
- * are ready.
- *
- * Returns: the source's number in @context, or 0 if @self is closed; then @notify was called
- *
- * Since: 1.0
- */
-guint
-sel_base_selector_attach (SelBaseSelector *self,
-                          GMainContext    *context,
-                          int              priority,
-                          SelSelectorFunc  func,
-                          gpointer         user_data,
-                          GDestroyNotify   notify)
-{
-  g_autoptr(GMainContext) thread_default = NULL;
-  g_autoptr(GSource) source = NULL;
-
-  g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), 0);
-
-  source = sel_base_selector_create_dispatch_source (self, func, user_data, notify);
-  if (g_source_is_destroyed (source))
-    return 0;
-
-  if (context == NULL)
-    context = thread_default = g_main_context_ref_thread_default ();
-
-  g_source_set_priority (source, priority);
-
-  return g_source_attach (source, context);
+  return g_atomic_rc_box_acquire (((SelSource *) source)->watcher.bell);
 }

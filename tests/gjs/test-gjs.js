@@ -594,6 +594,22 @@ test('dropped', () => withSockets((a, b) => {
     assert(countOpenFiles() <= before + 4, `${countOpenFiles()} open files, ${before} before`);
 }));
 
+// Loads the override with a fake namespace. The type of the default selector is null, as with too many open files, or
+// its class is not in the namespace.
+test('no class for the default', () => {
+    for (const type of [null, JSSelector.$gtype]) {
+        const namespace = {
+            BaseSelector: class { select_async() {} },
+            PollSelector: Sel.PollSelector,
+            SelectorEvent: class {},
+            default_selector_type: () => type,
+        };
+
+        imports.overrides.Sel._init.call(namespace);
+        assert(namespace.DefaultSelector === Sel.PollSelector, `${namespace.DefaultSelector}`);
+    }
+});
+
 test('legacy imports', () => {
     assert(imports.gi.Sel.BaseSelector === Sel.BaseSelector && imports.gi.Sel.WAIT_FOREVER === Infinity);
     assert(GObject.type_is_a(Sel.DefaultSelector.$gtype, Sel.BaseSelector.$gtype));

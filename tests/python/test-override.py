@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Tests Sel as a replacement of selectors, in addition to CPython's own tests. Prints TAP."""
 
+import ctypes.util
 import errno
 import gc
 import math
@@ -142,6 +143,48 @@ from gi.repository import Sel
 assert Sel.DefaultSelector is Sel.PollSelector, Sel.DefaultSelector
 '''
         subprocess.run([sys.executable, '-c', program], check=True)
+
+    def test_all_classes(self):
+        # Every class of the typelib has an override, also one that is added to the library later.
+        for name in dir(get_introspection_module('Sel')):
+            cls = getattr(Sel, name)
+            if isinstance(cls, type) and issubclass(cls, Sel.BaseSelector) and cls is not Sel.BaseSelector:
+                self.assertEqual(cls.__module__, 'gi.overrides.Sel')
+                self.assertEqual(cls.__name__, name)
+                self.assertEqual(hasattr(cls, 'fileno'), hasattr(cls, 'get_fd'))
+
+    def test_default_without_override(self):
+        # Simulates a default selector whose class is not in the typelib, so that it has no override.
+        program = '''
+import ctypes, os, sys
+import gi
+gi.require_version('Sel', '1.0')
+from gi.module import get_introspection_module
+from gi.repository import GObject
+
+class TypeQuery(ctypes.Structure):
+    _fields_ = [('type', ctypes.c_size_t), ('name', ctypes.c_char_p), ('class_size', ctypes.c_uint),
+                ('instance_size', ctypes.c_uint)]
+
+def register_type():
+    gobject = ctypes.CDLL(sys.argv[1])
+    gobject.g_type_from_name.restype = ctypes.c_size_t
+    parent = ctypes.c_size_t(gobject.g_type_from_name(b'SelPollSelector'))
+    query = TypeQuery()
+    gobject.g_type_query(parent, ctypes.byref(query))
+    gobject.g_type_register_static_simple(parent, b'SelSixthSelector', query.class_size, None,
+                                          query.instance_size, None, 0)
+    return GObject.GType.from_name('SelSixthSelector')
+
+get_introspection_module('Sel').default_selector_type = register_type
+from gi.repository import Sel
+assert Sel.DefaultSelector.__gtype__.name == 'SelSixthSelector', Sel.DefaultSelector
+r, w = os.pipe()
+with Sel.DefaultSelector() as selector:
+    key = selector.register(w, Sel.EVENT_WRITE, 'data')
+    assert selector.select() == [(key, Sel.EVENT_WRITE)]
+'''
+        subprocess.run([sys.executable, '-c', program, ctypes.util.find_library('gobject-2.0')], check=True)
 
     def test_fileno(self):
         for cls in CLASSES:

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What JavaScript gets as `gi://Sel` or `imports.gi.Sel`, on top of the C API: file objects of any kind,
-// any value as data, pairs of key and events, and promises.
+// The override for `gi://Sel` and `imports.gi.Sel`. It adds file objects of any kind, any value as data, pairs of key
+// and events, and promises to the C API.
 
 /* exported _init */
 
 const {Gio, GLib, GObject} = imports.gi;
 
-// The registrations of a selector are kept on its wrapper, where the garbage collector sees them: a Map from
-// the descriptor to {key, callback}. C only keeps the descriptor, and functions that refer to nothing. Whoever shares a
-// selector unregisters what he has registered himself: what C does to a descriptor of ours is noticed, but not that it
-// has registered the same number again.
+// The registrations of a selector are stored in its wrapper, where the garbage collector sees them: a Map from the
+// descriptor to {key, callback}. The C library holds only the descriptor, and functions that refer to no other object.
+// If C code shares the selector, each side has to unregister its own descriptors. The override notices if C code
+// unregisters a descriptor of JavaScript, but not if C code then registers the same number again.
 const RECORDS = Symbol('registrations');
 
 class SelectorKey {
@@ -20,7 +20,7 @@ class SelectorKey {
     }
 }
 
-// The registered keys, by descriptor or file object, as they are at the moment.
+// A live view of the registered keys, by descriptor or file object.
 class SelectorMapping {
     #selector;
     #mapping;
@@ -78,12 +78,12 @@ class SelectorMapping {
     }
 }
 
-// No _init() of ours runs for selectors that C has made.
+// C code can create selectors, so _init() cannot create the Map.
 function recordsOf(selector) {
     return selector[RECORDS] ??= new Map();
 }
 
-// There is no record of what C code has registered.
+// A descriptor that C code has registered has no record.
 function keyOf(selector, key) {
     const fd = key.get_fd();
 
@@ -96,7 +96,7 @@ function checkFunction(func) {
         throw new TypeError(`Not a function: ${describe(func)}`);
 }
 
-// What C calls for a source.
+// Returns the C callback of a source.
 function wrapFunction(func) {
     if (func === null || func === undefined)
         return null;
@@ -105,7 +105,7 @@ function wrapFunction(func) {
     return (selector, key, events) => func(selector, keyOf(selector, key), events);
 }
 
-// What C calls for a descriptor with a function of its own. When it returns false, C unregisters the descriptor.
+// The C callback of every descriptor that has its own callback. If it returns false, C unregisters the descriptor.
 function callBack(selector, key, events) {
     const fd = key.get_fd();
     const records = recordsOf(selector);
@@ -141,7 +141,7 @@ function _init() {
     function toFd(fileobj) {
         let fd;
 
-        // Nothing of this is left to the conversion to a C integer: that takes null and NaN for descriptor 0.
+        // Check the value here, because the conversion to a C integer converts null and NaN to descriptor 0.
         if (typeof fileobj === 'number')
             fd = fileobj;
         else if (typeof fileobj?.fileno === 'function')
@@ -163,7 +163,7 @@ function _init() {
         return fd;
     }
 
-    // The descriptor of what is registered, also if the file object is closed by now.
+    // Returns the descriptor of a registered file object, also if the file object has been closed.
     function toRegisteredFd(selector, fileobj) {
         try {
             return toFd(fileobj);
@@ -205,7 +205,7 @@ function _init() {
         return key;
     }
 
-    // The kernel may refuse a change; then C has unregistered the descriptor.
+    // If the kernel refuses a change, C has unregistered the descriptor.
     function tryChange(selector, fd, change) {
         try {
             change();
@@ -233,7 +233,11 @@ function _init() {
     }
 
     Sel.WAIT_FOREVER = Infinity;
-    Sel.DefaultSelector = Sel[GObject.type_name(Sel.default_selector_type()).slice('Sel'.length)];
+
+    // The type is null if no selector can be opened now, for example because there are too many open files. poll() is
+    // on every system.
+    const defaultType = Sel.default_selector_type();
+    Sel.DefaultSelector = (defaultType && Sel[GObject.type_name(defaultType).replace(/^Sel/, '')]) ?? Sel.PollSelector;
 
     proto.register = function (fileobj, events, data = null) {
         return add(this, fileobj, events, data);
@@ -276,7 +280,7 @@ function _init() {
         tryChange(this, fd, () => native.refresh.call(this, fd));
     };
 
-    // What takes any file object needs no twin that takes an object.
+    // Every method accepts file objects, so the methods for objects are the same.
     for (const name of ['register', 'modify', 'unregister', 'get_key'])
         proto[`${name}_object`] = function (...args) { return this[name](...args); };
     proto.register_object_callback = function (...args) { return this.register_callback(...args); };
@@ -311,7 +315,7 @@ function _init() {
             .map(event => [keyOf(this, event.get_key()), event.get_events()]);
     };
 
-    // Gives a promise, unless there is a callback.
+    // Returns a promise, unless there is a callback.
     Gio._promisify(proto, 'select_async', 'select_finish');
     const selectAsync = proto.select_async;
     proto.select_async = function (timeout = null, ioPriority = GLib.PRIORITY_DEFAULT, cancellable = null, ...callback) {

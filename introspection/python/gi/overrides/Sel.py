@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Sel as a drop-in for Python's `selectors`.
+"""Makes Sel a drop-in replacement for Python's `selectors`.
 
-The classes are those of the typelib; what is here makes them look like their namesakes in the standard
-library. A selector's keys are selectors.SelectorKey tuples, kept in a table of the selector's Python object: so
-data is any object, and a cycle through it is seen by the garbage collector.
+The classes of the typelib get the methods of the classes with the same names in the standard library. The keys of a
+selector are selectors.SelectorKey tuples. They are stored in a table of the Python object of the selector, so that data
+can be any object and the garbage collector sees cycles through it.
 """
 
 import abc
@@ -79,16 +79,16 @@ def _not_registered(fileobj):
 
 
 def _to_python_key(key):
-    """The tuple for a key that was not registered from Python."""
+    """Returns the tuple for a key that was not registered from Python."""
     fd = key.get_fd()
     fileobj = key.get_fileobj()
     return selectors.SelectorKey(fd if fileobj is None else fileobj, fd, int(key.get_events()), key.get_data())
 
 
 def _call_key_callback(selector, c_key, events):
-    """What the library calls for descriptors with a callback of their own.
+    """The C callback of every descriptor that has a callback of its own.
 
-    It is the same for all, as what the library holds is out of the garbage collector's sight.
+    All descriptors share this function, because the garbage collector does not see objects that the library holds.
     """
     fd = c_key.get_fd()
     callback = selector._callbacks.get(fd)
@@ -105,7 +105,7 @@ def _call_key_callback(selector, c_key, events):
 
 
 def _guard(vfunc):
-    """Makes an exception in a virtual function an error that the library can tell from success."""
+    """Converts an exception of a virtual function to a GLib.Error, so that the library sees the failure."""
     @functools.wraps(vfunc)
     def guarded(self, *args):
         try:
@@ -124,7 +124,7 @@ def _guard(vfunc):
 
 
 class _Mapping(collections.abc.Mapping):
-    """What is registered, by file object or descriptor."""
+    """The keys of a selector by file object or descriptor."""
 
     def __init__(self, selector):
         self._selector = selector
@@ -155,7 +155,7 @@ class BaseSelector(Sel.BaseSelector):
             if name in cls.__dict__:
                 setattr(cls, name, _guard(cls.__dict__[name]))
 
-    # Not every selector is made from Python, so there is no __init__() to rely upon.
+    # C code can create selectors too, so __init__() may not have run.
     @functools.cached_property
     def _keys(self):
         return {}
@@ -184,14 +184,14 @@ class BaseSelector(Sel.BaseSelector):
         try:
             return _to_fd(fileobj)
         except ValueError:
-            # It may have been closed since it was registered.
+            # The file object may have been closed after it was registered.
             for key in list(self._keys.values()):
                 if key.fileobj is fileobj:
                     return key.fd
             raise
 
     def _find(self, fd):
-        """The key of a descriptor, or None."""
+        """Returns the key of a descriptor, or None."""
         key = self._keys.get(fd)
         if key is None:
             mapping = Sel.BaseSelector.get_map(self)
@@ -206,7 +206,7 @@ class BaseSelector(Sel.BaseSelector):
         return mapping is not None and mapping.contains(fd)
 
     def _get(self, key):
-        """The tuple for a key of the library."""
+        """Returns the tuple for a key of the library."""
         return self._keys.get(key.get_fd()) or _to_python_key(key)
 
     def _forget(self, fd):
@@ -214,7 +214,7 @@ class BaseSelector(Sel.BaseSelector):
         return self._keys.pop(fd, None)
 
     def _register(self, key, function, *args, callback=None):
-        # The table comes first: another thread may wait, and be told before this returns.
+        # Change the table first: a wait in another thread may report the descriptor before this function returns.
         if self._keys.setdefault(key.fd, key) is not key:
             if self._is_registered(key.fd):
                 raise KeyError('{!r} (FD {}) is already registered'.format(key.fileobj, key.fd))
@@ -235,7 +235,7 @@ class BaseSelector(Sel.BaseSelector):
         try:
             return function(self, fd, *args)
         except GLib.Error as error:
-            # If the kernel refused, the library has unregistered it.
+            # If the kernel refused the change, the library has unregistered the descriptor.
             if not self._is_registered(fd):
                 self._forget(fd)
             raise self._to_exception(error) from None
@@ -283,7 +283,7 @@ class BaseSelector(Sel.BaseSelector):
     def get_map(self):
         return None if self.is_closed() else _Mapping(self)
 
-    # The twins for objects are of no use where any object will do.
+    # Every method accepts file objects, so the methods for objects are the same.
     register_object = register
     unregister_object = unregister
     modify_object = modify
@@ -301,15 +301,15 @@ class BaseSelector(Sel.BaseSelector):
                 raise self._to_exception(error) from None
             if fds or timeout <= 0:
                 break
-            # Early and empty: wakeup() was called, or a signal came and its handler, which has run by now, did not
-            # raise an exception.
+            # The wait ended early without an event. Either wakeup() was called, or a signal handler has run without
+            # raising an exception.
             if self.__dict__.pop('_woken', False):
                 break
             timeout = max(end - time.monotonic(), 0)
         try:
             return list(zip(map(self._keys.__getitem__, fds), masks))
         except KeyError:
-            # Not all were registered from Python, or another thread was faster.
+            # C code registered a descriptor, or another thread has unregistered one.
             keys = map(self._find, fds)
             return [(key, mask) for key, mask in zip(keys, masks) if key is not None]
 
@@ -346,9 +346,10 @@ class BaseSelector(Sel.BaseSelector):
         return Sel.BaseSelector.create_dispatch_source(self, self._wrap(func), *user_data)
 
     def register_callback(self, fileobj, events, func, *user_data):
-        """Registers what is called with (selector, key, events, *user_data) in a main loop.
+        """Registers a file object with a function that a main loop calls when the file object is ready.
 
-        If it does not return true, the file object is unregistered.
+        The arguments of the function are (selector, key, events, *user_data). If the result is false, the file object
+        is unregistered.
         """
         mask = _to_mask(events)
         fd = self._lookup(fileobj)
@@ -359,7 +360,7 @@ class BaseSelector(Sel.BaseSelector):
     register_object_callback = register_callback
 
     def set_callback(self, fileobj, func, *user_data):
-        """Changes what is called for a registered file object; None leaves it to the function of the source."""
+        """Sets the function of a registered file object. With None, the function of the source is called."""
         fd = self._lookup(fileobj)
         self._call(Sel.BaseSelector.set_callback, fd, None if func is None else _call_key_callback)
         if func is None:
@@ -369,8 +370,8 @@ class BaseSelector(Sel.BaseSelector):
 
     def select_async(self, timeout=None, io_priority=GLib.PRIORITY_DEFAULT, cancellable=None, callback=None,
                      *user_data):
-        """Waits without blocking. Without a callback it returns something to await, in a loop of asyncio that runs
-        on a GLib main loop."""
+        """Waits without blocking. Without a callback it returns an awaitable, for an asyncio loop that runs on a GLib
+        main loop."""
         if timeout is None:
             timeout = WAIT_FOREVER
         if callback is not None:
@@ -392,60 +393,52 @@ _select_fds = Sel.BaseSelector.select_fds
 BaseSelector = override(BaseSelector)
 __all__.append('BaseSelector')
 
-# By that way, as selectors.BaseSelector.register() is what selectors do with file objects.
+# selectors.BaseSelector.register() registers a file object, so call the method of the metaclass.
 abc.ABCMeta.register(selectors.BaseSelector, BaseSelector)
 
 
 class _Concrete:
-    """What the selectors over a mechanism of the kernel have in common."""
+    """The base class of the selectors over a mechanism of the kernel."""
 
     def __init__(self, **properties):
         super().__init__(**properties)
-        # The library would tell later that it cannot be opened.
+        # Open the selector now, so that the constructor raises the error. The library would open it at the first use.
         self.reinit()
 
 
-class SelectSelector(_Concrete, Sel.SelectSelector):
-    pass
+def _override_concrete(name):
+    """Overrides the class of a mechanism; it has fileno() if the mechanism has a descriptor."""
+    c_class = getattr(Sel, name)
+    members = {'__module__': __name__}
+    if hasattr(c_class, 'get_fd'):
+        def fileno(self):
+            return self._call(c_class.get_fd)
+        members['fileno'] = fileno
+    return override(type(c_class)(name, (_Concrete, c_class), members))
 
 
-class PollSelector(_Concrete, Sel.PollSelector):
-    pass
+# The names come from the typelib, so that a class that is added to the library needs no change here.
+_concrete = {name: _override_concrete(name)
+             for name in dir(Sel) if name.endswith('Selector') and name != 'BaseSelector'}
+globals().update(_concrete)
+__all__ += _concrete
 
 
-class EpollSelector(_Concrete, Sel.EpollSelector):
-
-    def fileno(self):
-        return self._call(Sel.EpollSelector.get_fd)
-
-
-class DevpollSelector(_Concrete, Sel.DevpollSelector):
-
-    def fileno(self):
-        return self._call(Sel.DevpollSelector.get_fd)
+def _find_default():
+    gtype = Sel.default_selector_type()
+    if gtype == GObject.TYPE_INVALID:
+        # No selector can be opened now, for example because there are too many open files. poll() is on every system.
+        return _concrete['PollSelector']
+    # If the typelib lacks the type, PyGObject derives a class from that of the parent type when it wraps an object.
+    return gtype.pytype or type(GObject.new(gtype))
 
 
-class KqueueSelector(_Concrete, Sel.KqueueSelector):
-
-    def fileno(self):
-        return self._call(Sel.KqueueSelector.get_fd)
-
-
-SelectSelector = override(SelectSelector)
-PollSelector = override(PollSelector)
-EpollSelector = override(EpollSelector)
-DevpollSelector = override(DevpollSelector)
-KqueueSelector = override(KqueueSelector)
-__all__ += ['SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector']
-
-# The best that works here, or one that always does if there are too many open files to try.
-_default = Sel.default_selector_type()
-DefaultSelector = PollSelector if _default == GObject.TYPE_INVALID else _default.pytype
+DefaultSelector = _find_default()
 __all__.append('DefaultSelector')
 
 
 def _lazy_module(name):
-    """A module that is loaded when something in it is used."""
+    """Returns a module that is loaded at the first use of one of its attributes."""
     spec = importlib.util.find_spec(name)
     spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
@@ -454,5 +447,5 @@ def _lazy_module(name):
     return module
 
 
-# Sel.asyncio: most programs do not need it, and it takes as long to load as all the rest.
+# Most programs do not need Sel.asyncio, and loading it takes as long as loading everything else.
 asyncio = _lazy_module('gi.overrides.sel_asyncio')

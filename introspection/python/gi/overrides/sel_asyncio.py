@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sel.asyncio: asyncio on the GLib main loop.
 
-EventLoop is the loop of asyncio with another way to wait: its selector is a source of a GLib main context. So
-coroutines, the callbacks of GTK and the timers of GLib take turns in one thread, and nothing polls.
+EventLoop is an asyncio loop that waits in a GLib main context: its selector is a source of the context. So coroutines,
+GTK callbacks and GLib timers run in one thread, without polling.
 
-    Sel.asyncio.run(main())                   # a program made of coroutines, where GLib's callbacks run as well
+    Sel.asyncio.run(main())                   # asyncio runs the loop; GLib's callbacks run in it
 
     with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
-        with runner.get_loop().running():     # a program that has a main loop, where coroutines run as well
+        with runner.get_loop().running():     # the application runs the loop; coroutines run in it
             app.run()
 
-While a loop is running, asyncio.create_task() and the like work in every callback of its thread.
+While a loop is running, functions such as asyncio.create_task() work in every callback of its thread.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from gi.repository import Gio, GLib, Sel
 
 __all__ = ['EventLoop', 'EventLoopPolicy', 'run', 'select']
 
-# Without what PyGObject adds for programs that iterate a context themselves.
+# The method without the override of PyGObject, which is for programs that iterate a context themselves.
 _iterate = get_introspection_module('GLib').MainContext.iteration
 
 
 class _Poller(selectors.BaseSelector):
-    """What asyncio sees of a selector: it never waits, as the main context does that."""
+    """The selector for asyncio. select() never waits, because the main context does that."""
 
     def __init__(self, selector):
         self._selector = selector
@@ -59,7 +59,8 @@ class _Poller(selectors.BaseSelector):
 
 
 def _find_context():
-    """The main context that callbacks of GLib come from in this thread, or a new one for other threads."""
+    """Returns the main context for this thread: the thread-default context, or the global default context in the main
+    thread, or a new context."""
     context = GLib.MainContext.get_thread_default()
     if context is None and threading.current_thread() is threading.main_thread():
         context = GLib.MainContext.default()
@@ -67,15 +68,15 @@ def _find_context():
 
 
 class EventLoop(asyncio.SelectorEventLoop):
-    """A loop of asyncio that runs on a GLib.MainContext.
+    """An asyncio loop that runs on a GLib.MainContext.
 
-    context: by default the one that is the default of the thread
-    selector: any Sel selector, which the loop then owns
-    priority: of coroutines and asyncio's callbacks among the other sources of the context
+    context: the main context; by default the one of the thread
+    selector: any Sel selector; the loop takes ownership of it
+    priority: the priority of coroutines and of asyncio's callbacks in the context
     """
 
     def __init__(self, context=None, *, selector=None, priority=GLib.PRIORITY_DEFAULT):
-        # PyGObject knows by the name which context the loop runs on, and then lets functions of Gio be awaited.
+        # PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
         self._context = context or _find_context()
         self._sel = selector or Sel.default_selector_new()
         self._priority = priority
@@ -85,7 +86,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._exception = None
         super().__init__(_Poller(self._sel))
 
-    # What is scheduled outside of a turn has to wake the source.
+    # Callbacks that are scheduled outside of an iteration of this loop have to make the source ready.
 
     def call_soon(self, callback, *args, context=None):
         handle = super().call_soon(callback, *args, context=context)
@@ -109,7 +110,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._arm()
 
     def _arm(self):
-        """Says when the next turn has to be, if nothing becomes ready before."""
+        """Sets the time of the next iteration, in case nothing becomes ready before."""
         if self._source is None or threading.get_ident() != self._thread_id:
             return
         if self._ready or self._stopping:
@@ -121,7 +122,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             ready_time = -1
         self._source.set_ready_time(ready_time)
         if ready_time != 0 and self._ready:
-            # The garbage collector ran in between, and something scheduled a callback when it was deleted.
+            # The garbage collector has run meanwhile, and a destructor has scheduled a callback.
             self._source.set_ready_time(0)
 
     def _take_turn(self, *unused):
@@ -129,7 +130,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         try:
             self._run_once()
         except BaseException as exception:
-            # An exception in a callback of GLib would only be printed, so it is raised by who runs the loop.
+            # PyGObject only prints an exception in a GLib callback, so raise it in the function that runs the loop.
             self._exception = exception
             self._stopping = True
         finally:
@@ -180,12 +181,12 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     @contextlib.contextmanager
     def running(self, quit_function=None):
-        """Inside, this loop runs whenever the main context does, whoever runs that.
+        """Inside this context manager, the loop runs whenever the main context is iterated.
 
-        It ends with stop(), which calls quit_function, for example the quit() of a main loop or an application. An
-        exception that asyncio lets through, like SystemExit, stops the loop too, and is raised at the end.
+        stop() ends it and calls quit_function, for example the quit() method of a main loop or an application. An
+        exception that asyncio does not catch, such as SystemExit, stops the loop too, and is raised at the end.
 
-        PyGObject calls this for every main loop that is run while this loop is running.
+        PyGObject calls this for every main loop that runs while this loop is running.
         """
         is_outermost = not self.is_running()
         if is_outermost:
@@ -201,13 +202,13 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     @contextlib.contextmanager
     def paused(self):
-        """PyGObject calls this around main contexts that are iterated in Python. There is nothing to pause: a turn
-        never begins inside another."""
+        """PyGObject calls this around iterations of a main context in Python. There is nothing to pause, because an
+        iteration of this loop never starts inside another one."""
         yield
 
     @contextlib.contextmanager
     def _wake_by_signals(self):
-        """The handlers of signals are called when the interpreter has its turn, so a signal has to end the wait."""
+        """Makes signals end the wait, because Python runs signal handlers only in the interpreter."""
         try:
             old_fd = signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         except ValueError:
@@ -219,13 +220,13 @@ class EventLoop(asyncio.SelectorEventLoop):
         finally:
             fd = signal.set_wakeup_fd(old_fd)
             if fd not in (-1, self._csock.fileno()):
-                # Somebody else wants it now.
+                # Another part of the program has set its own descriptor meanwhile.
                 signal.set_wakeup_fd(fd)
 
     @contextlib.contextmanager
     def _keyboard_interrupt(self):
-        """Makes Ctrl-C end run_forever() also while a callback of GLib runs, where an exception would only be
-        printed."""
+        """Makes Ctrl-C end run_forever() also during a GLib callback, where PyGObject would only print the
+        exception."""
         if (threading.current_thread() is not threading.main_thread()
                 or signal.getsignal(signal.SIGINT) is not signal.default_int_handler):
             yield
@@ -255,7 +256,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             finally:
                 self._context.pop_thread_default()
 
-    # Signals come through Python's own handlers, as a main loop of PyGObject takes the wakeup descriptor for itself.
+    # Use Python's own signal handlers, because a main loop of PyGObject replaces the wakeup descriptor.
 
     def add_signal_handler(self, sig, callback, *args):
         super().add_signal_handler(sig, callback, *args)
@@ -265,7 +266,7 @@ class EventLoop(asyncio.SelectorEventLoop):
     def remove_signal_handler(self, sig):
         removed = super().remove_signal_handler(sig)
         if removed and self.is_running() and not self._signal_handlers:
-            # The handlers of others have to wake the loop as well.
+            # Signal handlers of other parts of the program have to end the wait, too.
             signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         return removed
 
@@ -280,7 +281,8 @@ def run(main, *, debug=None, context=None):
 
 
 async def select(selector, timeout, io_priority, cancellable):
-    """What selector.select_async() returns. Cancelling it takes until the wait has ended, so that another can begin."""
+    """The coroutine of selector.select_async(). When it is cancelled, it waits for the end of the asynchronous wait, so
+    that another one can start."""
     done = asyncio.get_running_loop().create_future()
     own_cancellable = Gio.Cancellable()
     handler = 0 if cancellable is None else cancellable.connect(own_cancellable.cancel)
@@ -303,6 +305,6 @@ async def select(selector, timeout, io_priority, cancellable):
 
 
 class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes an EventLoop wherever asyncio makes a loop by itself."""
+    """Creates an EventLoop wherever asyncio creates a loop by itself."""
 
     _loop_factory = EventLoop
