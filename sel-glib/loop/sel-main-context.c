@@ -23,8 +23,8 @@
 static GMutex lock;
 static GHashTable *selectors; /* by context; holds a reference to each selector */
 
-/* The source of the selector is being destroyed. If the context is, too, a new context may get its address. The reference
- * is dropped without the lock. */
+/* The source of the selector is being destroyed. If the context is, too, a new context may get its address. The
+ * reference is dropped without the lock. */
 static void
 sel_main_context_forget (gpointer data)
 {
