@@ -426,6 +426,10 @@ sel_base_selector_reinit (SelBaseSelector  *self,
  * Closes @self: forgets all keys and gives back the kernel's objects. Registered descriptors stay
  * open. A thread that waits gets %SEL_SELECTOR_ERROR_CLOSED, and so does every later call.
  *
+ * Sources of the calling thread are destroyed. Sources of other threads are destroyed in the next turn of their main
+ * loops; callbacks are freed there, too. The last one that uses the kernel's objects gives them back: this function, a
+ * thread that waits, or such a source.
+ *
  * If a virtual function of @self calls this, the call that has called the virtual function closes @self when it is done.
  *
  * This function may be called more than once. Dropping the last reference closes a selector as well.

@@ -122,9 +122,9 @@ struct _SelBaseSelectorClass
    * free.
    *
    * It is called by sel_base_selector_close(), by sel_base_selector_reinit(), and when the last reference is
-   * dropped. If the selector is closed while another thread waits, the waiting thread calls it. When the last
-   * reference is dropped, the attributes that a scripting language keeps for its wrapper of @self may already be
-   * gone.
+   * dropped. If the selector is closed while another thread waits, or while a source of another thread is attached,
+   * the last of these threads calls it. When the last reference is dropped, the attributes that a scripting language
+   * keeps for its wrapper of @self may already be gone.
    *
    * The selector is locked during the call, as in @open.
    *

@@ -407,10 +407,10 @@ sel_base_selector_unregister_object_key (SelBaseSelector  *self,
  * %G_SOURCE_REMOVE, @fd is unregistered. The functions that return ready descriptors, like
  * sel_base_selector_select(), do not call @func. sel_base_selector_modify() and the related functions keep @func.
  *
- * @notify is called exactly once, and never while @func runs. The function that unregisters @fd calls it, unless @self
- * has a source in the main loop of another thread. In this case that thread calls @notify in the next turn of its loop,
- * or, if the loop does not run any more, when the source is freed. If @func itself unregisters @fd, @notify is called
- * after @func has returned. After @notify was called, @func is not called any more, in any thread.
+ * @notify is called exactly once, and never while @func runs. The function that unregisters @fd calls it, unless a
+ * source of another thread is attached. In this case that thread calls @notify in a later turn of its main loop, or
+ * when the source or its context is freed. If @func itself unregisters @fd, @notify is called after @func has
+ * returned. After @notify was called, @func is not called any more, in any thread.
  *
  * Fails like sel_base_selector_register(). On failure nothing is changed, and @notify is called.
  *

@@ -32,7 +32,10 @@
  *
  * The thread that runs the context calls the callbacks. Another thread may register, modify and unregister descriptors
  * meanwhile. If it unregisters a descriptor whose callback is about to be called, the callback may still be called, but
- * never after its #GDestroyNotify.
+ * never after its #GDestroyNotify, which the thread that runs the context calls.
+ *
+ * Other threads never touch the context. Besides the selector's descriptors the context polls one more for each source, by
+ * which other threads tell the source about their changes. A source may be destroyed in any thread.
  */
 
 /**

@@ -1,0 +1,751 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+
+#include "core/sel-backend-private.h"
+#include "core/sel-pause-private.h"
+#include "registry-fixture.h"
+
+/* Unit tests of the pause room. They do not wait: a test sets the time at which the pauses end. */
+
+#define READ SEL_EVENT_READ
+#define WRITE SEL_EVENT_WRITE
+
+/* Addresses that stand for functions. They are only compared. */
+static const char function_a[1];
+static const char function_b[1];
+
+/* Registers @fd, and stores the event that a wait would find. */
+static SelKeySlot *
+add_with_event (RegistryFixture *fixture,
+                int              fd,
+                SelEventMask     events,
+                SelReadyEvent   *event)
+{
+  SelKeySlot *slot = add (fixture, fd, events, &no_data);
+
+  *event = (SelReadyEvent) { .fd = fd, .events = events, .generation = slot->generation };
+
+  return slot;
+}
+
+static guint
+get_n_pauses (RegistryFixture *fixture)
+{
+  return fixture->core->pauses.list != NULL ? fixture->core->pauses.list->len : 0;
+}
+
+/* Checks the length of the list of pauses, and PAUSED, which is set while the list is not empty. */
+static void
+assert_n_pauses (RegistryFixture *fixture,
+                 guint            n)
+{
+  g_assert_cmpuint (get_n_pauses (fixture), ==, n);
+  g_assert_cmpint (sel_state_has (fixture->core, SEL_STATE_PAUSED), ==, n > 0);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, n > 0 ? fixture->core->pauses.until : -1);
+}
+
+static void
+assert_paused (RegistryFixture     *fixture,
+               SelKeySlot          *slot,
+               const SelReadyEvent *event)
+{
+  g_assert_true (sel_key_slot_is_paused (slot));
+  g_assert_cmpuint (slot->active, ==, 0);
+  g_assert_cmpuint (slot->registered, ==, event->events);
+  g_assert_cmpuint (slot->armed, ==, 0);
+  g_assert_cmpuint (fake_selector_get_mask (fixture->fake, event->fd), ==, 0);
+}
+
+/* The slot is armed and has another generation than @event, which takes the new one. */
+static void
+assert_resumed (RegistryFixture *fixture,
+                SelKeySlot      *slot,
+                SelReadyEvent   *event)
+{
+  g_assert_false (sel_key_slot_is_paused (slot));
+  g_assert_cmpuint (slot->active, ==, event->events);
+  g_assert_cmpuint (slot->registered, ==, event->events);
+  g_assert_cmpuint (slot->armed, ==, event->events);
+  g_assert_cmpuint (fake_selector_get_mask (fixture->fake, event->fd), ==, event->events);
+  g_assert_cmpuint (slot->generation, !=, event->generation);
+  event->generation = slot->generation;
+}
+
+/* --- Beginning --- */
+
+static void
+test_begin (RegistryFixture *fixture,
+            gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ | WRITE, &event);
+  gint64 before;
+  gint64 after;
+
+  assert_n_pauses (fixture, 0);
+  before = g_get_monotonic_time ();
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  after = g_get_monotonic_time ();
+
+  /* PAUSED is set before the kernel forgets the descriptor, so that a wait that begins now is not on the fast path. */
+  g_assert_cmphex (fixture->word & SEL_STATE_PAUSED, !=, 0);
+  fake_selector_assert_log (fixture->fake, "update(%d,3,0)", A);
+  assert_paused (fixture, slot, &event);
+  g_assert_cmpuint (slot->generation, ==, event.generation);
+  assert_told (fixture, A);
+  assert_n_pauses (fixture, 1);
+  g_assert_cmpint (fixture->core->pauses.until, >=, before + SEL_PAUSE_INTERVAL);
+  g_assert_cmpint (fixture->core->pauses.until, <=, after + SEL_PAUSE_INTERVAL);
+}
+
+/* Such a pause ends when the descriptor is modified. It does not end by itself. */
+static void
+test_until_modified (RegistryFixture *fixture,
+                     gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+  SelKeyExtra removed = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_UNTIL_MODIFIED);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0)", A);
+  assert_paused (fixture, slot, &event);
+  assert_told (fixture, A);
+  assert_n_pauses (fixture, 0);
+
+  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slot, &event);
+  assert_not_told (fixture);
+
+  g_assert_true (sel_registry_modify (fixture->core, A, READ, NULL, NULL, &removed, &error));
+  g_assert_no_error (error);
+  assert_resumed (fixture, slot, &event);
+}
+
+/* An event of an earlier registration has no effect. */
+static void
+test_begin_stale (RegistryFixture *fixture,
+                  gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelReadyEvent stale;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  for (guint i = 0; i < 4; i++)
+    {
+      SelPauseKind kind = i % 2 == 0 ? SEL_PAUSE_FOR_A_WHILE : SEL_PAUSE_UNTIL_MODIFIED;
+
+      stale = event;
+      if (i < 2)
+        stale.generation--;
+      else
+        stale.fd = B;
+      sel_pause_begin (fixture->core, &stale, kind);
+      sel_pause_defer (fixture->core, &stale, function_a);
+      sel_pause_rearm (fixture->core, &stale);
+      g_assert_false (sel_key_slot_is_paused (slot));
+      g_assert_cmpuint (slot->generation, ==, event.generation);
+      assert_n_pauses (fixture, 0);
+    }
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_not_told (fixture);
+}
+
+static void
+test_begin_forked (RegistryFixture *fixture,
+                   gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  sel_state_set (fixture->core, SEL_STATE_FORKED);
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_UNTIL_MODIFIED);
+  sel_pause_defer (fixture->core, &event, function_a);
+  sel_pause_rearm (fixture->core, &event);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  g_assert_cmpuint (slot->armed, ==, READ);
+  g_assert_cmpuint (slot->generation, ==, event.generation);
+  assert_n_pauses (fixture, 0);
+  assert_not_told (fixture);
+}
+
+/* No pause begins while a thread waits. */
+static void
+test_begin_in_wait (RegistryFixture *fixture,
+                    gconstpointer    data)
+{
+  SelReadyEvent events[2];
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &events[0]);
+
+  add_with_event (fixture, B, READ, &events[1]);
+  sel_state_unset (fixture->core, SEL_STATE_POLLING);
+  sel_state_set (fixture->core, SEL_STATE_WAITING);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  assert_n_pauses (fixture, 0);
+  assert_not_told (fixture);
+  fake_selector_assert_log (fixture->fake, "%s", "");
+
+  /* Existing pauses stay. */
+  sel_state_unset (fixture->core, SEL_STATE_WAITING);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_state_set (fixture->core, SEL_STATE_WAITING);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  assert_n_pauses (fixture, 1);
+}
+
+/* If no wait is in progress, the wake-up descriptor is not written to. */
+static void
+test_begin_idle (RegistryFixture *fixture,
+                 gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  sel_state_unset (fixture->core, SEL_STATE_POLLING);
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+  assert_not_told (fixture);
+}
+
+/* All pauses that exist at the same time end together. */
+static void
+test_one_end (RegistryFixture *fixture,
+              gconstpointer    data)
+{
+  SelReadyEvent events[3];
+  SelKeySlot *slots[3] = {
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, WRITE, &events[1]),
+    add_with_event (fixture, C, READ, &events[2]),
+  };
+
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  fixture->core->pauses.until = 12345;
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_UNTIL_MODIFIED);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 12345);
+  assert_n_pauses (fixture, 2);
+  fake_selector_clear_log (fixture->fake);
+
+  sel_pause_resume_due (fixture->core, FALSE);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,2)", A, B);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_paused (fixture, slots[2], &events[2]);
+  assert_n_pauses (fixture, 0);
+
+  /* The next pause has an end of its own. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), >, 12345);
+}
+
+/* --- Replacing --- */
+
+static void
+test_replace (RegistryFixture *fixture,
+              gconstpointer    data)
+{
+  SelReadyEvent events[3];
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &events[0]);
+
+  add_with_event (fixture, B, READ, &events[1]);
+  add_with_event (fixture, C, READ, &events[2]);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 3);
+  fake_selector_clear_log (fixture->fake);
+
+  /* By a pause of the same kind. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 3);
+
+  /* By a pause that does not end by itself. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  assert_n_pauses (fixture, 2);
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_paused (fixture, slot, &events[0]);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_paused (fixture, slot, &events[0]);
+  fake_selector_clear_log (fixture->fake);
+
+  /* By a pause for a while. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 1);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_resumed (fixture, slot, &events[0]);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+
+  /* The list becomes empty. */
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  assert_n_pauses (fixture, 0);
+
+  /* A deferred pause is replaced by one that the function does not end. */
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slot, &events[0]);
+  assert_n_pauses (fixture, 1);
+}
+
+/* --- Resuming --- */
+
+static void
+test_resume_due (RegistryFixture *fixture,
+                 gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  /* Without a pause, nothing is resumed. */
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_not_told (fixture);
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  assert_told (fixture, A);
+  fake_selector_clear_log (fixture->fake);
+  fixture->core->pauses.until = G_MAXINT64;
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+  assert_not_told (fixture);
+
+  slot->hangup = (SelHangupCount) { .n_calls = 3, .maybe_hung_up = TRUE };
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+  assert_resumed (fixture, slot, &event);
+  assert_told (fixture, A);
+  assert_n_pauses (fixture, 0);
+
+  /* The next call of the callback leads to a check. */
+  g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  fixture->core->pauses.until = G_MAXINT64;
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_resumed (fixture, slot, &event);
+  assert_n_pauses (fixture, 0);
+}
+
+static void
+test_deferred (RegistryFixture *fixture,
+               gconstpointer    data)
+{
+  SelReadyEvent events[4];
+  SelKeySlot *slots[4];
+
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    slots[i] = add_with_event (fixture, A + (int) i, READ, &events[i]);
+
+  sel_pause_resume_deferred (fixture->core, function_a);
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  sel_pause_defer (fixture->core, &events[1], function_b);
+  sel_pause_defer (fixture->core, &events[2], function_a);
+  sel_pause_begin (fixture->core, &events[3], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 4);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    assert_paused (fixture, slots[i], &events[i]);
+  sel_notify_drain_wakeup (fixture->core);
+  sel_registry_clear_changed (fixture->core);
+  fake_selector_clear_log (fixture->fake);
+
+  sel_pause_resume_deferred (fixture->core, function_a);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1)", A + 2, A);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_paused (fixture, slots[1], &events[1]);
+  assert_resumed (fixture, slots[2], &events[2]);
+  assert_paused (fixture, slots[3], &events[3]);
+  assert_n_pauses (fixture, 2);
+  assert_told (fixture, A);
+
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_n_pauses (fixture, 2);
+  assert_not_told (fixture);
+
+  sel_pause_resume_deferred (fixture->core, function_b);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 1);
+
+  /* A deferred pause also ends when its time is over. */
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_resumed (fixture, slots[3], &events[3]);
+  assert_n_pauses (fixture, 0);
+
+  /* The list becomes empty. */
+  sel_pause_defer (fixture->core, &events[0], function_a);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_n_pauses (fixture, 0);
+}
+
+/* Changes the registration of A in one of the ways that make its pause stale. */
+static void
+make_stale (RegistryFixture *fixture,
+            guint            how,
+            SelReadyEvent   *event)
+{
+  SelKeyExtra removed = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  switch (how)
+    {
+    case 0:
+      g_assert_true (sel_registry_modify (fixture->core, A, READ, NULL, NULL, &removed, &error));
+      break;
+    case 1:
+      g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
+      break;
+    case 2:
+      g_assert_true (sel_registry_remove (fixture->core, A, NULL, &removed, &error));
+      add_with_event (fixture, A, READ, event);
+      sel_pause_begin (fixture->core, event, SEL_PAUSE_UNTIL_MODIFIED);
+      break;
+    default:
+      sel_key_slot_set_paused (sel_registry_lookup (fixture->core, A), FALSE);
+      break;
+    }
+  g_assert_no_error (error);
+  fake_selector_clear_log (fixture->fake);
+  sel_notify_drain_wakeup (fixture->core);
+  sel_registry_clear_changed (fixture->core);
+}
+
+static void
+test_stale (RegistryFixture *fixture,
+            gconstpointer    data)
+{
+  for (guint i = 0; i < 8; i++)
+    {
+      SelReadyEvent event;
+      SelKeyExtra removed = { 0 };
+
+      add_with_event (fixture, A, READ, &event);
+      sel_pause_defer (fixture->core, &event, function_a);
+      make_stale (fixture, i % 4, &event);
+      assert_n_pauses (fixture, 1);
+
+      if (i < 4)
+        sel_pause_resume_due (fixture->core, TRUE);
+      else
+        sel_pause_resume_deferred (fixture->core, function_b);
+      fake_selector_assert_log (fixture->fake, "%s", "");
+      assert_not_told (fixture);
+      assert_n_pauses (fixture, 0);
+
+      sel_registry_remove (fixture->core, A, NULL, &removed, NULL);
+      sel_notify_drain_wakeup (fixture->core);
+      sel_registry_clear_changed (fixture->core);
+      fail_updates (fixture, 0, 0, 0);
+    }
+}
+
+static void
+test_resume_all (RegistryFixture *fixture,
+                 gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  sel_state_set (fixture->core, SEL_STATE_FORKED);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, -1);
+  sel_state_unlock (fixture->core);
+  sel_pause_resume_all (fixture->core);
+  sel_state_lock (fixture->core);
+  assert_paused (fixture, slot, &event);
+  sel_state_unset (fixture->core, SEL_STATE_FORKED);
+  assert_n_pauses (fixture, 1);
+
+  sel_state_unlock (fixture->core);
+  sel_pause_resume_all (fixture->core);
+  g_assert_false (is_locked (fixture->core));
+
+  /* It takes the lock: the first call in a child process notices the fork by that. */
+  sel_state_count_fork ();
+  sel_pause_resume_all (fixture->core);
+  g_assert_false (sel_state_is_new_process (fixture->core));
+  sel_state_lock (fixture->core);
+  assert_resumed (fixture, slot, &event);
+}
+
+/* --- Errors --- */
+
+/* A descriptor that was closed, or that the kernel cannot wait for, keeps its key. */
+static void
+test_resume_refused (RegistryFixture *fixture,
+                     gconstpointer    data)
+{
+  static const int codes[] = { EBADF, EPERM };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (codes); i++)
+    {
+      SelReadyEvent event;
+      SelKeySlot *slot = add_with_event (fixture, A + (int) i, READ, &event);
+
+      if (i < G_N_ELEMENTS (codes))
+        sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+      else
+        sel_pause_defer (fixture->core, &event, function_a);
+      assert_told (fixture, event.fd);
+      fake_selector_clear_log (fixture->fake);
+      fail_updates (fixture, codes[i % G_N_ELEMENTS (codes)], 0, 0);
+      if (i < G_N_ELEMENTS (codes))
+        sel_pause_resume_due (fixture->core, TRUE);
+      else
+        sel_pause_resume_deferred (fixture->core, function_a);
+
+      fake_selector_assert_log (fixture->fake, "update(%d,0,1)", event.fd);
+      g_assert_true (sel_registry_lookup (fixture->core, event.fd) == slot);
+      g_assert_cmpuint (slot->registered, ==, READ);
+      g_assert_false (sel_key_slot_is_paused (slot));
+      g_assert_cmpuint (slot->armed, ==, 0);
+      assert_n_pauses (fixture, 0);
+      assert_told (fixture, event.fd);
+    }
+}
+
+/* After other errors, the descriptor is paused again. */
+static void
+test_resume_delayed (RegistryFixture *fixture,
+                     gconstpointer    data)
+{
+  SelReadyEvent events[2];
+  SelKeySlot *slots[2] = {
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, READ, &events[1]),
+  };
+  gint64 before;
+
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  fake_selector_clear_log (fixture->fake);
+  fixture->core->pauses.until = 0;
+  before = g_get_monotonic_time ();
+  fail_updates (fixture, ENOMEM, ENOSPC, 0);
+  sel_pause_resume_due (fixture->core, FALSE);
+
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1)", A, B);
+  assert_n_pauses (fixture, 2);
+  g_assert_cmpint (fixture->core->pauses.until, >=, before + SEL_PAUSE_INTERVAL);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    {
+      assert_paused (fixture, slots[i], &events[i]);
+      g_assert_cmpuint (slots[i]->generation, !=, events[i].generation);
+      events[i].generation = slots[i]->generation;
+    }
+
+  fixture->core->pauses.until = 0;
+  fail_updates (fixture, 0, ENOMEM, 0);
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slots[0], &events[0]);
+  assert_paused (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 1);
+  events[1].generation = slots[1]->generation;
+
+  /* The new pause is not a deferred one. */
+  sel_pause_defer (fixture->core, &events[1], function_a);
+  fail_updates (fixture, ENOMEM, 0, 0);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 1);
+  events[1].generation = slots[1]->generation;
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_paused (fixture, slots[1], &events[1]);
+
+  fixture->core->pauses.until = 0;
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_n_pauses (fixture, 0);
+}
+
+/* --- Arming again --- */
+
+static void
+test_rearm (RegistryFixture *fixture,
+            gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  sel_pause_rearm (fixture->core, &event);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
+  assert_resumed (fixture, slot, &event);
+  assert_told (fixture, A);
+  g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
+  assert_n_pauses (fixture, 0);
+
+  /* The kernel has forgotten the descriptor, and then lacks memory. */
+  fail_updates (fixture, EBADF, ENOMEM, 0);
+  sel_pause_rearm (fixture->core, &event);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+  assert_told (fixture, A);
+  event.generation = slot->generation;
+
+  sel_pause_rearm (fixture->core, &event);
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_paused (fixture, slot, &event);
+  assert_not_told (fixture);
+}
+
+static void
+test_forget_all (RegistryFixture *fixture,
+                 gconstpointer    data)
+{
+  SelReadyEvent events[3];
+  SelKeySlot *slots[3] = {
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, WRITE, &events[1]),
+    add_with_event (fixture, C, READ, &events[2]),
+  };
+
+  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_UNTIL_MODIFIED);
+  fake_selector_clear_log (fixture->fake);
+  sel_pause_forget_all (fixture->core);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    {
+      g_assert_cmpuint (slots[i]->active, ==, events[i].events);
+      g_assert_cmpuint (slots[i]->generation, ==, events[i].generation);
+    }
+  fake_selector_assert_log (fixture->fake, "%s", "");
+  assert_n_pauses (fixture, 0);
+  g_assert_null (fixture->core->pauses.list);
+
+  sel_pause_forget_all (fixture->core);
+  assert_n_pauses (fixture, 0);
+}
+
+/* The registered descriptors are armed as if the kernel's object were new. */
+static void
+test_arm_all (RegistryFixture *fixture,
+              gconstpointer    data)
+{
+  SelReadyEvent events[5];
+  SelKeySlot *slots[5];
+  g_autoptr(GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    slots[i] = add_with_event (fixture, A + (int) i, READ, &events[i]);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_UNTIL_MODIFIED);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    sel_registry_disarm (fixture->core, A + (int) i, slots[i]);
+  fake_selector_clear_log (fixture->fake);
+  sel_notify_drain_wakeup (fixture->core);
+  sel_registry_clear_changed (fixture->core);
+
+  fail_updates (fixture, 0, EBADF, ENOMEM);
+  fixture->errors[3] = EPERM;
+  g_assert_true (sel_pause_arm_all (fixture->core, &error));
+  g_assert_no_error (error);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1) update(%d,0,1) update(%d,0,1)",
+                            A, A + 2, A + 3, A + 4);
+  for (guint i = 0; i < G_N_ELEMENTS (slots); i++)
+    {
+      g_assert_cmpuint (slots[i]->registered, ==, READ);
+      g_assert_cmpuint (slots[i]->generation, ==, events[i].generation);
+      g_assert_cmpuint (slots[i]->armed, ==, i == 0 ? READ : 0);
+      g_assert_cmpint (sel_key_slot_is_paused (slots[i]), ==, i == 1 || i == 3);
+    }
+  assert_n_pauses (fixture, 1);
+  assert_not_told (fixture);
+}
+
+static gboolean
+refuse_update (SelBaseSelector  *selector,
+               int               fd,
+               SelEventMask      old_events,
+               SelEventMask      new_events,
+               GError          **error)
+{
+  g_assert_cmpint (fd, ==, sel_notify_get_fd (sel_core (selector)));
+  g_set_error_literal (error, SEL_OS_ERROR, ENOMEM, "refused");
+
+  return FALSE;
+}
+
+static void
+test_arm_all_refused (RegistryFixture *fixture,
+                      gconstpointer    data)
+{
+  SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (fixture->fake);
+  gboolean (*update) (SelBaseSelector *, int, SelEventMask, SelEventMask, GError **) = klass->update;
+  SelReadyEvent event;
+  g_autoptr(GError) error = NULL;
+
+  add_with_event (fixture, A, READ, &event);
+  klass->update = refuse_update;
+  g_assert_false (sel_pause_arm_all (fixture->core, &error));
+  klass->update = update;
+  g_assert_error (error, SEL_OS_ERROR, ENOMEM);
+  assert_n_pauses (fixture, 0);
+}
+
+/* A backend arms everything again after it has replaced the kernel's object. A waiting thread is woken. */
+static void
+test_rearm_all (RegistryFixture *fixture,
+                gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+  g_autoptr(GError) error = NULL;
+
+  sel_registry_disarm (fixture->core, A, slot);
+  fake_selector_clear_log (fixture->fake);
+  g_assert_true (sel_backend_rearm_all (SEL_BASE_SELECTOR (fixture->fake), &error));
+  g_assert_no_error (error);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+  g_assert_cmpuint (slot->armed, ==, READ);
+  g_assert_true (sel_notify_drain_wakeup (fixture->core));
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  static const RegistryCase cases[] = {
+    { "/pause/arm-all", test_arm_all },
+    { "/pause/arm-all-refused", test_arm_all_refused },
+    { "/pause/begin", test_begin },
+    { "/pause/begin-forked", test_begin_forked },
+    { "/pause/begin-idle", test_begin_idle },
+    { "/pause/begin-in-wait", test_begin_in_wait },
+    { "/pause/begin-stale", test_begin_stale },
+    { "/pause/deferred", test_deferred },
+    { "/pause/forget-all", test_forget_all },
+    { "/pause/one-end", test_one_end },
+    { "/pause/rearm", test_rearm },
+    { "/pause/rearm-all", test_rearm_all },
+    { "/pause/replace", test_replace },
+    { "/pause/resume-all", test_resume_all },
+    { "/pause/resume-delayed", test_resume_delayed },
+    { "/pause/resume-due", test_resume_due },
+    { "/pause/resume-refused", test_resume_refused },
+    { "/pause/stale", test_stale },
+    { "/pause/until-modified", test_until_modified },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  registry_add_cases (cases, G_N_ELEMENTS (cases));
+
+  return g_test_run ();
+}
