@@ -133,7 +133,7 @@ sel_base_selector_take_all (SelCore     *core,
 static void
 sel_base_selector_finish_close (SelCore *core)
 {
-  g_autoptr(SelBaseSelector) self = g_object_ref (sel_core_get_selector (core));
+  SelBaseSelector *self = g_object_ref (sel_core_get_selector (core));
   g_autoptr(GPtrArray) callbacks = g_ptr_array_new_with_free_func ((GDestroyNotify) sel_callback_free);
   g_autoptr(GPtrArray) watchers = NULL;
   SelKeyTable table;
@@ -152,6 +152,7 @@ sel_base_selector_finish_close (SelCore *core)
 
   g_ptr_array_set_size (callbacks, 0);
   sel_key_table_clear (&table);
+  g_object_unref (self);
 }
 
 static const SelStateFuncs sel_base_selector_state_funcs = {
