@@ -17,6 +17,8 @@
  * SECTION:sel-base-selector
  * @Title: SelBaseSelector
  * @Short_description: Waits until registered file objects are ready
+ *
+ * See the description of #SelBaseSelector.
  */
 
 /**

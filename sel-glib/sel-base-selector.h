@@ -19,16 +19,15 @@ G_DECLARE_DERIVABLE_TYPE (SelBaseSelector, sel_base_selector, SEL, BASE_SELECTOR
 /**
  * SelBaseSelectorClass:
  * @parent_class: the parent class
- * @open: makes what the kernel needs
- * @update: tells the kernel what to wait for on one descriptor
- * @wait: waits in the kernel and reports what is ready
- * @release: gives back what @open made
+ * @open: makes the kernel object
+ * @update: tells the kernel which events to wait for on one descriptor
+ * @wait: waits in the kernel and reports the ready descriptors
+ * @release: frees everything that @open made
  *
- * The virtual function table of #SelBaseSelector: what a mechanism has to bring.
+ * The virtual function table of #SelBaseSelector. A mechanism implements these functions.
  *
- * Time-outs, interrupted waits, looking up keys, threads, forks and the wording of
- * errors are not its concern. A function that returns %FALSE without an error is
- * taken to have failed with %SEL_SELECTOR_ERROR_FAILED.
+ * The base class handles timeouts, interrupted waits, keys, threads, forks and error messages. A function that
+ * returns %FALSE and sets no error fails with %SEL_SELECTOR_ERROR_FAILED.
  *
  * Since: 1.0
  */
@@ -41,8 +40,15 @@ struct _SelBaseSelectorClass
    * @self: a selector
    * @error: return location for an error, or %NULL
    *
-   * Makes the kernel object. Called once before anything else, not before the object
-   * is constructed, and again by sel_base_selector_reinit(). May be left out.
+   * Makes the kernel object. It is called before the other functions, but never before the object is
+   * constructed. sel_base_selector_reinit() calls it again, after @release. It may be %NULL if there is
+   * nothing to make.
+   *
+   * If it fails, @release is not called, so it must free what it has made. The error is kept: later calls that
+   * need the kernel object fail with it, until sel_base_selector_reinit() succeeds.
+   *
+   * The selector is locked during the call. The function may look up keys. Functions that change the selector or
+   * wait fail with %SEL_SELECTOR_ERROR_BUSY.
    *
    * Returns: %TRUE on success
    *
@@ -55,17 +61,23 @@ struct _SelBaseSelectorClass
    * SelBaseSelectorClass::update:
    * @self: a selector
    * @fd: a descriptor
-   * @old_events: what was waited for on @fd so far, or 0 to add it
-   * @new_events: what to wait for from now on, or 0 to remove it
+   * @old_events: the events that the kernel waits for on @fd, or 0 to add @fd
+   * @new_events: the events to wait for from now on, or 0 to remove @fd
    * @error: return location for an error, or %NULL
    *
-   * Adds, changes or removes one descriptor. If it fails the kernel is left as it was.
-   * An error of a removal is ignored: the descriptor may be closed already.
+   * Adds, changes or removes one descriptor. The change is complete when the function returns.
    *
-   * Besides the registered descriptors there is one of the selector's own, which
-   * ends waits from other threads; it is added right after @open. The selector is locked
-   * during the call: it may be asked for keys, but the function must not wait for a
-   * thread that uses it.
+   * If the function fails, it leaves the kernel as it was. If it fails with `EINTR` in %SEL_OS_ERROR, it is
+   * called again. An error of a removal is ignored, because the descriptor may already be closed. With
+   * `EPERM`, the file is always ready and can be registered only if #SelBaseSelector:emulate-always-ready is set.
+   * With `EPIPE`, the descriptor is treated as always ready.
+   *
+   * The selector has one descriptor of its own, which ends waits from other threads. It is added right after
+   * @open, before the registered descriptors.
+   *
+   * The function may be called while @wait runs in another thread. The selector is locked during the call. The
+   * function may look up keys. Functions that change the selector or wait fail with %SEL_SELECTOR_ERROR_BUSY. The
+   * function must not wait for a thread that uses the selector.
    *
    * Returns: %TRUE on success
    *
@@ -80,15 +92,19 @@ struct _SelBaseSelectorClass
   /**
    * SelBaseSelectorClass::wait:
    * @self: a selector
-   * @timeout: seconds to wait at most; 0 does not wait, %SEL_WAIT_FOREVER has no end;
-   *   never negative
+   * @timeout: the longest time to wait, in seconds; 0 does not wait, %SEL_WAIT_FOREVER waits without a limit;
+   *   never negative and always a number
    * @error: return location for an error, or %NULL
    *
-   * Waits until a descriptor is ready, and calls sel_base_selector_report() for each.
-   * It may return early, with nothing reported, and is then called again if time is left.
-   * If a signal interrupts it, it fails with `EINTR` in %SEL_OS_ERROR.
+   * Waits until a descriptor is ready, and calls sel_base_selector_report() for each ready descriptor.
+   * It may return early with nothing reported, and is then called again if there is time left. If a signal
+   * interrupts it, it fails with `EINTR` in %SEL_OS_ERROR.
    *
-   * Returns: %TRUE on success, also if nothing is ready
+   * All descriptors stay armed: the next call reports a descriptor again if it is still ready. Only one thread
+   * calls this function at a time, but each call may come from another thread. The selector is not locked during
+   * the call.
+   *
+   * Returns: %TRUE on success, even if nothing is ready
    *
    * Since: 1.0
    */
@@ -99,13 +115,18 @@ struct _SelBaseSelectorClass
   /**
    * SelBaseSelectorClass::release:
    * @self: a selector
-   * @forked: whether this is a child of the process that called @open
+   * @forked: %TRUE if this process is a child of the process that called @open
    *
-   * Gives back what @open made. If @forked, only memory and descriptors that the
-   * child has inherited: the parent's kernel state must stay as it is. May be left out.
+   * Frees everything that @open made. If @forked is %TRUE, it must not change the kernel object of the parent: it
+   * may only free memory and close descriptors that the child has inherited. It may be %NULL if there is nothing to
+   * free.
    *
-   * Called by sel_base_selector_close(), sel_base_selector_reinit(), or when the last reference is
-   * dropped. In the last case, what a script keeps on its own wrapper of @self may be gone already.
+   * It is called by sel_base_selector_close(), by sel_base_selector_reinit(), and when the last reference is
+   * dropped. If the selector is closed while another thread waits, or while a source of another thread is attached,
+   * the last of these threads calls it. When the last reference is dropped, the attributes that a scripting language
+   * keeps for its wrapper of @self may already be gone.
+   *
+   * The selector is locked during the call, as in @open.
    *
    * Since: 1.0
    */
@@ -118,11 +139,11 @@ struct _SelBaseSelectorClass
 
 /**
  * SelReadyEvent: (skip)
- * @fd: the registered descriptor
- * @events: what it is ready for, never empty
- * @data: what was given to sel_base_selector_register() for @fd
+ * @fd: a registered descriptor
+ * @events: the events that @fd is ready for, never empty
+ * @data: the pointer that was given to sel_base_selector_register() for @fd
  *
- * A ready descriptor, as sel_base_selector_select_ready() stores it.
+ * A ready descriptor, as stored by sel_base_selector_select_ready().
  *
  * Since: 1.0
  */
@@ -142,14 +163,16 @@ struct _SelReadyEvent
  * SelSelectorFunc:
  * @selector: the selector
  * @key: the key of a ready descriptor
- * @events: what it is ready for
- * @user_data: (closure): what was given together with the function
+ * @events: the events that the descriptor is ready for
+ * @user_data: (closure): the data that was given together with the function
  *
- * Called from a main loop for each ready descriptor of a selector.
+ * The type of a callback that a main loop calls for each ready descriptor of a selector.
  *
- * It may do anything with the selector and with the source it is called from.
+ * The callback may call any function of the selector and of the source that called it. If it returns
+ * %G_SOURCE_REMOVE, it is not called again: the callback of a descriptor is removed by unregistering the
+ * descriptor, and the callback of a source by destroying the source.
  *
- * Returns: %G_SOURCE_CONTINUE, or %G_SOURCE_REMOVE to be called no more
+ * Returns: %G_SOURCE_CONTINUE to be called again, or %G_SOURCE_REMOVE
  *
  * Since: 1.0
  */

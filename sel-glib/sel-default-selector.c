@@ -14,17 +14,17 @@
 /**
  * SECTION:sel-default-selector
  * @Title: The default selector
- * @Short_description: The best mechanism that works
+ * @Short_description: A selector for the best mechanism that works
  *
- * The mechanisms are tried in this order: kqueue, epoll, /dev/poll, poll, select. The first that can
- * be opened is used; that a system has a function does not mean that it may be called.
+ * The mechanisms are tried in this order: kqueue, epoll, /dev/poll, poll, select. The first one that can be opened is
+ * used. It is not enough that the system has the function, because the system may refuse to use it.
  *
- * The environment variable `SEL_SELECTOR` names another one, `kqueue`, `epoll`, `devpoll`, `poll` or
- * `select`, for tests and for finding out where a problem comes from. It is ignored in programs that run
- * with other rights than their user has.
+ * The environment variable `SEL_SELECTOR` selects another mechanism, for tests and for debugging: `kqueue`, `epoll`,
+ * `devpoll`, `poll` or `select`. If this mechanism does not work, or does not exist, a warning is logged and the
+ * variable is ignored. The variable is also ignored in programs that run with other privileges than their user has.
  */
 
-/* The best one first. */
+/* In the order in which they are tried. */
 static const struct
 {
   const char *name;
@@ -67,10 +67,10 @@ sel_default_selector_new_from_override (void)
 /**
  * sel_default_selector_type:
  *
- * Finds out which selector sel_default_selector_new() would make, by making it.
+ * Gets the type of the selector that sel_default_selector_new() would make. To find it out, this makes a selector and
+ * frees it.
  *
- * Returns: the type, or %G_TYPE_INVALID if none can be made now, for example because there are too many
- *   open files
+ * Returns: the type, or %G_TYPE_INVALID if no selector can be made now, for example because too many files are open
  *
  * Since: 1.0
  */
@@ -86,11 +86,12 @@ sel_default_selector_type (void)
  * sel_default_selector_new:
  * @error: return location for an error, or %NULL
  *
- * Makes a selector with the best mechanism that works here.
+ * Makes a selector with the best mechanism that works on this system, and opens it.
  *
- * Fails like the last one that was tried, if none works.
+ * If no mechanism works, fails with the error of the last one that was tried, for example a %SEL_OS_ERROR with
+ * `EMFILE`.
  *
- * Returns: (transfer full): a new selector
+ * Returns: (transfer full): a new selector, or %NULL on error
  *
  * Since: 1.0
  */

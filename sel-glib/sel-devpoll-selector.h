@@ -15,7 +15,7 @@ G_DECLARE_DERIVABLE_TYPE (SelDevpollSelector, sel_devpoll_selector, SEL, DEVPOLL
  * SelDevpollSelectorClass:
  * @parent_class: the parent class
  *
- * The class of #SelDevpollSelector.
+ * The class structure of #SelDevpollSelector.
  *
  * Since: 1.0
  */

@@ -15,7 +15,7 @@ G_DECLARE_DERIVABLE_TYPE (SelEpollSelector, sel_epoll_selector, SEL, EPOLL_SELEC
  * SelEpollSelectorClass:
  * @parent_class: the parent class
  *
- * The class of #SelEpollSelector.
+ * The class structure of #SelEpollSelector.
  *
  * Since: 1.0
  */

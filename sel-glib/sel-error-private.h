@@ -6,17 +6,17 @@
 
 G_BEGIN_DECLS
 
-/* All of these return FALSE if they have set an error, for the caller to return. */
+/* These functions return FALSE if they have set an error, so that the caller can return their result. */
 
-/* Turns an errno into an error, with the same words for all backends. @fd is the descriptor that the kernel was told about,
- * or -1 for the wait itself. */
+/* Makes an error from an errno, with the same message for all backends. @fd is the descriptor that the system call was
+ * about, or -1 if it was about none. */
 gboolean sel_os_error_set     (GError       **error,
                                int            fd,
                                int            errsv);
 
 gboolean sel_error_set_closed (GError       **error);
 
-/* Fails if @fd cannot be a descriptor, because it is negative. */
+/* Fails if @fd is negative, so that it cannot be a descriptor. */
 gboolean sel_error_check_fd   (int            fd,
                                GError       **error);
 

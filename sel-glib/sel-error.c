@@ -9,11 +9,11 @@
 /**
  * SECTION:sel-error
  * @Title: Errors
- * @Short_description: What can go wrong, and in which of two domains
+ * @Short_description: Error domains and error codes
  *
- * What the library itself refuses is a %SEL_SELECTOR_ERROR, for example a descriptor
- * that is not registered. What the operating system refuses is a %SEL_OS_ERROR, and the
- * code of the error is the value of `errno`, so that nothing is lost on the way.
+ * There are two error domains. Errors that the library detects itself are in %SEL_SELECTOR_ERROR, for example that a
+ * descriptor is not registered. Errors that the operating system reports are in %SEL_OS_ERROR. Their code is the value
+ * of `errno`, so that no information is lost.
  */
 
 G_DEFINE_QUARK (sel-selector-error-quark, sel_selector_error)
@@ -21,7 +21,7 @@ G_DEFINE_QUARK (sel-selector-error-quark, sel_selector_error)
 /**
  * sel_selector_error_quark:
  *
- * Gets the domain of errors whose code is a #SelSelectorError.
+ * Gets the error domain whose codes are #SelSelectorError.
  *
  * Returns: the error domain
  *
@@ -31,7 +31,7 @@ G_DEFINE_QUARK (sel-selector-error-quark, sel_selector_error)
 /**
  * sel_os_error_domain:
  *
- * Gets the domain of errors whose code is a value of `errno`.
+ * Gets the error domain whose codes are values of `errno`.
  *
  * Returns: the error domain
  *

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 /**
  * SEL_SELECTOR_ERROR:
  *
- * Error domain of what the library itself refuses; the codes are #SelSelectorError.
+ * The error domain of errors that the library detects itself. The codes are #SelSelectorError.
  *
  * Since: 1.0
  */
@@ -18,8 +18,8 @@ G_BEGIN_DECLS
 /**
  * SEL_OS_ERROR:
  *
- * Error domain of what the operating system refuses. The code of such an error is
- * the value of `errno`, for example `EBADF` or `EPERM`.
+ * The error domain of errors that the operating system reports. The code of such an error is the value of
+ * `errno`, for example `EBADF` or `EPERM`.
  *
  * Since: 1.0
  */
@@ -27,20 +27,21 @@ G_BEGIN_DECLS
 
 /**
  * SelSelectorError:
- * @SEL_SELECTOR_ERROR_FAILED: a selector implemented elsewhere failed without saying why
+ * @SEL_SELECTOR_ERROR_FAILED: a virtual function of the selector failed and set no error
  * @SEL_SELECTOR_ERROR_NOT_REGISTERED: the file object or descriptor is not registered
- * @SEL_SELECTOR_ERROR_ALREADY_REGISTERED: the descriptor is registered already
- * @SEL_SELECTOR_ERROR_INVALID_FILE: not a file object: a negative number, an object without
- *   a descriptor, or one that is closed
+ * @SEL_SELECTOR_ERROR_ALREADY_REGISTERED: the descriptor is already registered
+ * @SEL_SELECTOR_ERROR_INVALID_FILE: the file object is not valid: a negative number, an object without a
+ *   descriptor, or an object that is closed
  * @SEL_SELECTOR_ERROR_INVALID_EVENTS: the mask is empty or has bits that are not in #SelEventMask
- * @SEL_SELECTOR_ERROR_INVALID_TIMEOUT: the time-out is not a number
+ * @SEL_SELECTOR_ERROR_INVALID_TIMEOUT: the timeout is not a number
  * @SEL_SELECTOR_ERROR_CLOSED: the selector is closed
- * @SEL_SELECTOR_ERROR_NOT_SUPPORTED: this system has no such mechanism, or refuses it
- * @SEL_SELECTOR_ERROR_BUSY: another thread waits on the selector already, or a virtual function of the selector is running
- * @SEL_SELECTOR_ERROR_FORKED: the selector was made by the parent process; see
- *   sel_base_selector_reinit()
+ * @SEL_SELECTOR_ERROR_NOT_SUPPORTED: the system does not have this mechanism or refuses to use it, or the
+ *   value cannot be kept as data
+ * @SEL_SELECTOR_ERROR_BUSY: another thread or an asynchronous wait already waits on the selector, or a virtual
+ *   function of the selector made the call
+ * @SEL_SELECTOR_ERROR_FORKED: the selector was opened by the parent process; see sel_base_selector_reinit()
  *
- * Error codes of %SEL_SELECTOR_ERROR.
+ * The error codes of %SEL_SELECTOR_ERROR.
  *
  * Since: 1.0
  */

@@ -13,17 +13,19 @@
  * @Title: SelFileObject
  * @Short_description: Objects that have a file descriptor
  *
- * A class that implements #SelFileObject can be registered with a selector in place of its
- * descriptor. The classes of GIO that have a descriptor need not: sel_fileobj_to_fd() knows them.
- *
- * Streams with a buffer, and encrypted connections, may hold data that was already read from
- * the descriptor. Empty them before waiting: the descriptor will not tell.
+ * See the description of #SelFileObject.
  */
 
 /**
  * SelFileObject:
  *
- * An object that has a file descriptor.
+ * An interface for objects that have a file descriptor.
+ *
+ * An object of a class that implements #SelFileObject can be registered with a selector instead of its descriptor. The
+ * classes of GIO that have a descriptor do not need the interface, because sel_fileobj_to_fd() knows them.
+ *
+ * Buffered streams and encrypted connections may hold data that was already read from the descriptor. The descriptor
+ * does not become ready for this data, so read all of it before waiting.
  *
  * Since: 1.0
  */
@@ -40,12 +42,12 @@ sel_file_object_default_init (SelFileObjectInterface *iface)
  * @self: a file object
  * @error: return location for an error, or %NULL
  *
- * Gets the descriptor of @self.
+ * Gets the descriptor of @self, by calling #SelFileObjectInterface.query_fd().
  *
- * Fails with an error of the implementation, or with %SEL_SELECTOR_ERROR_INVALID_FILE if it gives
- * none, or gives a negative descriptor.
+ * Fails with the error of the implementation. If the implementation sets no error, but fails or returns a negative
+ * descriptor, fails with %SEL_SELECTOR_ERROR_INVALID_FILE.
  *
- * Returns: the descriptor, or -1 on error
+ * Returns: the descriptor, which @self owns, or -1 on error
  *
  * Since: 1.0
  */
@@ -80,7 +82,7 @@ sel_file_object_fileno (SelFileObject  *self,
 
 static int sel_fileobj_peek_fd (GObject *fileobj);
 
-/* A connection has one descriptor if both of its ways lead to the same. */
+/* A connection has a descriptor if its two streams have the same one. */
 static int
 sel_io_stream_peek_fd (GIOStream *stream)
 {
@@ -106,8 +108,8 @@ sel_io_stream_peek_fd (GIOStream *stream)
   return fd == sel_fileobj_peek_fd (G_OBJECT (g_io_stream_get_output_stream (stream))) ? fd : -1;
 }
 
-/* The descriptor of an object of GIO, or -1. A closed stream may still know the number, which may
- * be somebody else's by now. */
+/* Gets the descriptor of an object, or -1. A closed stream may still return its number, but another file may have this
+ * number by now. */
 static int
 sel_fileobj_peek_fd (GObject *fileobj)
 {
@@ -143,14 +145,13 @@ sel_fileobj_peek_fd (GObject *fileobj)
  * @fileobj: an object
  * @error: return location for an error, or %NULL
  *
- * Gets the descriptor of any object that has exactly one: a #SelFileObject, a #GSocket, a
- * #GSocketConnection, a #GFileDescriptorBased stream, and streams or connections on top of one of
- * these.
+ * Gets the descriptor of any object that has exactly one: a #SelFileObject, a #GSocket, a #GSocketConnection, a
+ * #GFileDescriptorBased stream, and streams and connections on top of one of these.
  *
- * Fails with %SEL_SELECTOR_ERROR_INVALID_FILE if the object has no descriptor, has a different one
- * for each direction, or is closed.
+ * Fails with %SEL_SELECTOR_ERROR_INVALID_FILE if the object has no descriptor, has a different one for each direction,
+ * or is closed, and like sel_file_object_fileno() for a #SelFileObject.
  *
- * Returns: the descriptor, or -1 on error
+ * Returns: the descriptor, which @fileobj owns, or -1 on error
  *
  * Since: 1.0
  */

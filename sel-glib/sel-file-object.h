@@ -14,7 +14,7 @@ G_DECLARE_INTERFACE (SelFileObject, sel_file_object, SEL, FILE_OBJECT, GObject)
 /**
  * SelFileObjectInterface:
  * @parent_iface: the parent interface
- * @query_fd: tells the object's file descriptor
+ * @query_fd: gets the file descriptor of the object
  *
  * The virtual function table of #SelFileObject.
  *
@@ -30,9 +30,9 @@ struct _SelFileObjectInterface
    * @fd: (out): return location for the descriptor
    * @error: return location for an error, or %NULL
    *
-   * Tells the descriptor of @self.
+   * Gets the descriptor of @self, which still owns it. A function that returns %FALSE does not have to set an error.
    *
-   * Returns: %TRUE if @fd was set, %FALSE if @self has no descriptor or not any more
+   * Returns: %TRUE if @fd was set, or %FALSE if @self has no descriptor, or has none any more
    *
    * Since: 1.0
    */

@@ -15,7 +15,7 @@ G_DECLARE_DERIVABLE_TYPE (SelKqueueSelector, sel_kqueue_selector, SEL, KQUEUE_SE
  * SelKqueueSelectorClass:
  * @parent_class: the parent class
  *
- * The class of #SelKqueueSelector.
+ * The class structure of #SelKqueueSelector.
  *
  * Since: 1.0
  */

@@ -6,8 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* The descriptor of @fileobj. If it has none any more, the one that was registered through it. Returns: -1 and an error if
- * there is neither */
+/* Gets the descriptor of @fileobj. If it has no descriptor any more, gets the one that was registered through it.
+ * Returns: -1 with an error if there is neither */
 int sel_base_selector_resolve (SelBaseSelector  *self,
                                GObject          *fileobj,
                                GError          **error);

@@ -15,7 +15,7 @@ G_DECLARE_DERIVABLE_TYPE (SelPollSelector, sel_poll_selector, SEL, POLL_SELECTOR
  * SelPollSelectorClass:
  * @parent_class: the parent class
  *
- * The class of #SelPollSelector.
+ * The class structure of #SelPollSelector.
  *
  * Since: 1.0
  */

@@ -11,7 +11,8 @@ G_BEGIN_DECLS
 gboolean sel_base_selector_check_events (SelEventMask   events,
                                          GError       **error);
 
-/* Some languages give values that they do not keep alive themselves. @value may be NULL. */
+/* Refuses values that cannot be kept, because some languages pass values whose contents they do not keep alive. @value
+ * may be NULL. */
 gboolean sel_base_selector_check_value  (const GValue  *value,
                                          GError       **error);
 

@@ -13,7 +13,7 @@
 #include "sel-registration-private.h"
 
 /* The public functions that register and unregister: one for each way to name the file and to give the data. They check
- * the arguments, and take and give back the lock; sel-registry.c does the rest. */
+ * the arguments, lock and unlock; sel-registry.c does the rest. */
 
 gboolean
 sel_base_selector_check_events (SelEventMask   events,
@@ -49,7 +49,7 @@ sel_base_selector_check_value (const GValue  *value,
   return FALSE;
 }
 
-/* Takes the callback of @registration, also on failure. */
+/* Takes the callback of @registration. Frees it on failure. */
 static SEL_ALWAYS_INLINE gboolean
 sel_base_selector_add (SelBaseSelector        *self,
                        int                     fd,
@@ -77,7 +77,7 @@ sel_base_selector_add (SelBaseSelector        *self,
   return success;
 }
 
-/* The same for the descriptor of the file object. */
+/* Registers the descriptor of the file object. Takes the callback, as the function above. */
 static gboolean
 sel_base_selector_add_object (SelBaseSelector        *self,
                               SelEventMask            events,
@@ -124,20 +124,21 @@ sel_base_selector_remove (SelBaseSelector  *self,
  * sel_base_selector_register: (skip)
  * @self: a selector
  * @fd: an open file descriptor
- * @events: what to wait for
+ * @events: the events to wait for
  * @data: (nullable): a pointer to keep with @fd
- * @destroy: (nullable): frees @data when nothing refers to it any more
+ * @destroy: (nullable): frees @data when neither @self nor a key refers to it any more
  * @error: return location for an error, or %NULL
  *
- * Registers @fd. It stays the caller's: it is not changed, and never closed.
+ * Registers @fd. The caller still owns the descriptor: the selector does not change it and never closes it.
  *
  * Fails with %SEL_SELECTOR_ERROR_ALREADY_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
- * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED,
- * %SEL_SELECTOR_ERROR_FORKED, or a %SEL_OS_ERROR: `EBADF` if @fd is closed, `EPERM` if epoll or kqueue cannot
- * wait for that kind of file (see #SelBaseSelector:emulate-always-ready). Then nothing is changed, and
- * @data remains the caller's.
+ * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_FORKED,
+ * %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self calls this, or a %SEL_OS_ERROR: `EBADF` if @fd is closed,
+ * `EPERM` if epoll or kqueue cannot wait for this kind of file (see #SelBaseSelector:emulate-always-ready). If @self
+ * was not opened before, this function opens it, and also fails if that fails. On failure nothing is changed, and
+ * the caller still owns @data.
  *
- * Use sel_base_selector_get_key() for the key that Python's function returns.
+ * Use sel_base_selector_get_key() to get the key, which Python's function returns.
  *
  * Returns: %TRUE if @fd was registered
  *
@@ -163,16 +164,16 @@ sel_base_selector_register (SelBaseSelector  *self,
  * sel_base_selector_register_value: (rename-to sel_base_selector_register)
  * @self: a selector
  * @fd: an open file descriptor
- * @events: what to wait for
+ * @events: the events to wait for
  * @data: (nullable): a value to keep with @fd, or %NULL
  * @error: return location for an error, or %NULL
  *
- * Registers @fd, as sel_base_selector_register() does, with a value that is copied.
+ * Registers @fd like sel_base_selector_register(), and keeps a copy of the value @data.
  *
- * Fails like that function, and with %SEL_SELECTOR_ERROR_NOT_SUPPORTED for a value that
- * cannot be kept: the plain objects of JavaScript, whose memory the language would reuse.
+ * Fails like that function, and with %SEL_SELECTOR_ERROR_NOT_SUPPORTED if the value cannot be kept: it is not
+ * initialized, or it is a plain object of JavaScript, whose memory JavaScript could reuse.
  *
- * Returns: (transfer full): the key of @fd
+ * Returns: (transfer full): the key of @fd, or %NULL on error
  *
  * Since: 1.0
  */
@@ -198,15 +199,17 @@ sel_base_selector_register_value (SelBaseSelector  *self,
  * sel_base_selector_register_object: (skip)
  * @self: a selector
  * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
- * @events: what to wait for
- * @data: (nullable): a pointer to keep with it
- * @destroy: (nullable): frees @data when nothing refers to it any more
+ * @events: the events to wait for
+ * @data: (nullable): a pointer to keep with the descriptor
+ * @destroy: (nullable): frees @data when neither @self nor a key refers to it any more
  * @error: return location for an error, or %NULL
  *
- * Registers the descriptor of @fileobj. The key refers to @fileobj until it is unregistered.
+ * Registers the descriptor of @fileobj. The selector holds a reference to @fileobj until it is unregistered, and each
+ * key holds one as long as the key exists.
  *
- * Fails like sel_base_selector_register(), and with %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has
- * no descriptor or is closed.
+ * Fails like sel_base_selector_register(), and like sel_fileobj_to_fd(), for example with
+ * %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has no descriptor or is closed. On failure nothing is changed, and the
+ * caller still owns @data.
  *
  * Returns: %TRUE if @fileobj was registered
  *
@@ -233,16 +236,16 @@ sel_base_selector_register_object (SelBaseSelector  *self,
  * sel_base_selector_register_object_value: (rename-to sel_base_selector_register_object)
  * @self: a selector
  * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
- * @events: what to wait for
- * @data: (nullable): a value to keep with it, or %NULL
+ * @events: the events to wait for
+ * @data: (nullable): a value to keep with the descriptor, or %NULL
  * @error: return location for an error, or %NULL
  *
- * Registers the descriptor of @fileobj, as sel_base_selector_register_object() does, with a value
- * that is copied.
+ * Registers the descriptor of @fileobj like sel_base_selector_register_object(), and keeps a copy of the value
+ * @data.
  *
  * Fails like that function and sel_base_selector_register_value().
  *
- * Returns: (transfer full): the key of @fileobj
+ * Returns: (transfer full): the key of @fileobj, or %NULL on error
  *
  * Since: 1.0
  */
@@ -268,14 +271,15 @@ sel_base_selector_register_object_value (SelBaseSelector  *self,
 /**
  * sel_base_selector_unregister: (skip)
  * @self: a selector
- * @fd: a registered descriptor, which may be closed by now
+ * @fd: a registered descriptor; it may already be closed
  * @error: return location for an error, or %NULL
  *
- * Unregisters @fd. Once this has returned it is not reported any more, in any thread, unless
- * it was already.
+ * Unregisters @fd. After this function has returned, no thread gets @fd in a new result. A result that a thread has
+ * got before may still contain it.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is
- * negative, or %SEL_SELECTOR_ERROR_CLOSED.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative,
+ * %SEL_SELECTOR_ERROR_CLOSED, or %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self calls this. On failure
+ * nothing is changed.
  *
  * Returns: %TRUE if @fd was registered
  *
@@ -295,12 +299,12 @@ sel_base_selector_unregister (SelBaseSelector  *self,
 /**
  * sel_base_selector_unregister_key: (rename-to sel_base_selector_unregister)
  * @self: a selector
- * @fd: a registered descriptor, which may be closed by now
+ * @fd: a registered descriptor; it may already be closed
  * @error: return location for an error, or %NULL
  *
- * Unregisters @fd, as sel_base_selector_unregister() does.
+ * Unregisters @fd like sel_base_selector_unregister(), and returns its key. Fails like that function.
  *
- * Returns: (transfer full): the key that @fd had
+ * Returns: (transfer full): the key that @fd had, or %NULL on error
  *
  * Since: 1.0
  */
@@ -325,11 +329,13 @@ sel_base_selector_unregister_key (SelBaseSelector  *self,
  * @fileobj: a registered object
  * @error: return location for an error, or %NULL
  *
- * Unregisters the descriptor of @fileobj, however that was registered. If @fileobj is closed, what was
- * registered through it is unregistered.
+ * Unregisters the descriptor of @fileobj, even if it was registered by its number or through another object. If
+ * @fileobj has no descriptor any more, for example because it is closed, this unregisters the descriptor that was
+ * registered through @fileobj; if there are several, the first one.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has
- * no descriptor and never was registered, or %SEL_SELECTOR_ERROR_CLOSED.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_CLOSED, or %SEL_SELECTOR_ERROR_BUSY if a virtual
+ * function of @self calls this. If @fileobj has no descriptor and nothing was registered through it, fails like
+ * sel_fileobj_to_fd(), for example with %SEL_SELECTOR_ERROR_INVALID_FILE. On failure nothing is changed.
  *
  * Returns: %TRUE if @fileobj was registered
  *
@@ -357,9 +363,10 @@ sel_base_selector_unregister_object (SelBaseSelector  *self,
  * @fileobj: a registered object
  * @error: return location for an error, or %NULL
  *
- * Unregisters the descriptor of @fileobj, as sel_base_selector_unregister_object() does.
+ * Unregisters the descriptor of @fileobj like sel_base_selector_unregister_object(), and returns its key. Fails like
+ * that function.
  *
- * Returns: (transfer full): the key that it had
+ * Returns: (transfer full): the key that the descriptor had, or %NULL on error
  *
  * Since: 1.0
  */
@@ -386,25 +393,26 @@ sel_base_selector_unregister_object_key (SelBaseSelector  *self,
  * sel_base_selector_register_callback:
  * @self: a selector
  * @fd: an open file descriptor
- * @events: what to wait for
- * @func: (scope notified) (closure user_data) (destroy notify): what to call when @fd is ready
- * @user_data: what to call it with
+ * @events: the events to wait for
+ * @func: (scope notified) (closure user_data) (destroy notify): the function to call when @fd is ready
+ * @user_data: the data to pass to @func
  * @notify: (nullable): frees @user_data when @func is not called any more
  * @error: return location for an error, or %NULL
  *
- * Registers @fd with a function of its own: the counterpart of g_unix_fd_add(), at a cost that does not grow with the
- * number of descriptors.
+ * Registers @fd with a callback of its own. This is the counterpart of g_unix_fd_add(), but with epoll and kqueue its
+ * cost does not grow with the number of descriptors.
  *
- * @func is called from the main loop of every source that sel_base_selector_attach() or
- * sel_base_selector_create_dispatch_source() makes for @self, in place of the source's own function. If it
- * returns %G_SOURCE_REMOVE, @fd is unregistered. The functions that return what is ready, like
- * sel_base_selector_select(), do not call it. sel_base_selector_modify() and its siblings keep it.
+ * Every main loop with a source of @self calls @func when @fd is ready, instead of the function of the source. Such
+ * sources are made by sel_base_selector_attach() and sel_base_selector_create_dispatch_source(). If @func returns
+ * %G_SOURCE_REMOVE, @fd is unregistered. The functions that return ready descriptors, like
+ * sel_base_selector_select(), do not call @func. sel_base_selector_modify() and the related functions keep @func.
  *
- * @notify is called once, and never while @func runs. The function that unregisters @fd calls it. If a source of another
- * thread is attached, that thread calls it in a later turn of its main loop, or when the source or its context is freed. After
- * that @func is not called any more, in any thread.
+ * @notify is called exactly once, and never while @func runs. The function that unregisters @fd calls it, unless a
+ * source of another thread is attached. In this case that thread calls @notify in a later turn of its main loop, or
+ * when the source or its context is freed. If @func itself unregisters @fd, @notify is called after @func has
+ * returned. After @notify was called, @func is not called any more, in any thread.
  *
- * Fails like sel_base_selector_register(). Then nothing is changed, and @notify is called.
+ * Fails like sel_base_selector_register(). On failure nothing is changed, and @notify is called.
  *
  * Returns: %TRUE if @fd was registered
  *
@@ -434,17 +442,16 @@ sel_base_selector_register_callback (SelBaseSelector  *self,
  * sel_base_selector_register_object_callback:
  * @self: a selector
  * @fileobj: an object with a descriptor; see sel_fileobj_to_fd()
- * @events: what to wait for
- * @func: (scope notified) (closure user_data) (destroy notify): what to call when @fileobj is ready
- * @user_data: what to call it with
+ * @events: the events to wait for
+ * @func: (scope notified) (closure user_data) (destroy notify): the function to call when @fileobj is ready
+ * @user_data: the data to pass to @func
  * @notify: (nullable): frees @user_data when @func is not called any more
  * @error: return location for an error, or %NULL
  *
- * Registers the descriptor of @fileobj with a function of its own, as sel_base_selector_register_callback()
- * does. The function gets @fileobj by sel_selector_key_get_fileobj().
+ * Registers the descriptor of @fileobj with a callback of its own, like sel_base_selector_register_callback(). The
+ * callback gets @fileobj from sel_selector_key_get_fileobj().
  *
- * Fails like that function, and with %SEL_SELECTOR_ERROR_INVALID_FILE if @fileobj has no descriptor or
- * is closed.
+ * Fails like sel_base_selector_register_object(). On failure nothing is changed, and @notify is called.
  *
  * Returns: %TRUE if @fileobj was registered
  *

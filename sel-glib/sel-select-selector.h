@@ -15,7 +15,7 @@ G_DECLARE_DERIVABLE_TYPE (SelSelectSelector, sel_select_selector, SEL, SELECT_SE
  * SelSelectSelectorClass:
  * @parent_class: the parent class
  *
- * The class of #SelSelectSelector.
+ * The class structure of #SelSelectSelector.
  *
  * Since: 1.0
  */

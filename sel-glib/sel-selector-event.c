@@ -9,8 +9,7 @@
  * @Title: SelSelectorEvent
  * @Short_description: A ready file object
  *
- * sel_base_selector_select() returns a list of these: the key of each registered file object
- * that is ready, and what it is ready for.
+ * See the description of #SelSelectorEvent.
  */
 
 struct _SelSelectorEvent
@@ -22,7 +21,7 @@ struct _SelSelectorEvent
 G_DEFINE_BOXED_TYPE (SelSelectorEvent, sel_selector_event,
                      sel_selector_event_ref, sel_selector_event_unref)
 
-/* Takes over the reference to @key. */
+/* Takes the reference to @key. */
 SelSelectorEvent *
 sel_selector_event_new (SelSelectorKey *key,
                         SelEventMask    events)
@@ -65,7 +64,7 @@ sel_selector_event_ref (SelSelectorEvent *self)
  * sel_selector_event_unref: (skip)
  * @self: (transfer full): an event
  *
- * Drops a reference to @self, and frees it with the last one.
+ * Removes a reference from @self. The last one frees @self.
  *
  * Since: 1.0
  */
@@ -81,7 +80,7 @@ sel_selector_event_unref (SelSelectorEvent *self)
  * sel_selector_event_get_key:
  * @self: an event
  *
- * Gets the key of the file object that is ready.
+ * Gets the key of the file object that is ready. It is valid as long as @self exists.
  *
  * Returns: (transfer none): the key
  *
@@ -99,7 +98,8 @@ sel_selector_event_get_key (SelSelectorEvent *self)
  * sel_selector_event_get_events:
  * @self: an event
  *
- * Gets what the file object is ready for: some of what was asked for, never nothing.
+ * Gets the events that the file object is ready for. These are some or all of the events that it was registered for,
+ * and never none.
  *
  * Returns: the events
  *

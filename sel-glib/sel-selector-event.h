@@ -11,8 +11,10 @@ G_BEGIN_DECLS
 /**
  * SelSelectorEvent:
  *
- * A registered descriptor that is ready, and for what: one element of what
- * sel_base_selector_select() returns.
+ * A registered file object that is ready: its key, and the events that it is ready for.
+ *
+ * sel_base_selector_select() returns a list of these, one for each file object that is ready. An event does not change,
+ * and holds a reference to its key.
  *
  * Since: 1.0
  */

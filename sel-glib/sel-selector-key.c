@@ -8,19 +8,21 @@
 /**
  * SECTION:sel-selector-key
  * @Title: SelSelectorKey
- * @Short_description: What is known about a registered file object
+ * @Short_description: A registration of a file object
  *
- * A #SelSelectorKey says which descriptor is registered with a selector, through which file
- * object, what is waited for, and what the caller keeps with it. It never changes:
- * sel_base_selector_modify() makes a new one and leaves the old one as it was.
- *
- * While a registration stays as it is, a selector returns the same key for it each time.
+ * See the description of #SelSelectorKey.
  */
 
 /**
  * SelSelectorKey:
  *
- * A registration of a descriptor with a selector.
+ * A key describes a registration with a selector: the descriptor, the file object through which it was registered, the
+ * events to wait for, and the data that the program keeps with it.
+ *
+ * A key never changes. sel_base_selector_modify() makes a new key and leaves the old one as it was. As long as a
+ * registration does not change, its selector returns the same key each time.
+ *
+ * A key holds references to the file object and to the data, also after the descriptor was unregistered.
  *
  * Since: 1.0
  */
@@ -48,7 +50,7 @@ G_DEFINE_FINAL_TYPE (SelSelectorKey, sel_selector_key, G_TYPE_OBJECT)
 
 static GType selector_key_type;
 
-/* As SEL_IS_SELECTOR_KEY(), but quick: callbacks ask their keys time and again. There are no subtypes. */
+/* Does the same as SEL_IS_SELECTOR_KEY(), but faster, because callbacks use their keys often. There are no subtypes. */
 static inline gboolean
 sel_is_selector_key (SelSelectorKey *self)
 {
@@ -133,7 +135,7 @@ sel_selector_key_class_init (SelSelectorKeyClass *klass)
   /**
    * SelSelectorKey:events:
    *
-   * What is waited for.
+   * The events to wait for.
    *
    * Since: 1.0
    */
@@ -145,7 +147,7 @@ sel_selector_key_class_init (SelSelectorKeyClass *klass)
   /**
    * SelSelectorKey:fileobj:
    *
-   * The file object that was registered, or %NULL for a bare descriptor.
+   * The file object that was registered, or %NULL if the descriptor was registered by its number.
    *
    * Since: 1.0
    */
@@ -168,8 +170,7 @@ sel_selector_key_init (SelSelectorKey *self)
  *
  * Gets the file object that was registered.
  *
- * Returns: (transfer none) (nullable): the file object, or %NULL if a bare descriptor
- *   was registered
+ * Returns: (transfer none) (nullable): the file object, or %NULL if the descriptor was registered by its number
  *
  * Since: 1.0
  */
@@ -203,7 +204,7 @@ sel_selector_key_get_fd (SelSelectorKey *self)
  * sel_selector_key_get_events:
  * @self: a key
  *
- * Gets what is waited for.
+ * Gets the events to wait for.
  *
  * Returns: the events
  *
@@ -221,9 +222,10 @@ sel_selector_key_get_events (SelSelectorKey *self)
  * sel_selector_key_get_data: (skip)
  * @self: a key
  *
- * Gets the pointer that was given to sel_base_selector_register().
+ * Gets the pointer that was given to sel_base_selector_register(). If it was given with a #GDestroyNotify, it is valid
+ * as long as @self exists.
  *
- * Returns: (transfer none) (nullable): the data; %NULL if a #GValue was given instead, see
+ * Returns: (transfer none) (nullable): the data, or %NULL if there is none or if a #GValue was given instead; see
  *   sel_selector_key_get_data_value()
  *
  * Since: 1.0
@@ -240,7 +242,7 @@ sel_selector_key_get_data (SelSelectorKey *self)
  * sel_selector_key_get_data_value: (rename-to sel_selector_key_get_data)
  * @self: a key
  *
- * Gets the value that was given to sel_base_selector_register_value().
+ * Gets the value that was given to sel_base_selector_register_value(). It is valid as long as @self exists.
  *
  * Returns: (transfer none) (nullable): the value, or %NULL if there is none
  *

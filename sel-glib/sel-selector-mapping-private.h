@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 SelSelectorMapping *sel_selector_mapping_new    (SelBaseSelector    *selector);
 
-/* The selector is about to be freed: the mapping is empty from now on. */
+/* Makes the mapping empty, because the selector is about to be freed. */
 void                sel_selector_mapping_detach (SelSelectorMapping *self);
 
 G_END_DECLS

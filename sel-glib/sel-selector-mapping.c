@@ -9,19 +9,21 @@
 /**
  * SECTION:sel-selector-mapping
  * @Title: SelSelectorMapping
- * @Short_description: A live, read-only view of what is registered
+ * @Short_description: A live, read-only view of the registrations
  *
- * A #SelSelectorMapping shows what is registered with a selector at the moment it is asked. It does
- * not keep the selector alive, and it is empty once that is closed.
- *
- * sel_selector_mapping_get_keys() returns a snapshot, so anything may be registered or unregistered
- * while it is walked through.
+ * See the description of #SelSelectorMapping.
  */
 
 /**
  * SelSelectorMapping:
  *
- * A view of the keys of a selector; see sel_base_selector_get_map().
+ * A view of the keys of a selector, which sel_base_selector_get_map() returns. It always shows the registrations that
+ * the selector has at the moment.
+ *
+ * The mapping does not keep the selector alive. It is empty after the selector was closed or freed.
+ *
+ * sel_selector_mapping_get_keys() returns a snapshot, so that a program may register and unregister descriptors while
+ * it iterates over the keys.
  *
  * Since: 1.0
  */
@@ -29,10 +31,10 @@ struct _SelSelectorMapping
 {
   GObject parent_instance;
 
-  /* Not a GWeakRef: a reference to the selector might run foreign code, in languages that watch references, while GLib holds
-   * a lock of its own. */
+  /* Not a GWeakRef: taking a reference to the selector may run code of a language binding, which watches references,
+   * while GLib holds a lock of its own. */
   GRWLock lock;
-  SelBaseSelector *selector; /* NULL when it was finalized */
+  SelBaseSelector *selector; /* NULL after it was finalized */
 };
 
 G_DEFINE_FINAL_TYPE (SelSelectorMapping, sel_selector_mapping, G_TYPE_OBJECT)
@@ -107,11 +109,11 @@ sel_selector_mapping_get_size (SelSelectorMapping *self)
 /**
  * sel_selector_mapping_contains:
  * @self: a mapping
- * @fd: a descriptor
+ * @fd: a descriptor; it may be any number
  *
  * Tells whether @fd is registered.
  *
- * Returns: %TRUE if it is
+ * Returns: %TRUE if @fd is registered
  *
  * Since: 1.0
  */
@@ -131,9 +133,9 @@ sel_selector_mapping_contains (SelSelectorMapping *self,
 /**
  * sel_selector_mapping_lookup:
  * @self: a mapping
- * @fd: a descriptor
+ * @fd: a descriptor; it may be any number
  *
- * Looks up the key of @fd. Any number may be asked for.
+ * Looks up the key of @fd.
  *
  * Returns: (transfer full) (nullable): the key, or %NULL if @fd is not registered
  *
@@ -160,8 +162,9 @@ sel_selector_mapping_lookup (SelSelectorMapping *self,
  * @self: a mapping
  * @fileobj: a file object, as for sel_base_selector_register_object()
  *
- * Looks up the key of the descriptor of @fileobj, however that was registered. If @fileobj has no
- * descriptor any more, the key that was registered through it is looked for.
+ * Looks up the key of the descriptor of @fileobj, even if it was registered by its number or through another object. If
+ * @fileobj has no descriptor any more, looks up the key that was registered through @fileobj; if there are several, the
+ * first one.
  *
  * Returns: (transfer full) (nullable): the key, or %NULL if @fileobj is not registered
  *
@@ -177,7 +180,7 @@ sel_selector_mapping_lookup_object (SelSelectorMapping *self,
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
   g_return_val_if_fail (G_IS_OBJECT (fileobj), NULL);
 
-  /* Foreign code, so without the lock. */
+  /* May call code of the program, so the mapping is not locked. */
   fd = sel_fileobj_to_fd (fileobj, NULL);
 
   g_rw_lock_reader_lock (&self->lock);
@@ -194,9 +197,10 @@ sel_selector_mapping_lookup_object (SelSelectorMapping *self,
  * sel_selector_mapping_get_keys:
  * @self: a mapping
  *
- * Gets all keys in the order of their registration. The array is a snapshot of its own.
+ * Gets all keys in the order of their registration. The array is a snapshot: later changes do not affect it.
  *
- * Returns: (transfer container) (element-type SelSelectorKey): the keys; free with g_ptr_array_unref()
+ * Returns: (transfer container) (element-type SelSelectorKey): the keys, or an empty array if there are none; free with
+ *   g_ptr_array_unref()
  *
  * Since: 1.0
  */

@@ -4,7 +4,7 @@
 
 #include "sel-base-selector-private.h"
 
-/* The accessors of the properties. What they mean stands in sel-base-selector.c. */
+/* The accessors of the properties. sel-base-selector.c documents what the properties mean. */
 
 /**
  * sel_base_selector_get_interruptible:
@@ -12,7 +12,7 @@
  *
  * Gets #SelBaseSelector:interruptible.
  *
- * Returns: whether a signal ends a wait early
+ * Returns: %TRUE if a signal ends a wait early
  *
  * Since: 1.0
  */
@@ -27,9 +27,10 @@ sel_base_selector_get_interruptible (SelBaseSelector *self)
 /**
  * sel_base_selector_set_interruptible:
  * @self: a selector
- * @interruptible: whether a signal ends a wait early
+ * @interruptible: %TRUE if a signal should end a wait early
  *
- * Sets #SelBaseSelector:interruptible. A wait that goes on is not affected.
+ * Sets #SelBaseSelector:interruptible. The new value applies from the next signal on, also to a wait that is in
+ * progress.
  *
  * Since: 1.0
  */
@@ -48,7 +49,7 @@ sel_base_selector_set_interruptible (SelBaseSelector *self,
  *
  * Gets #SelBaseSelector:emulate-always-ready.
  *
- * Returns: whether files that are always ready can be registered
+ * Returns: %TRUE if files that are always ready can be registered
  *
  * Since: 1.0
  */
@@ -63,9 +64,10 @@ sel_base_selector_get_emulate_always_ready (SelBaseSelector *self)
 /**
  * sel_base_selector_set_emulate_always_ready:
  * @self: a selector
- * @emulate_always_ready: whether files that are always ready can be registered
+ * @emulate_always_ready: %TRUE if it should be possible to register files that are always ready
  *
- * Sets #SelBaseSelector:emulate-always-ready. What is registered already is not affected.
+ * Sets #SelBaseSelector:emulate-always-ready. This does not affect registered descriptors, until they are modified or
+ * refreshed, or sel_base_selector_reinit() is called.
  *
  * Since: 1.0
  */
@@ -84,7 +86,7 @@ sel_base_selector_set_emulate_always_ready (SelBaseSelector *self,
  *
  * Gets #SelBaseSelector:force-mirrored.
  *
- * Returns: whether a main loop polls each registered descriptor
+ * Returns: %TRUE if a main loop polls each registered descriptor in any case
  *
  * Since: 1.0
  */
@@ -99,9 +101,9 @@ sel_base_selector_get_force_mirrored (SelBaseSelector *self)
 /**
  * sel_base_selector_set_force_mirrored:
  * @self: a selector
- * @force_mirrored: whether a main loop polls each registered descriptor
+ * @force_mirrored: %TRUE if a main loop should poll each registered descriptor in any case
  *
- * Sets #SelBaseSelector:force-mirrored, also for a main loop that runs.
+ * Sets #SelBaseSelector:force-mirrored. This also applies to a main loop that is already running.
  *
  * Since: 1.0
  */
@@ -120,7 +122,7 @@ sel_base_selector_set_force_mirrored (SelBaseSelector *self,
  *
  * Gets #SelBaseSelector:can-recurse.
  *
- * Returns: whether a callback is called again while it runs a main loop of its own
+ * Returns: %TRUE if a callback is called again while it runs a main loop of its own
  *
  * Since: 1.0
  */
@@ -135,7 +137,7 @@ sel_base_selector_get_can_recurse (SelBaseSelector *self)
 /**
  * sel_base_selector_set_can_recurse:
  * @self: a selector
- * @can_recurse: whether a callback is called again while it runs a main loop of its own
+ * @can_recurse: %TRUE if a callback should be called again while it runs a main loop of its own
  *
  * Sets #SelBaseSelector:can-recurse.
  *
@@ -156,7 +158,7 @@ sel_base_selector_set_can_recurse (SelBaseSelector *self,
  *
  * Gets #SelBaseSelector:max-dispatch.
  *
- * Returns: for how many descriptors callbacks are called in one turn of a main loop
+ * Returns: the number of descriptors for which callbacks are called in one turn of a main loop
  *
  * Since: 1.0
  */
@@ -171,7 +173,8 @@ sel_base_selector_get_max_dispatch (SelBaseSelector *self)
 /**
  * sel_base_selector_set_max_dispatch:
  * @self: a selector
- * @max_dispatch: for how many descriptors callbacks are called in one turn of a main loop, from 1 to 256; more or less is brought into that range
+ * @max_dispatch: the number of descriptors for which callbacks are called in one turn of a main loop, from 1 to 256;
+ *   other values are clamped to this range
  *
  * Sets #SelBaseSelector:max-dispatch.
  *
@@ -192,7 +195,7 @@ sel_base_selector_set_max_dispatch (SelBaseSelector *self,
  *
  * Gets #SelBaseSelector:hangup-policy.
  *
- * Returns: what a main loop does with a hung-up descriptor that nobody takes care of
+ * Returns: how a main loop treats a hung-up descriptor whose callback ignores the hang-up
  *
  * Since: 1.0
  */
@@ -207,9 +210,9 @@ sel_base_selector_get_hangup_policy (SelBaseSelector *self)
 /**
  * sel_base_selector_set_hangup_policy:
  * @self: a selector
- * @hangup_policy: what a main loop does with a hung-up descriptor that nobody takes care of
+ * @hangup_policy: how a main loop should treat a hung-up descriptor whose callback ignores the hang-up
  *
- * Sets #SelBaseSelector:hangup-policy. What is muted already remains so.
+ * Sets #SelBaseSelector:hangup-policy. Descriptors that are paused already stay paused.
  *
  * Since: 1.0
  */

@@ -11,10 +11,10 @@ G_BEGIN_DECLS
 
 /**
  * SelEventMask:
- * @SEL_EVENT_READ: a read would not block: there is data, or the end, or an error to be told
- * @SEL_EVENT_WRITE: a write would not block: there is room, or an error to be told
+ * @SEL_EVENT_READ: a read does not block: data can be read, or the end of the file or an error is reported
+ * @SEL_EVENT_WRITE: a write does not block: there is room for data, or an error is reported
  *
- * What to wait for on a descriptor, and what it is ready for.
+ * The events to wait for on a descriptor, and the events that a descriptor is ready for.
  *
  * The values are those of Python's `selectors.EVENT_READ` and `selectors.EVENT_WRITE`.
  *
@@ -28,13 +28,14 @@ typedef enum /*< flags >*/
 
 /**
  * SelHangupPolicy:
- * @SEL_HANGUP_POLICY_THROTTLE: after a few calls, call its callback only ten times a second
- * @SEL_HANGUP_POLICY_REPORT: call its callback in every turn of the loop, as #GMainContext does; that
- *   takes all the time of a processor
- * @SEL_HANGUP_POLICY_ONCE: call its callback once, and then not before it was modified or refreshed
+ * @SEL_HANGUP_POLICY_THROTTLE: call the callback a few times, and then only about ten times a second
+ * @SEL_HANGUP_POLICY_REPORT: call the callback in every turn of the loop, as #GMainContext does; this
+ *   uses all the time of a processor
+ * @SEL_HANGUP_POLICY_ONCE: call the callback once, and then not again until the descriptor is modified or
+ *   refreshed
  *
- * What a main loop does with a descriptor that is ready for ever, as there is a hang-up or an error that
- * its callback does nothing about. See #SelBaseSelector:hangup-policy.
+ * How a main loop treats a descriptor that stays ready because of a hang-up or an error that its callback
+ * ignores. See #SelBaseSelector:hangup-policy.
  *
  * Since: 1.0
  */
@@ -48,7 +49,7 @@ typedef enum
 /**
  * SEL_WAIT_FOREVER:
  *
- * The time-out, in seconds, that never ends: positive infinity.
+ * The timeout, in seconds, of a wait without a limit: positive infinity.
  *
  * Since: 1.0
  */

@@ -16,8 +16,8 @@
  * @minor: the minor version to check for
  * @micro: the micro version to check for
  *
- * Whether the headers are of this version of the library or of a newer one. It can be
- * used in `#if`. For the library that the program runs with, see sel_get_major_version().
+ * %TRUE if the headers have this version or a newer one. It can be used in `#if`. For the version of the library that
+ * the program runs with, see sel_get_major_version().
  *
  * Since: 1.0
  */
@@ -30,8 +30,8 @@
 /**
  * SEL_VERSION_1_0:
  *
- * The version 1.0 in a form that can be compared in `#if`, for
- * %SEL_VERSION_MIN_REQUIRED and %SEL_VERSION_MAX_ALLOWED.
+ * The version 1.0 as a number that can be compared in `#if`, and used for %SEL_VERSION_MIN_REQUIRED and
+ * %SEL_VERSION_MAX_ALLOWED.
  *
  * Since: 1.0
  */
@@ -42,9 +42,9 @@
 /**
  * SEL_VERSION_MIN_REQUIRED:
  *
- * The oldest version that a program wants to be compiled with, for example %SEL_VERSION_1_0. Define it
- * before including the headers; then what was deprecated later gives no warning. If it is not defined, it is the
- * version of the headers.
+ * The oldest version that the program can be compiled with, for example %SEL_VERSION_1_0. Define it before including
+ * the headers. The compiler then does not warn about symbols that were deprecated in later versions. The default is
+ * the version of the headers.
  *
  * Since: 1.0
  */
@@ -55,9 +55,8 @@
 /**
  * SEL_VERSION_MAX_ALLOWED:
  *
- * The newest version whose functions a program wants to use, for example %SEL_VERSION_1_0. Define it
- * before including the headers; then a function that is newer gives a warning. If it is not defined, it is
- * the version of the headers.
+ * The newest version whose functions the program uses, for example %SEL_VERSION_1_0. Define it before including the
+ * headers. The compiler then warns about functions that are newer. The default is the version of the headers.
  *
  * Since: 1.0
  */
@@ -75,11 +74,11 @@
 #error "SEL_VERSION_MIN_REQUIRED is newer than these headers"
 #endif
 
-/* Symbols are hidden unless their declaration says since when they are available. A new minor version adds
- * its own pair to SEL_VERSION_1_0 and SEL_AVAILABLE_IN_1_0; from the second on with
+/* Symbols are hidden unless their declaration has one of these macros. Each new minor version adds its own
+ * SEL_VERSION_1_x and SEL_AVAILABLE_IN_1_x. For all versions after 1.0, the second macro begins with
  *
  *   #if SEL_VERSION_MAX_ALLOWED < SEL_VERSION_1_x
  *   #define SEL_AVAILABLE_IN_1_x _SEL_EXTERN G_UNAVAILABLE (1, x)
  *
- * because no program can want to do without 1.0. */
+ * 1.0 does not need this, because SEL_VERSION_MAX_ALLOWED cannot be older. */
 #define SEL_AVAILABLE_IN_1_0 _SEL_EXTERN

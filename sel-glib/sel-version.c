@@ -7,13 +7,14 @@
 /**
  * SECTION:sel-version
  * @Title: Versions
- * @Short_description: Of the headers and of the library
+ * @Short_description: The versions of the headers and of the library
  *
- * The macros tell the version of the headers that a program is compiled with; the functions that of the library it
- * runs with, which may be newer.
+ * The macros give the version of the headers that a program is compiled with. The functions give the version of the
+ * library that the program runs with, which may be newer.
  *
- * Each symbol is available since the version that its description names. A program that has to work with an older
- * version than the one it is developed with says so, and the compiler warns of what is newer:
+ * The description of each symbol names the version since which it is available. A program that has to work with an
+ * older version than the one it is developed with can define these macros. The compiler then warns about symbols that
+ * are newer:
  *
  * |[
  * cc -DSEL_VERSION_MIN_REQUIRED=SEL_VERSION_1_0 -DSEL_VERSION_MAX_ALLOWED=SEL_VERSION_1_0 ...
@@ -23,8 +24,8 @@
 /**
  * sel_get_major_version:
  *
- * Gets the major version of the library that the program runs with. For the headers that it was compiled with
- * that is %SEL_MAJOR_VERSION.
+ * Gets the major version of the library that the program runs with. %SEL_MAJOR_VERSION is the major version of the
+ * headers that the program was compiled with.
  *
  * Returns: the major version number
  *
@@ -39,8 +40,8 @@ sel_get_major_version (void)
 /**
  * sel_get_minor_version:
  *
- * Gets the minor version of the library that the program runs with. For the headers that it was compiled with
- * that is %SEL_MINOR_VERSION.
+ * Gets the minor version of the library that the program runs with. %SEL_MINOR_VERSION is the minor version of the
+ * headers that the program was compiled with.
  *
  * Returns: the minor version number
  *
@@ -55,8 +56,8 @@ sel_get_minor_version (void)
 /**
  * sel_get_micro_version:
  *
- * Gets the micro version of the library that the program runs with. For the headers that it was compiled with
- * that is %SEL_MICRO_VERSION.
+ * Gets the micro version of the library that the program runs with. %SEL_MICRO_VERSION is the micro version of the
+ * headers that the program was compiled with.
  *
  * Returns: the micro version number
  *

@@ -23,14 +23,15 @@
  * @Title: SelDevpollSelector
  * @Short_description: A selector over the /dev/poll of Solaris and illumos
  *
- * What a wait costs depends little on how many descriptors are registered. Waits are rounded up to
- * milliseconds.
+ * See the description of #SelDevpollSelector.
  */
 
 /**
  * SelDevpollSelector:
  *
- * A selector over `/dev/poll`.
+ * A selector over the `/dev/poll` of Solaris and illumos.
+ *
+ * The cost of a wait depends little on the number of registered descriptors. Timeouts are rounded up to milliseconds.
  *
  * Since: 1.0
  */
@@ -70,13 +71,12 @@ sel_devpoll_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* How often a write may bring nothing before that is an error. */
+/* The number of writes that write no record, after which the write fails. */
 #define MAX_STALLS 100
 
 /*
- * Writes all records, though the driver may stop after any byte: a record that was not written to its
- * end has had no effect, and is written again. The offset stays 0, as old drivers fail when it
- * reaches 2 GiB.
+ * Writes all records. The driver may stop after any byte. A record that was not written completely has had no effect,
+ * and is written again. The offset stays 0, because old drivers fail when it reaches 2 GiB.
  */
 static gboolean
 sel_devpoll_selector_write (int                  devpoll_fd,
@@ -111,7 +111,7 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
                              SelEventMask      new_events,
                              GError          **error)
 {
-  /* The driver adds a mask to what it has, so that has to be removed first. */
+  /* The driver adds a mask to the one that it has, so the old one must be removed first. */
   struct pollfd records[] = {
     { .fd = fd, .events = POLLREMOVE },
     { .fd = fd, .events = sel_pollfd_from_mask (new_events) },
@@ -128,7 +128,7 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* The driver could not be made to forget a descriptor, and would report it for ever. */
+/* Removes a descriptor that the driver did not remove before, and would report forever. */
 static gboolean
 sel_devpoll_selector_forget (SelBaseSelector  *self,
                              int               fd,
@@ -153,7 +153,7 @@ sel_devpoll_selector_report (SelBaseSelector      *self,
   return sel_devpoll_selector_forget (self, entry->fd, error);
 }
 
-/* The driver refuses as many as there can be descriptors, and that can change at any time. */
+/* The number of reports to ask for. The driver refuses RLIMIT_NOFILE and more. This limit can change at any time. */
 static guint
 sel_devpoll_selector_get_room (SelBaseSelector *self)
 {
@@ -236,11 +236,12 @@ sel_devpoll_selector_init (SelDevpollSelector *self)
  * sel_devpoll_selector_new:
  * @error: return location for an error, or %NULL
  *
- * Makes a selector over `/dev/poll`.
+ * Makes a selector over `/dev/poll`, and opens it.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED if the system does not have the mechanism, or with a %SEL_OS_ERROR, for
+ * example `EMFILE`.
  *
- * Returns: (transfer full) (type SelDevpollSelector): a new selector
+ * Returns: (transfer full) (type SelDevpollSelector): a new selector, or %NULL on error
  *
  * Since: 1.0
  */
@@ -253,9 +254,9 @@ sel_devpoll_selector_new (GError **error)
 /**
  * sel_devpoll_selector_is_supported:
  *
- * Tells whether a #SelDevpollSelector can be made, by making one.
+ * Tells whether a #SelDevpollSelector can be made. To find it out, this makes one and frees it.
  *
- * Returns: %TRUE if it works here
+ * Returns: %TRUE if the selector could be made
  *
  * Since: 1.0
  */
@@ -270,11 +271,12 @@ sel_devpoll_selector_is_supported (void)
  * @self: a selector
  * @error: return location for an error, or %NULL
  *
- * Gets the descriptor of @self, which remains its own. It cannot be polled: a main
- * loop has to watch what is registered instead, as sel_base_selector_attach() does.
+ * Gets the `/dev/poll` descriptor of @self. It cannot be polled: a main loop has to poll the registered descriptors
+ * instead, as sel_base_selector_attach() does. @self owns the descriptor: do not close it.
  *
- * Fails like sel_devpoll_selector_new() if @self had to be opened, and with
- * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
+ * Opens @self if it is not open, and fails like sel_devpoll_selector_new() if that fails. Also fails with
+ * %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_FORKED, or %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self
+ * calls this.
  *
  * Returns: the descriptor, or -1 on error
  *

@@ -18,14 +18,19 @@
  * @Title: SelEpollSelector
  * @Short_description: A selector over Linux's epoll
  *
- * What a wait costs depends on how many descriptors are ready, not on how many are registered. Regular
- * files and directories cannot be registered; see #SelBaseSelector:emulate-always-ready.
+ * See the description of #SelEpollSelector.
  */
 
 /**
  * SelEpollSelector:
  *
- * A selector over `epoll`.
+ * A selector over Linux's `epoll`.
+ *
+ * The cost of a wait depends on the number of descriptors that are ready, not on the number of registered descriptors.
+ * Registering a regular file or a directory fails with `EPERM`; see #SelBaseSelector:emulate-always-ready.
+ *
+ * Unregister a descriptor before closing it. If it is closed first, while a duplicate of it is open, the kernel still
+ * reports it, even after it was unregistered. In this case the selector makes a new epoll set.
  *
  * Since: 1.0
  */
@@ -37,7 +42,7 @@ typedef struct
   int outer_fd;         /* the set that programs get: it has epoll_fd only, and stays when that is replaced; or -1 */
   struct epoll_event *events;
   guint n_events;
-  gboolean incomplete;  /* a new set could not be filled */
+  gboolean incomplete;  /* the new set of a rebuild could not be filled completely */
 #endif
   int rebuild_count; /* atomic */
 } SelEpollSelectorPrivate;
@@ -57,7 +62,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelEpollSelector, sel_epoll_selector, SEL_TYPE_BASE_
 
 #ifdef HAVE_EPOLL
 
-/* That the other end will not send any more lets a read return, too. */
+/* EPOLLRDHUP: a read also returns at once if the other end will not send any more. */
 #define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
 
 static gboolean
@@ -99,8 +104,7 @@ sel_epoll_selector_update (SelBaseSelector  *self,
   if (epoll_ctl (priv->epoll_fd, op, fd, &event) == 0)
     return TRUE;
 
-  /* The number may stand for another file than the kernel was told about, or for one that it has
-   * not forgotten. */
+  /* The number may stand for another file than the one that was added, or for a file that is still in the set. */
   if (op == EPOLL_CTL_MOD && errno == ENOENT)
     op = EPOLL_CTL_ADD;
   else if (op == EPOLL_CTL_ADD && errno == EEXIST)
@@ -124,7 +128,7 @@ sel_epoll_pwait2_is_missing (int errsv)
 
 #endif
 
-/* For a time: in nanoseconds where the kernel can do that, and is allowed to. */
+/* Waits with a limit, in nanoseconds if the kernel has epoll_pwait2() and allows it, otherwise in milliseconds. */
 static int
 sel_epoll_selector_wait_for (SelEpollSelectorPrivate *priv,
                              int                      n_events,
@@ -162,7 +166,7 @@ sel_epoll_selector_watch_inner (SelEpollSelectorPrivate  *priv,
   return sel_os_error_set (error, -1, errno);
 }
 
-/* Replaces the kernel's set by a new one, under the same number, with what is registered now. */
+/* Replaces the kernel's set by a new one with the same descriptor number, and adds the registrations of now. */
 static gboolean
 sel_epoll_selector_rebuild (SelBaseSelector  *self,
                             GError          **error)
@@ -185,7 +189,7 @@ sel_epoll_selector_rebuild (SelBaseSelector  *self,
   return !priv->incomplete;
 }
 
-/* If that has failed, the next wait tries again. */
+/* Rebuilds the set again after a rebuild that was not complete. If this fails, too, the next wait tries again. */
 static gboolean
 sel_epoll_selector_complete (SelBaseSelector  *self,
                              GError          **error)
@@ -200,8 +204,9 @@ sel_epoll_selector_complete (SelBaseSelector  *self,
 }
 
 /*
- * The kernel reports a registration that is no more: the descriptor was closed before it was unregistered, while
- * a duplicate of it lives on. Unless the number leads to the same file again, only a new set helps.
+ * The kernel reports a registration that does not exist any more: the descriptor was closed before it was
+ * unregistered, and a duplicate of it is open. Unless the number stands for the same file again, so that the kernel
+ * can remove it, the set must be rebuilt.
  */
 static gboolean
 sel_epoll_selector_forget (SelBaseSelector  *self,
@@ -219,14 +224,14 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
 
 G_STATIC_ASSERT ((int) EPOLLIN == SEL_EVENT_READ && (int) EPOLLOUT == 2 * SEL_EVENT_WRITE);
 
-/* Fast path: adds reports to the ready list, which is empty and has room for all, up to the first one that needs the slow
- * path. No descriptor comes twice in one wait. Returns how many reports were added. */
+/* Fast path: adds reports to the ready list, up to the first report that needs the slow path. The list is empty and has
+ * room for all reports. The kernel reports no descriptor twice in one wait. Returns the number of added reports. */
 static inline gsize
 sel_epoll_selector_report_fast (SelBaseSelector          *self,
                                 SelReadyList             *list,
                                 const struct epoll_event *events)
 {
-  SelKeyTable table = *sel_backend_get_table (self); /* a copy, as the compiler does not know that nothing changes it */
+  SelKeyTable table = *sel_backend_get_table (self); /* a copy: the compiler does not know that it does not change */
   SelReadyEvent *ready = list->events;
   gsize n_ready = list->n_reports;
   gsize n;
@@ -247,7 +252,7 @@ sel_epoll_selector_report_fast (SelBaseSelector          *self,
   return n;
 }
 
-/* Slow path: adds the reports from the index @i on. */
+/* Slow path: adds the reports from index @i on. */
 static G_NO_INLINE gboolean
 sel_epoll_selector_report (SelBaseSelector  *self,
                            SelReadyList     *list,
@@ -274,8 +279,8 @@ sel_epoll_selector_report (SelBaseSelector  *self,
   return sel_epoll_selector_forget (self, stale, error);
 }
 
-/* Makes room for reports, and completes what could not be completed before. Returns for how many there is room, 0 if
- * that failed. */
+/* Makes room for @room reports, and repeats a rebuild that was not complete. Returns the number of reports for which
+ * there is room, or 0 on error. */
 static gsize
 sel_epoll_selector_prepare (SelBaseSelector  *self,
                             gsize             room,
@@ -392,9 +397,9 @@ sel_epoll_selector_class_init (SelEpollSelectorClass *klass)
   /**
    * SelEpollSelector:rebuild-count:
    *
-   * How often the kernel's set had to be made anew because it reported a descriptor that was
-   * closed before it was unregistered, while a duplicate was open. A number that grows points at a
-   * mistake in the program.
+   * The number of times that the selector had to make a new epoll set. It does so when the kernel reports a
+   * descriptor that was closed before it was unregistered, while a duplicate of it is open. If this number grows, the
+   * program has a bug.
    *
    * Since: 1.0
    */
@@ -424,11 +429,12 @@ sel_epoll_selector_init (SelEpollSelector *self)
  * sel_epoll_selector_new:
  * @error: return location for an error, or %NULL
  *
- * Makes a selector over `epoll`.
+ * Makes a selector over `epoll`, and opens it.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED if the system does not have the mechanism, or with a %SEL_OS_ERROR, for
+ * example `EMFILE`.
  *
- * Returns: (transfer full) (type SelEpollSelector): a new selector
+ * Returns: (transfer full) (type SelEpollSelector): a new selector, or %NULL on error
  *
  * Since: 1.0
  */
@@ -441,9 +447,9 @@ sel_epoll_selector_new (GError **error)
 /**
  * sel_epoll_selector_is_supported:
  *
- * Tells whether a #SelEpollSelector can be made, by making one.
+ * Tells whether a #SelEpollSelector can be made. To find it out, this makes one and frees it.
  *
- * Returns: %TRUE if it works here
+ * Returns: %TRUE if the selector could be made
  *
  * Since: 1.0
  */
@@ -463,8 +469,9 @@ sel_epoll_selector_is_supported (void)
  * opened again by sel_base_selector_reinit(). Registered files that are always ready do not make it readable; see
  * #SelBaseSelector:emulate-always-ready.
  *
- * Fails like sel_epoll_selector_new() if @self had to be opened, and with
- * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
+ * Opens @self if it is not open, and fails like sel_epoll_selector_new() if that fails. Also fails with
+ * %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_FORKED, or %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self
+ * calls this.
  *
  * Returns: the descriptor, or -1 on error
  *

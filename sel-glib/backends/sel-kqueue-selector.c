@@ -21,15 +21,17 @@
  * @Title: SelKqueueSelector
  * @Short_description: A selector over the kqueue of the BSDs and macOS
  *
- * What a wait costs depends on how many descriptors are ready, not on how many are registered. Regular
- * files and directories cannot be registered, as with epoll: the systems differ in what they report for
- * them. See #SelBaseSelector:emulate-always-ready.
+ * See the description of #SelKqueueSelector.
  */
 
 /**
  * SelKqueueSelector:
  *
- * A selector over `kqueue`.
+ * A selector over the `kqueue` of the BSDs and macOS.
+ *
+ * The cost of a wait depends on the number of descriptors that are ready, not on the number of registered descriptors.
+ * Registering a regular file or a directory fails with `EPERM`, as with epoll, because the systems differ in the events
+ * that they report for these files; see #SelBaseSelector:emulate-always-ready.
  *
  * Since: 1.0
  */
@@ -61,7 +63,7 @@ static const struct
   { SEL_EVENT_WRITE, EVFILT_WRITE },
 };
 
-/* One filter in a call of its own: then it is clear what an error is about. */
+/* Changes one filter. Each filter has a call of its own, so that it is clear which filter an error is about. */
 static gboolean
 sel_kqueue_change (int      kqueue_fd,
                    int      fd,
@@ -105,7 +107,7 @@ sel_kqueue_selector_open (SelBaseSelector  *self,
   if (priv->kqueue_fd < 0)
     return sel_os_error_set (error, -1, errno);
 
-  /* Some old kernels accept anything, and cannot be relied on. */
+  /* Some old kernels accept any descriptor, and do not work reliably. */
   if (sel_kqueue_change (priv->kqueue_fd, -1, 0, EV_ADD, 0))
     {
       close (priv->kqueue_fd);
@@ -118,7 +120,7 @@ sel_kqueue_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* What the systems report for a file differs; none of it is of use. */
+/* Refuses files and directories: the systems report different events for them, and none of these are useful. */
 static gboolean
 sel_kqueue_selector_check_kind (int      fd,
                                 GError **error)
@@ -161,7 +163,7 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
       (!sel_backend_check_fd (fd, error) || !sel_kqueue_selector_check_kind (fd, error)))
     return FALSE;
 
-  /* Also what is there already: the number may stand for another file by now, of which the kernel does not know. */
+  /* Add filters that exist already, too: the number may stand for another file by now, which has none. */
   for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
     {
       if ((new_events & filters[i].event) == 0)
@@ -169,7 +171,7 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
 
       if (!sel_kqueue_change (priv->kqueue_fd, fd, i, EV_ADD, tag))
         {
-          /* The descriptor is open, as was just checked: NetBSD says so of a pipe whose other end is closed. */
+          /* The descriptor was open just now: NetBSD returns EBADF for a pipe whose other end is closed. */
           sel_os_error_set (error, fd, errno == EBADF ? EPIPE : errno);
           sel_kqueue_selector_delete (priv, fd, added & ~old_events);
           return FALSE;
@@ -182,8 +184,8 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* The kernel could not be made to forget a filter, and would report it for ever. Who has registered the descriptor again
- * meanwhile, with this filter, has taken it over. */
+/* Removes a filter that the kernel did not remove before, and would report forever. If the descriptor was registered
+ * again with this filter, the filter belongs to the new registration and stays. */
 static gboolean
 sel_kqueue_selector_forget (SelBaseSelector      *self,
                             const struct kevent  *event,
@@ -249,7 +251,7 @@ sel_kqueue_selector_release (SelBaseSelector *self,
   g_clear_pointer (&priv->events, g_free);
   priv->n_events = 0;
 
-  /* A child does not inherit the queue: its number may belong to something else. */
+  /* A child does not inherit the queue. Its number may stand for another file. */
   if (!forked)
     close (priv->kqueue_fd);
 }
@@ -280,11 +282,12 @@ sel_kqueue_selector_init (SelKqueueSelector *self)
  * sel_kqueue_selector_new:
  * @error: return location for an error, or %NULL
  *
- * Makes a selector over `kqueue`.
+ * Makes a selector over `kqueue`, and opens it.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED if the system does not have the mechanism, or with a %SEL_OS_ERROR, for
+ * example `EMFILE`.
  *
- * Returns: (transfer full) (type SelKqueueSelector): a new selector
+ * Returns: (transfer full) (type SelKqueueSelector): a new selector, or %NULL on error
  *
  * Since: 1.0
  */
@@ -297,9 +300,9 @@ sel_kqueue_selector_new (GError **error)
 /**
  * sel_kqueue_selector_is_supported:
  *
- * Tells whether a #SelKqueueSelector can be made, by making one.
+ * Tells whether a #SelKqueueSelector can be made. To find it out, this makes one and frees it.
  *
- * Returns: %TRUE if it works here
+ * Returns: %TRUE if the selector could be made
  *
  * Since: 1.0
  */
@@ -314,11 +317,12 @@ sel_kqueue_selector_is_supported (void)
  * @self: a selector
  * @error: return location for an error, or %NULL
  *
- * Gets the descriptor of @self, which remains its own. It is readable when a wait
- * would end at once.
+ * Gets the kqueue descriptor of @self, for polling it. It is readable when a wait would end at once. The number stays
+ * the same until @self is closed or sel_base_selector_reinit() is called. @self owns the descriptor: do not close it.
  *
- * Fails like sel_kqueue_selector_new() if @self had to be opened, and with
- * %SEL_SELECTOR_ERROR_CLOSED or %SEL_SELECTOR_ERROR_FORKED.
+ * Opens @self if it is not open, and fails like sel_kqueue_selector_new() if that fails. Also fails with
+ * %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_FORKED, or %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self
+ * calls this.
  *
  * Returns: the descriptor, or -1 on error
  *

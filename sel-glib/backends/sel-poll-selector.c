@@ -17,14 +17,16 @@
  * @Title: SelPollSelector
  * @Short_description: A selector over poll()
  *
- * Works nearly everywhere and with every kind of file. Each wait costs time in proportion to the number
- * of registered descriptors.
+ * See the description of #SelPollSelector.
  */
 
 /**
  * SelPollSelector:
  *
  * A selector over `poll()`.
+ *
+ * It works on nearly every system and with every kind of file. The cost of a wait is proportional to the number of
+ * registered descriptors.
  *
  * Since: 1.0
  */
@@ -33,10 +35,10 @@ typedef struct
 {
 #ifdef HAVE_POLL
   GArray *fds;          /* struct pollfd, without gaps */
-  GArray *indices;      /* by descriptor: where it stands in fds, plus 1 */
-  GArray *waited;       /* a copy of fds, as update() may be called during the wait */
-  gboolean changed;     /* since the copy was made */
-  guint start;          /* of the next search, so that all get their turn */
+  GArray *indices;      /* by descriptor: its index in fds, plus 1; or 0 */
+  GArray *waited;       /* a copy of fds, because update() may be called during the wait */
+  gboolean changed;     /* fds was changed since the copy was made */
+  guint start;          /* the index at which the next search begins, so that all descriptors get their turn */
 #else
   char none;
 #endif
@@ -63,7 +65,7 @@ sel_poll_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* The last entry fills the gap. */
+/* The last entry takes the place of the removed one. */
 static void
 sel_poll_selector_remove (SelPollSelectorPrivate *priv,
                           int                     fd)
@@ -207,11 +209,12 @@ sel_poll_selector_init (SelPollSelector *self)
  * sel_poll_selector_new:
  * @error: return location for an error, or %NULL
  *
- * Makes a selector over `poll()`.
+ * Makes a selector over `poll()`, and opens it.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED if the system does not have the mechanism, or with a %SEL_OS_ERROR, for
+ * example `EMFILE`.
  *
- * Returns: (transfer full) (type SelPollSelector): a new selector
+ * Returns: (transfer full) (type SelPollSelector): a new selector, or %NULL on error
  *
  * Since: 1.0
  */
@@ -224,9 +227,9 @@ sel_poll_selector_new (GError **error)
 /**
  * sel_poll_selector_is_supported:
  *
- * Tells whether a #SelPollSelector can be made, by making one.
+ * Tells whether a #SelPollSelector can be made. To find it out, this makes one and frees it.
  *
- * Returns: %TRUE if it works here
+ * Returns: %TRUE if the selector could be made
  *
  * Since: 1.0
  */

@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* What poll() and /dev/poll have in common. */
+/* Functions that the backends for poll() and /dev/poll share. */
 
 static inline short
 sel_pollfd_from_mask (SelEventMask events)

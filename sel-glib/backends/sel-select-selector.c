@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Without this Darwin refuses descriptors above FD_SETSIZE. */
+/* Without this macro Darwin refuses descriptors above FD_SETSIZE. */
 #define _DARWIN_UNLIMITED_SELECT 1
 
 #include "config.h"
@@ -22,14 +22,16 @@
  * @Title: SelSelectSelector
  * @Short_description: A selector over select()
  *
- * Works everywhere and with every kind of file. Each wait costs time in proportion to the highest registered
- * descriptor, which may be above `FD_SETSIZE`.
+ * See the description of #SelSelectSelector.
  */
 
 /**
  * SelSelectSelector:
  *
  * A selector over `select()`.
+ *
+ * It works on every system and with every kind of file. The cost of a wait is proportional to the highest registered
+ * descriptor. Descriptors may be higher than `FD_SETSIZE`.
  *
  * Since: 1.0
  */
@@ -45,9 +47,9 @@ typedef struct
 {
 #ifdef HAVE_SELECT
   GArray *sets[N_SETS];
-  GArray *waited[N_SETS]; /* a copy, as update() may be called during the wait, which writes to it */
+  GArray *waited[N_SETS]; /* a copy of sets for select(), which writes to it; update() may change sets meanwhile */
   GArray *write_only;     /* struct pollfd: see sel_select_selector_add_hangups() */
-  guint start;            /* of the next search, so that all get their turn */
+  guint start;            /* where the next search begins, so that all descriptors get their turn */
 #else
   char none;
 #endif
@@ -60,7 +62,7 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelSelectSelector, sel_select_selector, SEL_TYPE_BAS
 #define PRIV(self) \
   ((SelSelectSelectorPrivate *) sel_select_selector_get_instance_private ((SelSelectSelector *) (self)))
 
-/* The kernel's sets of descriptors are arrays of long, however large; only the type fd_set is not. */
+/* The kernel's sets of descriptors are arrays of long of any size. Only the type fd_set has a fixed size. */
 #define WORD_BITS ((guint) (8 * sizeof (gulong)))
 
 static inline gboolean
@@ -97,7 +99,7 @@ sel_select_selector_open (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* Makes room up to @fd, or forgets the words after the highest descriptor. */
+/* Makes room for @fd. */
 static void
 sel_select_selector_fit (SelSelectSelectorPrivate *priv,
                          int                       fd)
@@ -108,6 +110,7 @@ sel_select_selector_fit (SelSelectSelectorPrivate *priv,
     g_array_set_size (priv->sets[i], n_words);
 }
 
+/* Removes the words after the highest descriptor. */
 static void
 sel_select_selector_trim (SelSelectSelectorPrivate *priv)
 {
@@ -142,7 +145,7 @@ sel_select_selector_update (SelBaseSelector  *self,
   return TRUE;
 }
 
-/* select() does not say which descriptor is closed. */
+/* Finds the closed descriptors, because select() does not tell which ones are closed. */
 static gboolean
 sel_select_selector_report_closed (SelBaseSelector  *self,
                                    GError          **error)
@@ -162,9 +165,9 @@ sel_select_selector_report_closed (SelBaseSelector  *self,
 }
 
 /*
- * All other mechanisms report a hang-up to who wants to write, as a write then fails at once; select() has it
- * in the set for reading only. So that is where to wait for it, unless there is something to read already, which nobody
- * asked for, and which would end the wait again and again.
+ * For a descriptor that is registered for writing only, all other mechanisms report a hang-up, because a write then
+ * fails at once. select() reports a hang-up in the set for reading only, so such a descriptor is added to this set.
+ * It is not added if there is already data to read, which would end the wait again and again.
  */
 static void
 sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
@@ -207,7 +210,7 @@ sel_select_selector_has_hung_up (SelSelectSelectorPrivate *priv,
          poll (&entry, 1, 0) > 0;
 }
 
-/* Returns how many records that makes. */
+/* Returns the number of reports: 1 if @fd is ready, 0 if not. */
 static guint
 sel_select_selector_report (SelBaseSelector *self,
                             guint            fd)
@@ -279,7 +282,7 @@ sel_select_selector_wait (SelBaseSelector  *self,
   errsv = errno;
   sel_backend_begin_reports (self);
 
-  /* One closed descriptor hides what is ready among the others. */
+  /* If one descriptor is closed, select() reports none of the others. */
   if (n_ready < 0 && errsv == EBADF)
     {
       if (!sel_select_selector_report_closed (self, error))
@@ -358,11 +361,12 @@ sel_select_selector_init (SelSelectSelector *self)
  * sel_select_selector_new:
  * @error: return location for an error, or %NULL
  *
- * Makes a selector over `select()`.
+ * Makes a selector over `select()`, and opens it.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED, or with a %SEL_OS_ERROR, for example `EMFILE`.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_SUPPORTED if the system does not have the mechanism, or with a %SEL_OS_ERROR, for
+ * example `EMFILE`.
  *
- * Returns: (transfer full) (type SelSelectSelector): a new selector
+ * Returns: (transfer full) (type SelSelectSelector): a new selector, or %NULL on error
  *
  * Since: 1.0
  */
@@ -375,9 +379,9 @@ sel_select_selector_new (GError **error)
 /**
  * sel_select_selector_is_supported:
  *
- * Tells whether a #SelSelectSelector can be made, by making one.
+ * Tells whether a #SelSelectSelector can be made. To find it out, this makes one and frees it.
  *
- * Returns: %TRUE if it works here
+ * Returns: %TRUE if the selector could be made
  *
  * Since: 1.0
  */

@@ -6,10 +6,13 @@
 
 G_BEGIN_DECLS
 
-/* What a registration owns besides its numbers: shared by the table and by the keys that were
- * handed out. There is none where nothing is owned, so most functions take NULL. */
+/* The objects that a registration owns: the file object, and the data with its destroy function or the value. The
+ * table and the keys share an attachment. It is reference counted and never changes. A registration that owns nothing
+ * has none, so all functions accept NULL. */
 typedef struct _SelAttachment SelAttachment;
 
+/* Takes a reference to @fileobj, copies @value, and owns @data if there is a @destroy. Returns: NULL if there is
+ * nothing to own */
 SelAttachment *sel_attachment_new         (GObject        *fileobj,
                                            gpointer        data,
                                            GDestroyNotify  destroy,
@@ -19,7 +22,8 @@ void           sel_attachment_unref       (SelAttachment  *attachment);
 GObject       *sel_attachment_get_fileobj (SelAttachment  *attachment);
 const GValue  *sel_attachment_get_value   (SelAttachment  *attachment);
 
-/* TRUE if @attachment has this data, by identity: the contents of values are never compared. */
+/* TRUE if @attachment has the same @destroy and @value. The contents of values are not compared: two values
+ * with pointers are the same if the pointers are. */
 gboolean       sel_attachment_has_data    (SelAttachment  *attachment,
                                            GDestroyNotify  destroy,
                                            const GValue   *value);

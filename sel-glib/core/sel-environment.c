@@ -7,8 +7,6 @@
 
 #include "core/sel-environment-private.h"
 
-/* A variable of the environment, or NULL. Who starts a program that has other rights than its user must not have a say
- * in what it does. */
 const char *
 sel_environment_get (const char *name)
 {

@@ -6,10 +6,12 @@
 
 G_BEGIN_DECLS
 
-/* With SEL_DEBUG=fd in the environment: which file each registered descriptor stood for, to find
- * programs that close a descriptor, and open another file under its number, without unregistering it. */
+/* Remembers the file of each registered descriptor, if SEL_DEBUG=fd is in the environment. This finds programs that
+ * close a descriptor without unregistering it, and then open another file that gets its number. The functions lock
+ * for themselves and need no lock of the selector. */
 typedef struct _SelFdIdentities SelFdIdentities;
 
+/* Returns: NULL if SEL_DEBUG does not contain "fd" */
 SelFdIdentities *sel_fd_identities_new      (void);
 void             sel_fd_identities_free     (SelFdIdentities *identities);
 void             sel_fd_identities_remember (SelFdIdentities *identities,
@@ -17,8 +19,8 @@ void             sel_fd_identities_remember (SelFdIdentities *identities,
 void             sel_fd_identities_forget   (SelFdIdentities *identities,
                                              int              fd);
 
-/* Warns, once, if @fd stands for another file than when it was remembered. Call it without the selector's lock: the
- * warning may be handled by a function that uses the selector. */
+/* Warns once if @fd stands for another file than when it was remembered. Must be called without the selector's lock,
+ * because a log handler may use the selector. */
 void             sel_fd_identities_check    (SelFdIdentities *identities,
                                              int              fd);
 

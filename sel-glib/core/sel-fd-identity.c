@@ -20,7 +20,6 @@ struct _SelFdIdentities
   GHashTable *by_fd;
 };
 
-/* NULL unless it is asked for. */
 SelFdIdentities *
 sel_fd_identities_new (void)
 {
@@ -84,7 +83,7 @@ sel_fd_identities_forget (SelFdIdentities *identities,
   g_mutex_unlock (&identities->lock);
 }
 
-/* Returns: TRUE, once, if @fd stands for another file than when it was remembered */
+/* Forgets @fd if it stands for another file than when it was remembered. Returns: TRUE if it does */
 static gboolean
 sel_fd_identities_take_change (SelFdIdentities *identities,
                                int              fd)

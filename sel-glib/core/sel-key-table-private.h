@@ -17,26 +17,26 @@ G_BEGIN_DECLS
 /* The index of the slot of @fd in its page. */
 #define SEL_KEY_TABLE_INDEX(fd) ((guint) (fd) & (SEL_KEY_TABLE_PAGE_SIZE - 1))
 
-/* The part of a registration that is used whenever the descriptor is ready: small, for the processor's cache. */
+/* The part of a registration that is used whenever the descriptor is ready. It is small, for the processor's cache. */
 typedef struct
 {
   guint32 generation;          /* identifies the registration; changes whenever the kernel is told something new */
   guint8 active;               /* the events to report: the registered ones, or 0 during a pause */
   guint8 registered : 2;       /* the events that the program asked for; 0: the slot is free */
   guint8 armed : 2;            /* the events that the kernel waits for */
-  guint8 always_ready : 1;     /* the kernel does not wait for it, as it is always ready */
+  guint8 always_ready : 1;     /* the descriptor is always ready, and the kernel does not wait for it */
   guint8 changed_in_wait : 1;  /* registered, changed or resumed since the current wait began */
   SelHangupCount hangup;
   gpointer data;
 } SelKeySlot;
 
-/* The part that is used more rarely. */
+/* The part of a registration that is used less often. */
 typedef struct
 {
-  guint64 order;               /* ascends with each registration */
+  guint64 order;               /* a later registration has a higher number */
   SelAttachment *attachment;
   SelCallback *callback;
-  SelSelectorKey *key;         /* made when it is first asked for */
+  SelSelectorKey *key;         /* made when it is first needed, or NULL */
 } SelKeyExtra;
 
 typedef struct
@@ -46,8 +46,8 @@ typedef struct
   SelKeyExtra extras[SEL_KEY_TABLE_PAGE_SIZE];
 } SelKeyPage;
 
-/* Slots by descriptor, in pages: a slot stays where it is, and a single high number
- * does not cost what all the lower ones would. */
+/* The slots by descriptor, in pages. Because of the pages a slot never moves, and a single high descriptor does not
+ * need memory for all lower ones. */
 typedef struct
 {
   SelKeyPage **pages;
@@ -106,7 +106,8 @@ sel_key_slot_get_extra (SelKeySlot *slot,
   return &sel_key_slot_get_page (slot, fd)->extras[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* The index of the descriptor's event in the ready list, if it is there and if the wait needs the index. */
+/* The index of the descriptor's event in the ready list. It is valid only if the descriptor is in the list and if the
+ * wait uses the index. */
 static inline guint32 *
 sel_key_slot_get_report (SelKeySlot *slot,
                          int         fd)
@@ -114,7 +115,7 @@ sel_key_slot_get_report (SelKeySlot *slot,
   return &sel_key_slot_get_page (slot, fd)->reports[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* TRUE if the kernel does not wait for the registered descriptor for a while, or until it is modified. */
+/* TRUE if the kernel does not wait for the registered descriptor for a while, or until the descriptor is modified. */
 static inline gboolean
 sel_key_slot_is_paused (const SelKeySlot *slot)
 {
@@ -138,7 +139,7 @@ sel_key_slot_get_key (SelKeySlot *slot,
   return G_LIKELY (key != NULL) ? key : sel_key_slot_make_key (slot, fd);
 }
 
-/* The slot of @fd, which may be free, or NULL. Called for every ready descriptor. */
+/* Gets the slot of @fd, which may be free, or NULL if there is none. Called for every ready descriptor. */
 static inline SelKeySlot *
 sel_key_table_get_slot (SelKeyTable *table,
                         int          fd)
@@ -151,7 +152,7 @@ sel_key_table_get_slot (SelKeyTable *table,
   return &table->pages[page]->slots[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* The slot of @fd, or NULL if it is not registered. */
+/* Gets the slot of @fd, or NULL if @fd is not registered. */
 static inline SelKeySlot *
 sel_key_table_lookup (SelKeyTable *table,
                       int          fd)

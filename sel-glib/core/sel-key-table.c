@@ -14,7 +14,7 @@ sel_key_table_set_n_keys (SelKeyTable *table,
   __atomic_store_n (&table->n_keys, n_keys, __ATOMIC_RELAXED);
 }
 
-/* @fd must not be in the table. */
+/* Takes the slot of @fd, which must not be in the table. */
 SelKeySlot *
 sel_key_table_insert (SelKeyTable  *table,
                       int           fd,
@@ -45,8 +45,8 @@ sel_key_table_insert (SelKeyTable  *table,
 }
 
 /*
- * @fd must be in the table. What the slot owned moves to @removed, for sel_key_extra_clear(): that
- * calls foreign code, and the table may be locked now.
+ * Frees the slot of @fd, which must be in the table. The objects that it owned move to @removed. The caller frees
+ * them with sel_key_extra_clear(), which calls foreign code and must be called without the lock.
  */
 void
 sel_key_table_remove (SelKeyTable *table,
@@ -103,7 +103,8 @@ sel_key_table_compare_fileobj (int         fd,
     }
 }
 
-/* The descriptor that was registered through @fileobj, the first if there are more, or -1. Looks at every key. */
+/* Finds the descriptor that was registered through @fileobj: the first one if there are several, or -1. Checks every
+ * registration. */
 int
 sel_key_table_find (SelKeyTable *table,
                     GObject     *fileobj)
@@ -141,7 +142,7 @@ sel_key_table_add_ordered_key (int         fd,
   g_array_append_val (user_data, ordered);
 }
 
-/* The keys in the order of their registration; the array owns its elements. */
+/* Gets the keys in the order of their registration, in an array that owns them. */
 GPtrArray *
 sel_key_table_get_keys (SelKeyTable *table)
 {
@@ -183,7 +184,7 @@ sel_key_table_clear_slot (int         fd,
   sel_key_extra_clear (sel_key_slot_get_extra (slot, fd));
 }
 
-/* Leaves the table empty. */
+/* Moves the contents of @table to @to, and leaves @table empty. */
 void
 sel_key_table_move (SelKeyTable *table,
                     SelKeyTable *to)
@@ -194,7 +195,7 @@ sel_key_table_move (SelKeyTable *table,
   sel_key_table_set_n_keys (table, 0);
 }
 
-/* Calls foreign code, so the table must not be locked. */
+/* Frees the contents. Calls foreign code, so the lock must not be held. */
 void
 sel_key_table_clear (SelKeyTable *table)
 {

@@ -7,14 +7,18 @@
 
 G_BEGIN_DECLS
 
-/* As isinf(), but in a single comparison. */
+/* Does the same as isinf() for a timeout, but in a single comparison. */
 static inline gboolean
 sel_timeout_is_forever (gdouble timeout)
 {
   return timeout > G_MAXDOUBLE;
 }
 
+/* Converts seconds to the milliseconds of poll() and epoll_wait(). Rounds up, so that a wait is never too short.
+ * Returns -1 for a wait without a limit; other negative numbers are EINVAL on some systems. */
 int              sel_timeout_to_ms       (gdouble          timeout);
+
+/* Converts seconds to @timespec. Rounds up to nanoseconds. Returns @timespec, or NULL for a wait without a limit. */
 struct timespec *sel_timeout_to_timespec (gdouble          timeout,
                                           struct timespec *timespec);
 

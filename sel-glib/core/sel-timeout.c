@@ -6,14 +6,10 @@
 
 #include "core/sel-timeout-private.h"
 
-/* What one wait in the kernel may last at most. Darwin refuses longer ones in kevent(), and the
- * caller waits on if time is left. */
+/* The longest wait in the kernel, in seconds. Darwin's kevent() refuses longer ones. The caller waits again if there is
+ * time left. */
 #define MAX_SECONDS 1e6
 
-/*
- * Seconds as the kernels with milliseconds want them: rounded up, so that a wait is never
- * too short, and -1 for ever. Any other negative number is EINVAL on some systems.
- */
 int
 sel_timeout_to_ms (gdouble timeout)
 {
@@ -23,9 +19,6 @@ sel_timeout_to_ms (gdouble timeout)
   return (int) ceil (MIN (timeout, MAX_SECONDS) * 1e3);
 }
 
-/*
- * The same in nanoseconds. Returns @timespec, or NULL to wait for ever.
- */
 struct timespec *
 sel_timeout_to_timespec (gdouble          timeout,
                          struct timespec *timespec)

@@ -6,23 +6,27 @@
 
 G_BEGIN_DECLS
 
-/* Ends a wait from another thread or from a signal handler. */
+/* A descriptor that ends a wait from another thread or from a signal handler: an eventfd, or a pipe. */
 typedef struct
 {
   int read_fd;
   int write_fd; /* atomic */
-  int in_use;   /* atomic: how many signal() calls are at it */
+  int in_use;   /* atomic: the number of sel_wakeup_signal() calls that are running */
 } SelWakeup;
 
 #define SEL_WAKEUP_INIT { .read_fd = -1, .write_fd = -1 }
 
 gboolean sel_wakeup_open   (SelWakeup  *wakeup,
                             GError    **error);
+
+/* Makes the read end readable. Takes no lock and keeps errno, so that a signal handler may call it. Does nothing if
+ * @wakeup is not open. */
 void     sel_wakeup_signal (SelWakeup  *wakeup);
 
-/* Whether there was something to be drained. */
+/* Makes the read end not readable. Returns: TRUE if it was readable */
 gboolean sel_wakeup_drain  (SelWakeup  *wakeup);
 
+/* Waits for the sel_wakeup_signal() calls that are running. Does nothing if @wakeup is not open. */
 void     sel_wakeup_close  (SelWakeup  *wakeup);
 
 G_END_DECLS

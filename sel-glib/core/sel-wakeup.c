@@ -51,10 +51,7 @@ sel_wakeup_open (SelWakeup  *wakeup,
   return TRUE;
 }
 
-/*
- * Makes the read end readable. Takes no lock and keeps errno, so it may be called from
- * a signal handler. If the pipe is full the read end is readable already.
- */
+/* If the pipe is full, the write fails, but the read end is readable already. */
 void
 sel_wakeup_signal (SelWakeup *wakeup)
 {
@@ -115,8 +112,8 @@ sel_wakeup_close (SelWakeup *wakeup)
   wakeup->read_fd = -1;
   g_atomic_int_set (&wakeup->write_fd, -1);
 
-  /* Who came before the line above may still be about to write to a number that will
-   * soon belong to somebody else. */
+  /* A call of sel_wakeup_signal() that began before may be about to write to this number. After close() the number may
+   * stand for another file. */
   while (g_atomic_int_get (&wakeup->in_use) > 0)
     g_thread_yield ();
 

@@ -14,20 +14,20 @@
  * @Title: Asynchronous select
  * @Short_description: Waiting without blocking
  *
- * sel_base_selector_select_async() waits as sel_base_selector_select() does, but from a main loop and without a
- * thread: a language with promises or coroutines can await it.
+ * sel_base_selector_select_async() waits like sel_base_selector_select(), but in a main loop and without a thread. A
+ * language with promises or coroutines can await it.
  */
 
-/* One pending sel_base_selector_select_async(). Its source owns it. */
+/* A pending sel_base_selector_select_async(). Its source owns it. */
 typedef struct
 {
   GTask *task;
   GSource *source;
-  gint64 deadline; /* in monotonic time; G_MAXINT64 if there is none */
+  gint64 deadline; /* monotonic time in microseconds, or G_MAXINT64 if there is none */
   gulong cancelled_id;
 } SelAsyncWait;
 
-/* Ends the wait; the caller then says with what. */
+/* Ends the wait. Returns: (transfer full): the task, to which the caller gives the result */
 static GTask *
 sel_async_wait_end (SelAsyncWait *wait)
 {
@@ -65,7 +65,7 @@ sel_async_wait_free (gpointer data)
   g_free (wait);
 }
 
-/* Something may be ready, the time may be over, or the wait was cancelled. */
+/* Called when a descriptor may be ready, when the time may be over, and when the wait may be cancelled. */
 static gboolean
 sel_async_wait_look (gpointer user_data)
 {
@@ -80,7 +80,7 @@ sel_async_wait_look (gpointer user_data)
   if (!g_cancellable_set_error_if_cancelled (cancellable, &error))
     events = sel_wait_poll_list (sel_core (g_task_get_source_object (wait->task)), &woken, &error);
 
-  /* What is ready was taken by a main loop in another thread just now. */
+  /* A main loop in another thread is asking the selector now. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     return G_SOURCE_CONTINUE;
 
@@ -96,21 +96,22 @@ sel_async_wait_look (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* When a wait that begins now ends, in monotonic time. Never too early. */
+/* The end of a wait that begins now, as monotonic time in microseconds. It is rounded up, so that a wait is never too
+ * short. */
 static gint64
 sel_deadline_from_timeout (gdouble timeout)
 {
   gdouble usec = ceil (MAX (timeout, 0) * G_USEC_PER_SEC);
 
-  /* More than any clock will ever show. */
+  /* No clock reaches this time. */
   if (usec >= (gdouble) (G_MAXINT64 / 2))
     return G_MAXINT64;
 
   return g_get_monotonic_time () + (gint64) usec;
 }
 
-/* In any thread, perhaps when the wait has ended already. A GCancellableSource as a child would leak if the wait ends
- * while another thread is still cancelling. */
+/* May be called in any thread, and after the wait has ended. A GCancellableSource as a child source would leak if the
+ * wait ended while another thread is cancelling. */
 static void
 sel_async_wait_cancelled (GCancellable *cancellable,
                           gpointer      user_data)
@@ -160,23 +161,26 @@ sel_async_wait_begin (GTask   *task,
 /**
  * sel_base_selector_select_async:
  * @self: a selector
- * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
+ * @timeout: the longest time to wait, in seconds; 0 or less does not wait, %SEL_WAIT_FOREVER waits without a limit
  * @io_priority: the priority of the wait in the main loop, for example %G_PRIORITY_DEFAULT
  * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
- * @callback: (scope async) (closure user_data): what to call when the wait is over
- * @user_data: what to call it with
+ * @callback: (scope async) (closure user_data): the function to call when the wait is over
+ * @user_data: the data to pass to @callback
  *
- * Waits until something that is registered is ready, or until the time is over, as sel_base_selector_select()
- * does, in the main context that is the thread's default one now. Get the result by
- * sel_base_selector_select_finish(). @callback is called exactly once, from that context, and never before this
- * function has returned. Until then the context and @self are kept.
+ * Waits like sel_base_selector_select() until a registered descriptor is ready, or until the timeout is over. The wait
+ * runs in the main context that is the thread-default context of the calling thread. Call
+ * sel_base_selector_select_finish() to get the result.
  *
- * Only one wait can go on at a time. Until @callback is called, other functions that wait fail with
- * %SEL_SELECTOR_ERROR_BUSY; sources of the main loop go on. What is ready for both a source and this function
- * is given to the one that asks first.
+ * @callback is called exactly once, in that context, and never before this function has returned. This also holds for
+ * errors. The context and @self are kept alive until then.
  *
- * Where the main loop polls each descriptor, as with select and poll, each call costs time that grows faster than the
- * number of registered descriptors, as the loop sorts them. Use sel_base_selector_attach() if there are many.
+ * Only one wait can be in progress. Until @callback is called, other functions that wait fail with
+ * %SEL_SELECTOR_ERROR_BUSY, but sources of a main loop still work. If a descriptor is ready both for a source and for
+ * this function, the one that asks the selector first gets it.
+ *
+ * With mechanisms where the main loop polls each descriptor, for example select and poll, the cost of each call grows
+ * faster than the number of registered descriptors, because the loop sorts them. Use sel_base_selector_attach() if
+ * there are many.
  *
  * Since: 1.0
  */
@@ -208,17 +212,17 @@ sel_base_selector_select_async (SelBaseSelector     *self,
 /**
  * sel_base_selector_select_finish:
  * @self: a selector
- * @result: what the callback of sel_base_selector_select_async() was given
+ * @result: the result that was given to the callback of sel_base_selector_select_async()
  * @error: return location for an error, or %NULL
  *
  * Gets the result of sel_base_selector_select_async().
  *
- * Fails like sel_base_selector_select(): with %SEL_SELECTOR_ERROR_CLOSED if @self was closed during the wait, with
- * %G_IO_ERROR_CANCELLED if it was cancelled, and with %SEL_SELECTOR_ERROR_BUSY if there was another wait already. Nothing
- * is lost: what was ready is reported by the next wait.
+ * Fails like sel_base_selector_select(), for example with %SEL_SELECTOR_ERROR_CLOSED if @self was closed during the
+ * wait, with %G_IO_ERROR_CANCELLED if the wait was cancelled, and with %SEL_SELECTOR_ERROR_BUSY if another wait was
+ * already in progress. Nothing is lost by a failure: the next wait reports the descriptors that were ready.
  *
- * Returns: (transfer container) (element-type SelSelectorEvent): what is ready; free with
- *   g_ptr_array_unref()
+ * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready, or %NULL on error;
+ *   free with g_ptr_array_unref()
  *
  * Since: 1.0
  */

@@ -9,10 +9,10 @@
 /**
  * SECTION:sel-main-context
  * @Title: The selector of a main context
- * @Short_description: For programs that want callbacks and nothing else
+ * @Short_description: One shared selector for each main context
  *
- * A program that used g_unix_fd_add() for each descriptor can use the selector of the main context instead, and does not
- * have to make one, attach it, or close it:
+ * A program that calls g_unix_fd_add() for each descriptor can use the selector of the main context instead. It does
+ * not have to make, attach or close a selector:
  *
  * |[<!-- language="C" -->
  * sel_base_selector_register_callback (sel_main_context_get_selector (NULL, &error), fd, SEL_EVENT_READ,
@@ -23,7 +23,7 @@
 static GMutex lock;
 static GHashTable *selectors; /* by context; holds a reference to each selector */
 
-/* The source of the selector is destroyed, perhaps together with the context, whose address may soon be that of another one. The
+/* The source of the selector is being destroyed. If the context is, too, a new context may get its address. The
  * reference is dropped without the lock. */
 static void
 sel_main_context_forget (gpointer data)
@@ -67,18 +67,20 @@ sel_main_context_add_selector (GMainContext     *context,
 
 /**
  * sel_main_context_get_selector:
- * @context: (nullable): a main context, or %NULL for the thread's default one
+ * @context: (nullable): a main context, or %NULL for the thread-default context
  * @error: return location for an error, or %NULL
  *
- * Gets the selector of @context: the same one for all who ask. It is made by sel_default_selector_new(), and attached
- * to @context with %G_PRIORITY_DEFAULT, when it is asked for first, and is released together with @context.
+ * Gets the selector of @context. All callers get the same selector. The first call makes it with
+ * sel_default_selector_new() and attaches it to @context with %G_PRIORITY_DEFAULT. It is released together with
+ * @context.
  *
- * Register descriptors with sel_base_selector_register_callback(). As others use the selector too, do not close it, and
- * leave its properties as they are; if somebody closes it, the next call makes another one.
+ * Register descriptors with sel_base_selector_register_callback(). Do not close the selector and do not change its
+ * properties, because other parts of the program may use it as well. If it was closed, the next call makes a new one.
  *
- * This may be called from any thread. Fails like sel_default_selector_new(), for example with `EMFILE`.
+ * This function may be called from any thread. Fails like sel_default_selector_new(), for example with `EMFILE` in
+ * %SEL_OS_ERROR.
  *
- * Returns: (transfer none): the selector; take a reference to use it longer than @context
+ * Returns: (transfer none): the selector, or %NULL on error; take a reference to use it longer than @context exists
  *
  * Since: 1.0
  */
