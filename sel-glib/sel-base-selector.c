@@ -28,8 +28,8 @@
  * sel_base_selector_select() tells which of them are ready. The functions, their names and their behaviour
  * are those of the `selectors` module of Python.
  *
- * #SelBaseSelector is the abstract base class of all selectors. Use sel_default_selector_new() to get a selector for the best
- * mechanism of the system.
+ * #SelBaseSelector is the abstract base class of all selectors. Use sel_default_selector_new() to get a selector for
+ * the best mechanism of the system.
  *
  * # Readiness # {#readiness}
  *
@@ -47,8 +47,8 @@
  * it is open somewhere.
  *
  * If the environment variable `SEL_DEBUG` contains `fd`, there is a warning about a descriptor that was closed, and
- * opened again for another file, without being unregistered. The descriptor is examined when it is modified or unregistered, and
- * by sel_base_selector_check().
+ * opened again for another file, without being unregistered. The descriptor is examined when it is modified or
+ * unregistered, and by sel_base_selector_check().
  *
  * # Threads # {#threads}
  *
@@ -64,9 +64,10 @@
  *
  * A descriptor whose other end is gone is always ready. If its callback does not unregister it, a #GMainContext would
  * call the callback in every turn, and the program would use all the time of a processor;
- * #SelBaseSelector:hangup-policy says how the main loop treats such a descriptor instead. The callback of a registered
- * descriptor that was closed is not called any more. To find out, the library calls `poll()` now and then: after each eighth call
- * of a callback, or, with epoll and kqueue, which report hang-ups, in the long run after each 64th call.
+ * #SelBaseSelector:hangup-policy says how the main loop treats such a descriptor instead. The callback of a
+ * registered descriptor that was closed is not called any more. To find out, the library calls `poll()` now and then:
+ * after each eighth call of a callback, or, with epoll and kqueue, which report hang-ups, in the long run after each
+ * 64th call.
  *
  * # Loops in callbacks # {#nested-loops}
  *
@@ -311,9 +312,9 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * SelBaseSelector:can-recurse:
    *
    * %TRUE if a callback is called again, for another descriptor or the same one, while it runs a main loop of its
-   * own, for example for a modal dialog. If this is %FALSE, only other callbacks are called meanwhile, and descriptors with
-   * this callback wait until it returns. A callback that runs a loop whenever it is called, and reads nothing before, calls
-   * itself endlessly if this is %TRUE.
+   * own, for example for a modal dialog. If this is %FALSE, only other callbacks are called meanwhile, and
+   * descriptors with this callback wait until it returns. A callback that runs a loop whenever it is called, and
+   * reads nothing before, calls itself endlessly if this is %TRUE.
    *
    * This has no effect on sel_base_selector_create_source(); use g_source_set_can_recurse() for that source.
    *
@@ -327,8 +328,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   /**
    * SelBaseSelector:max-dispatch:
    *
-   * The number of ready descriptors for which callbacks are called in one turn of a main loop, before other sources of the
-   * same priority get their turn. The other callbacks are called in the next turns.
+   * The number of ready descriptors for which callbacks are called in one turn of a main loop, before other sources
+   * of the same priority get their turn. The other callbacks are called in the next turns.
    *
    * Since: 1.0
    */
@@ -340,8 +341,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   /**
    * SelBaseSelector:hangup-policy:
    *
-   * How a main loop treats a descriptor that is ready because of a hang-up or an error, if its callback neither reads it
-   * to the end, nor modifies it, nor unregisters it. Such a descriptor is always ready.
+   * How a main loop treats a descriptor that is ready because of a hang-up or an error, if its callback neither reads
+   * it to the end, nor modifies it, nor unregisters it. Such a descriptor is always ready.
    *
    * Since: 1.0
    */
@@ -369,8 +370,8 @@ sel_base_selector_init (SelBaseSelector *self)
  * sel_base_selector_get_map:
  * @self: a selector
  *
- * Gets a live view of the registered descriptors: the same object each time. The mapping lives as long as @self, also after
- * @self was closed by another thread, and is empty then.
+ * Gets a live view of the registered descriptors: the same object each time. The mapping lives as long as @self. It
+ * is empty after @self was closed.
  *
  * Returns: (transfer none) (nullable): the mapping, or %NULL if @self is closed
  *
@@ -402,11 +403,11 @@ sel_base_selector_get_map (SelBaseSelector *self)
  * @self: a selector
  * @error: return location for an error, or %NULL
  *
- * Opens the selector again: the kernel is told about every registered descriptor anew. A child process must call this before
- * it can use a selector of its parent. Descriptors that are closed in the child keep their keys.
+ * Opens the selector again: the kernel is told about every registered descriptor anew. A child process must call this
+ * before it can use a selector of its parent. Descriptors that are closed in the child keep their keys.
  *
- * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits, or a
- * %SEL_OS_ERROR if the kernel refuses. In the last case the selector is not open, and this function may be called again.
+ * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits, or a %SEL_OS_ERROR if the
+ * kernel refuses. In the last case the selector is not open, and this function may be called again.
  *
  * Returns: %TRUE on success
  *
@@ -433,7 +434,8 @@ sel_base_selector_reinit (SelBaseSelector  *self,
  * loops; callbacks are freed there, too. The last one that uses the kernel's objects gives them back: this function, a
  * thread that waits, or such a source.
  *
- * If a virtual function of @self calls this, the call that has called the virtual function closes @self when it is done.
+ * If a virtual function of @self calls this, the call that has called the virtual function closes @self when it is
+ * done.
  *
  * This function may be called more than once. Dropping the last reference closes a selector as well.
  *

@@ -112,8 +112,8 @@ sel_base_selector_get_key_object (SelBaseSelector  *self,
  * Looks for registered descriptors that are closed. The selector never reports them, so this helps to find
  * out why a program waits forever. It makes one system call for each key.
  *
- * If the environment variable `SEL_DEBUG` contains `fd`, this also warns of descriptors that stand for another file than
- * when they were registered.
+ * If the environment variable `SEL_DEBUG` contains `fd`, this also warns of descriptors that stand for another file
+ * than when they were registered.
  *
  * Fails with %SEL_SELECTOR_ERROR_CLOSED if @self is closed.
  *

@@ -17,9 +17,9 @@
  * Waits until a registered descriptor is ready, or until the timeout is over. The list has
  * one element for each descriptor that is ready, in no particular order.
  *
- * sel_base_selector_wakeup() ends the wait early, as does a signal if #SelBaseSelector:interruptible is set. The list then
- * has the descriptors that are ready by then, or is empty. Nothing else ends the wait before its time. The wait can be
- * longer than @timeout by the resolution of the kernel's clock.
+ * sel_base_selector_wakeup() ends the wait early, as does a signal if #SelBaseSelector:interruptible is set. The list
+ * then has the descriptors that are ready by then, or is empty. Nothing else ends the wait before its time. The wait
+ * can be longer than @timeout by the resolution of the kernel's clock.
  *
  * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with
  * %SEL_SELECTOR_ERROR_BUSY if another thread waits, with %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed
@@ -56,9 +56,9 @@ sel_base_selector_select (SelBaseSelector  *self,
  * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
  * @error: return location for an error, or %NULL
  *
- * Waits as sel_base_selector_select() does, but stores the ready descriptors in an array of the caller and
- * allocates nothing. If more descriptors are ready than @events can hold, later calls report the rest; each descriptor gets
- * its turn.
+ * Waits as sel_base_selector_select() does, but stores the ready descriptors in an array of the caller and allocates
+ * nothing. If more descriptors are ready than @events can hold, later calls report the rest; each descriptor gets its
+ * turn.
  *
  * The elements do not own anything: the data of an element is valid as long as its descriptor is registered.
  *
@@ -158,8 +158,8 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
  * @fd: a descriptor that is ready
  * @events: the events that it is ready for
  *
- * Reports a ready descriptor. Implementations of #SelBaseSelectorClass.wait() call this once or
- * more for each descriptor. Descriptors and events that are not registered are dropped. Outside of a wait this function does
+ * Reports a ready descriptor. Implementations of #SelBaseSelectorClass.wait() call this once or more for each
+ * descriptor. Descriptors and events that are not registered are dropped. Outside of a wait this function does
  * nothing.
  *
  * Since: 1.0
@@ -185,8 +185,8 @@ sel_base_selector_report (SelBaseSelector *self,
  * sel_base_selector_wakeup:
  * @self: a selector
  *
- * Ends the wait that is in progress, in another thread or asynchronously. If none is in progress, the next wait does not
- * block. Several calls before that count as one. The callbacks of a main loop are not called.
+ * Ends the wait that is in progress, in another thread or asynchronously. If none is in progress, the next wait does
+ * not block. Several calls before that count as one. The callbacks of a main loop are not called.
  *
  * This function may be called from any thread, and from a signal handler.
  *

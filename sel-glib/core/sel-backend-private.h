@@ -9,9 +9,9 @@
 G_BEGIN_DECLS
 
 /*
- * What a backend of this library may call. Each function leads to the room that does the work. A backend tells the kernel
- * what to wait for, and reports what the kernel has said; it looks up no key, formats no error message and calls nobody.
- * Classes outside the library have sel_base_selector_report() only.
+ * What a backend of this library may call. Each function leads to the room that does the work. A backend tells the
+ * kernel what to wait for, and reports what the kernel has said; it looks up no key, formats no error message and
+ * calls nobody. Classes outside the library have sel_base_selector_report() only.
  */
 
 /* --- In open () --- */
@@ -91,9 +91,9 @@ sel_backend_begin_reports (SelBaseSelector *self)
   sel_wait_begin_reports (sel_core (self));
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. @maybe_hung_up tells that the other end will not send or
- * receive any more, or that there is an error. The backend counts the reports in the ready list. Returns: FALSE if the
- * registration with this tag does not exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. @maybe_hung_up tells that the other end will not
+ * send or receive any more, or that there is an error. The backend counts the reports in the ready list. Returns:
+ * FALSE if the registration with this tag does not exist any more */
 static inline gboolean
 sel_backend_report_tagged (SelBaseSelector *self,
                            int              fd,
@@ -113,7 +113,8 @@ sel_backend_report_untagged (SelBaseSelector *self,
   sel_ready_list_report_untagged (sel_core (self), fd, events);
 }
 
-/* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if it is the selector's own. */
+/* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if it is the selector's
+ * own. */
 static inline gboolean
 sel_backend_report_closed (SelBaseSelector  *self,
                            int               fd,

@@ -7,12 +7,13 @@
 G_BEGIN_DECLS
 
 /*
- * Which callback runs now, and what does it still need? A batch is what one turn of a main loop has found to be ready; its
- * callbacks are called one after the other. Callbacks may run main loops of their own, and several threads may call
- * callbacks, so that a selector has a list of batches.
+ * Which callback runs now, and what does it still need? A batch is what one turn of a main loop has found to be
+ * ready; its callbacks are called one after the other. Callbacks may run main loops of their own, and several threads
+ * may call callbacks, so that a selector has a list of batches.
  *
- * A batch borrows the key and the callback that it calls now from the table. A function that takes one of them out of the table
- * asks the list and leaves to the batch what is in use (retains it). That is cheaper than a reference for each call.
+ * A batch borrows the key and the callback that it calls now from the table. A function that takes one of them out of
+ * the table asks the list and leaves to the batch what is in use (retains it). That is cheaper than a reference for
+ * each call.
  */
 struct _SelBatch
 {
@@ -40,10 +41,10 @@ gssize   sel_dispatch_begin            (SelCore             *core,
                                         gsize                n_events,
                                         GError             **error);
 
-/* Fills @batch for the call of the callback of @event, after the callback before has returned. @function stands for the function
- * that is called if the descriptor has no callback. Returns: FALSE if nothing is to be called, because the registration was
- * changed, paused or removed since the event was reported, or because the same function runs already; then the
- * descriptor is paused until that returns */
+/* Fills @batch for the call of the callback of @event, after the callback before has returned. @function stands for
+ * the function that is called if the descriptor has no callback. Returns: FALSE if nothing is to be called, because
+ * the registration was changed, paused or removed since the event was reported, or because the same function runs
+ * already; then the descriptor is paused until that returns */
 gboolean sel_dispatch_enter            (SelCore             *core,
                                         SelBatch            *batch,
                                         const SelReadyEvent *event,
@@ -65,8 +66,8 @@ void     sel_dispatch_retain_all       (SelCore             *core);
 void     sel_dispatch_unlock_and_free_slow (SelCore         *core,
                                         SelKeyExtra         *removed);
 
-/* Must be called with the lock held. Gives it back, and then frees what was removed from the table, unless it is in use. May
- * call foreign code. */
+/* Must be called with the lock held. Gives it back, and then frees what was removed from the table, unless it is in
+ * use. May call foreign code. */
 static inline void
 sel_dispatch_unlock_and_free (SelCore     *core,
                               SelKeyExtra *removed)

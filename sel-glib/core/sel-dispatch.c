@@ -149,8 +149,8 @@ sel_dispatch_finish (SelCore  *core,
     sel_batch_reset (batch);
 }
 
-/* If @function runs already, in this thread, which now runs a main loop inside it, or in another thread, the descriptor is
- * paused until the function has returned. */
+/* If @function runs already, in this thread, which now runs a main loop inside it, or in another thread, the
+ * descriptor is paused until the function has returned. */
 static inline gboolean
 sel_dispatch_defer (SelCore             *core,
                     const SelReadyEvent *event,

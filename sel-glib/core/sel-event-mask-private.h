@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 /* Between #SelEventMask and the bits of poll () and epoll. */
 
-/* The events that the bits of poll() or epoll mean. Each bit that does not clearly belong to the other direction counts, so
- * that a hang-up or an error counts for both: a read or a write would return at once. */
+/* The events that the bits of poll() or epoll mean. Each bit that does not clearly belong to the other direction
+ * counts, so that a hang-up or an error counts for both: a read or a write would return at once. */
 static inline SelEventMask
 sel_event_mask_from_poll (guint revents,
                           guint in,

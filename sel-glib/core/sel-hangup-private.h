@@ -7,9 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * Does any callback take care of this descriptor? A descriptor that is hung up or closed is always ready, so that a callback that
- * ignores this would keep the main loop busy. Calls of callbacks are counted in the slot. When the count says so, the
- * descriptor is checked after its callback has returned, and paused if the hang-up policy of the selector demands it.
+ * Does any callback take care of this descriptor? A descriptor that is hung up or closed is always ready, so that a
+ * callback that ignores this would keep the main loop busy. Calls of callbacks are counted in the slot. When the
+ * count says so, the descriptor is checked after its callback has returned, and paused if the hang-up policy of the
+ * selector demands it.
  *
  * The data of this room is the SelHangupCount of each slot.
  */
@@ -41,20 +42,22 @@ sel_hangup_count (SelCore    *core,
 
 /* The following functions must be called without the lock. */
 
-/* Counts a call for a function that is not ours, which will find the event by select (). Stores the registered events in
+/* Counts a call for a function that is not ours, which will find the event by select (). Stores the registered events
+ * in
  * @registered. */
 SelHangupChecks sel_hangup_count_event (SelCore             *core,
                                         const SelReadyEvent *event,
                                         SelEventMask        *registered);
 
-/* After the callback has returned: pauses the descriptor if it is closed, or if it is hung up and the policy demands it. */
+/* After the callback has returned: pauses the descriptor if it is closed, or if it is hung up and the policy demands
+ * it. */
 void            sel_hangup_check       (SelCore             *core,
                                         const SelReadyEvent *event,
                                         SelEventMask         registered);
 
-/* Before the callback is called. The kernel may report another file: one that had the number before, that was closed while
- * it was registered, and of which a duplicate is open. In this case the kernel is told about the file that has the number
- * now. Returns: TRUE if the event was stale */
+/* Before the callback is called. The kernel may report another file: one that had the number before, that was closed
+ * while it was registered, and of which a duplicate is open. In this case the kernel is told about the file that has
+ * the number now. Returns: TRUE if the event was stale */
 gboolean        sel_hangup_check_stale (SelCore             *core,
                                         const SelReadyEvent *event);
 

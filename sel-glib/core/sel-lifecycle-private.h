@@ -7,9 +7,9 @@
 G_BEGIN_DECLS
 
 /*
- * How is the kernel's object opened, opened again and given back? A selector is opened when it is first used. An error is
- * remembered, because there may be no constructor to return it: each later call fails with the same error, until
- * sel_base_selector_reinit() tries again.
+ * How is the kernel's object opened, opened again and given back? A selector is opened when it is first used. An
+ * error is remembered, because there may be no constructor to return it: each later call fails with the same error,
+ * until sel_base_selector_reinit() tries again.
  *
  * All functions must be called with the lock held, except where stated.
  */
@@ -19,8 +19,8 @@ void     sel_lifecycle_clear            (SelCore  *core);
 gboolean sel_lifecycle_ensure_open_slow (SelCore  *core,
                                          GError  **error);
 
-/* Gives the kernel's objects back, if the selector is open, closed by the program, and if no thread waits and no context
- * polls them. The last of those that leave gives them back, so that no number is closed while it is polled. */
+/* Gives the kernel's objects back, if the selector is open, closed by the program, and if no thread waits and no
+ * context polls them. The last of those that leave gives them back, so that no number is closed while it is polled. */
 void     sel_lifecycle_release_if_unused (SelCore *core);
 
 /* As sel_lifecycle_ensure_open(), but takes the lock. */

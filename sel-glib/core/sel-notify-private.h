@@ -8,9 +8,9 @@ G_BEGIN_DECLS
 
 /*
  * Which threads and main loops have to know that something has changed? A waiting thread is woken through the wake-up
- * descriptor. A source of a main loop has a watcher: other threads store in it what the source has to do, and ring its bell, a
- * descriptor that the context polls. The source does the work in its own thread, so that no other thread touches the context or
- * the source.
+ * descriptor. A source of a main loop has a watcher: other threads store in it what the source has to do, and ring
+ * its bell, a descriptor that the context polls. The source does the work in its own thread, so that no other thread
+ * touches the context or the source.
  *
  * All functions must be called with the lock held, except where stated.
  */
@@ -36,8 +36,8 @@ struct _SelWatcher
   GArray *changed_fds;       /* ... or these */
   GPtrArray *garbage;        /* callbacks to be freed by the thread, or NULL */
 
-  /* Called without the lock, and only in the thread: the selector is closed. The context must not poll the descriptor of the
-   * mechanism any more. */
+  /* Called without the lock, and only in the thread: the selector is closed. The context must not poll the descriptor
+   * of the mechanism any more. */
   void (*close) (SelWatcher *watcher);
 };
 
@@ -65,12 +65,13 @@ gulong       sel_notify_connect_cancellable (SelCore      *core,
 void         sel_notify_set_wait_sees_updates (SelCore    *core,
                                           gboolean         wait_sees_updates);
 
-/* Without the lock. The watcher belongs to the calling thread, which has to open the bell. Returns: FALSE, without an effect, if
- * the selector is closed */
+/* Without the lock. The watcher belongs to the calling thread, which has to open the bell. Returns: FALSE, without an
+ * effect, if the selector is closed */
 gboolean     sel_notify_add_watcher      (SelCore         *core,
                                           SelWatcher      *watcher);
 
-/* Does nothing if the watcher is not in the list. The other sources have to end the pauses that this one would have ended. */
+/* Does nothing if the watcher is not in the list. The other sources have to end the pauses that this one would have
+ * ended. */
 void         sel_notify_remove_watcher   (SelCore         *core,
                                           SelWatcher      *watcher);
 gboolean     sel_notify_has_watchers     (SelCore         *core);
@@ -78,8 +79,8 @@ gboolean     sel_notify_has_watchers     (SelCore         *core);
 /* In the thread of the watcher, without the lock: closes the bell and frees what it has. It is not in the list. */
 void         sel_watcher_clear           (SelWatcher      *watcher);
 
-/* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and drains the
- * bell if it was rung, here or as @is_rung tells. Returns: FALSE if the bell has to be opened anew */
+/* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and
+ * drains the bell if it was rung, here or as @is_rung tells. Returns: FALSE if the bell has to be opened anew */
 gboolean     sel_watcher_begin_sync      (SelWatcher      *watcher,
                                           gboolean         is_rung);
 
@@ -98,11 +99,12 @@ void         sel_notify_changed_slow     (SelCore         *core,
 gboolean     sel_notify_give_garbage     (SelCore         *core,
                                           SelCallback     *callback);
 
-/* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were taken out
- * of the list; call their close () without the lock */
+/* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were
+ * taken out of the list; call their close () without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
-/* TRUE if the calling thread is the thread of the watcher. Needs no lock, and no order: see sel_state_get_vfunc_thread(). */
+/* TRUE if the calling thread is the thread of the watcher. Needs no lock, and no order: see
+ * sel_state_get_vfunc_thread(). */
 static inline gboolean
 sel_watcher_is_own (SelWatcher *watcher)
 {

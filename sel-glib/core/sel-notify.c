@@ -84,8 +84,8 @@ sel_notify_set_wait_sees_updates (SelCore  *core,
 
 /* --- Watchers --- */
 
-/* With more changes than these in one turn of the main loop, all descriptors are looked at: the context may not be run for
- * long. */
+/* With more changes than these in one turn of the main loop, all descriptors are looked at: the context may not be
+ * run for long. */
 #define MAX_CHANGED_FDS 4096
 
 /* The thread of the watcher sees the flags before it polls, unless it has prepared the source already. */
@@ -101,8 +101,8 @@ sel_watcher_mark (SelWatcher      *watcher,
   sel_wakeup_signal (watcher->bell);
 }
 
-/* The kernel sees the change of a descriptor without the context, unless the descriptor is always ready. Then the bell need not
- * be rung, but a pause may have begun or ended. */
+/* The kernel sees the change of a descriptor without the context, unless the descriptor is always ready. Then the
+ * bell need not be rung, but a pause may have begun or ended. */
 static void
 sel_watcher_note_change (SelCore    *core,
                          SelWatcher *watcher,

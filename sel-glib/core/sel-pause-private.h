@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 /*
  * Which descriptors are not polled for a while, and until when? A paused descriptor stays registered, but the kernel
- * does not wait for it and nothing is reported for it. It keeps its generation; when it is resumed it gets a new one, so
- * that reports from before the pause are out of date. Modifying or refreshing a registration ends its pause.
+ * does not wait for it and nothing is reported for it. It keeps its generation; when it is resumed it gets a new one,
+ * so that reports from before the pause are out of date. Modifying or refreshing a registration ends its pause.
  *
  * All functions must be called with the lock held, except where stated.
  */
@@ -25,8 +25,8 @@ typedef enum
 
 void     sel_pause_clear           (SelCore             *core);
 
-/* Pauses the registration that @event is about. Nothing happens if it was changed since the event was reported, or if a thread
- * waits, which must get what is ready. Another pause of the same registration is replaced. */
+/* Pauses the registration that @event is about. Nothing happens if it was changed since the event was reported, or if
+ * a thread waits, which must get what is ready. Another pause of the same registration is replaced. */
 void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);
@@ -59,7 +59,8 @@ void     sel_pause_forget_all      (SelCore             *core);
 
 /* Tells the kernel, which knows nothing, about the selector's own descriptor and all registrations that are not
  * paused. A descriptor that is closed, or that the kernel cannot wait for, keeps its key. A descriptor that
- * the kernel refuses for another reason, for example lack of memory, is tried again after a pause. @error is not NULL. */
+ * the kernel refuses for another reason, for example lack of memory, is tried again after a pause. @error is not
+ * NULL. */
 gboolean sel_pause_arm_all         (SelCore             *core,
                                     GError             **error);
 

@@ -129,7 +129,8 @@ sel_pause_defer (SelCore             *core,
   sel_pause_begin_full (core, event, SEL_PAUSE_FOR_A_WHILE, function);
 }
 
-/* Tells the kernel about a slot that it does not know. If that fails for a reason that may pass, tries again after a pause. */
+/* Tells the kernel about a slot that it does not know. If that fails for a reason that may pass, tries again after a
+ * pause. */
 static void
 sel_pause_arm_slot (SelCore    *core,
                     int         fd,

@@ -25,8 +25,8 @@ gboolean sel_ready_list_report_unknown   (SelCore      *core,
                                           int           fd,
                                           guint32       tag);
 
-/* @fd turns out to be closed, in a wait or in a main loop: the kernel is told to forget it, but its key stays. Fails if @fd is
- * the selector's own. */
+/* @fd turns out to be closed, in a wait or in a main loop: the kernel is told to forget it, but its key stays. Fails
+ *   if @fd is the selector's own. */
 gboolean sel_ready_list_report_closed    (SelCore      *core,
                                           int           fd,
                                           GError      **error);
@@ -123,9 +123,9 @@ sel_ready_list_add (SelCore      *core,
   *report = (guint32) list->n_events++;
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. @maybe_hung_up tells
- * that the other end will not send or receive any more, or that there is an error. Returns: FALSE if the registration with
- * this tag does not exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. @maybe_hung_up
+ * tells that the other end will not send or receive any more, or that there is an error. Returns: FALSE if the
+ * registration with this tag does not exist any more */
 static inline gboolean
 sel_ready_list_report_tagged (SelCore      *core,
                               int           fd,

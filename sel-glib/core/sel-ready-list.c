@@ -53,8 +53,8 @@ sel_ready_list_report_unknown (SelCore *core,
   return TRUE;
 }
 
-/* The slot that a report without a tag is about. NULL if it was registered, changed or resumed since the wait began: the next
- * wait will report it. */
+/* The slot that a report without a tag is about. NULL if it was registered, changed or resumed since the wait began:
+ * the next wait will report it. */
 static SelKeySlot *
 sel_ready_list_lookup (SelCore *core,
                        int      fd)

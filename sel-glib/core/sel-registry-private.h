@@ -7,10 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * What is registered, and what was the kernel told? The kernel is asked first and the table is changed after that, so that
- * nothing has to be rolled back. Each time that the kernel is told about a descriptor, its registration gets a new
- * generation. Backends give the generation to the kernel as a tag, which tells reports about a registration
- * from those about an earlier one of the same number.
+ * What is registered, and what was the kernel told? The kernel is asked first and the table is changed after that, so
+ * that nothing has to be rolled back. Each time that the kernel is told about a descriptor, its registration gets a
+ * new generation. Backends give the generation to the kernel as a tag, which tells reports about a registration from
+ * those about an earlier one of the same number.
  *
  * Unless stated otherwise, the functions must be called with the lock held.
  */
@@ -28,8 +28,8 @@ typedef struct
 void            sel_registry_init               (SelCore                *core);
 void            sel_registry_clear              (SelCore                *core);
 
-/* These call update () of the class. All give the key if @key is not NULL. What a slot owned moves to @removed, which the
- * caller has to free without the lock. */
+/* These call update () of the class. All give the key if @key is not NULL. What a slot owned moves to @removed, which
+ * the caller has to free without the lock. */
 
 /* Fails with %SEL_SELECTOR_ERROR_ALREADY_REGISTERED, or if the kernel refuses; then nothing is changed. */
 gboolean        sel_registry_add                (SelCore                *core,
@@ -91,8 +91,8 @@ guint           sel_registry_get_n_keys         (SelCore                *core);
 
 /* For the rooms above. */
 
-/* Tells the kernel about a slot that it does not know, as a new or as the same registration. The slot is not paused after
- * that. On failure, the kernel does not wait for @fd. @error is not NULL. */
+/* Tells the kernel about a slot that it does not know, as a new or as the same registration. The slot is not paused
+ * after that. On failure, the kernel does not wait for @fd. @error is not NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,
@@ -112,7 +112,8 @@ void            sel_registry_foreach            (SelCore                *core,
                                                  SelKeyTableFunc         func,
                                                  gpointer                user_data);
 
-/* What the current wait has found about @fd may not be true any more. @slot is NULL if @fd is not registered any more. */
+/* What the current wait has found about @fd may not be true any more. @slot is NULL if @fd is not registered any
+ * more. */
 void            sel_registry_mark_changed       (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
@@ -120,8 +121,8 @@ void            sel_registry_mark_changed       (SelCore                *core,
 /* A wait in the kernel begins, or a wait ends. */
 void            sel_registry_clear_changed      (SelCore                *core);
 
-/* Occupies the numbers of registered descriptors that were closed, so that the library does not get them for descriptors of
- * its own. Returns: (nullable): the descriptors to close by sel_registry_unreserve_numbers() */
+/* Occupies the numbers of registered descriptors that were closed, so that the library does not get them for
+ * descriptors of its own. Returns: (nullable): the descriptors to close by sel_registry_unreserve_numbers() */
 GArray         *sel_registry_reserve_numbers    (SelCore                *core);
 void            sel_registry_unreserve_numbers  (GArray                 *reserved);
 
@@ -153,7 +154,8 @@ void            sel_registry_set_poll_fd        (SelCore                *core,
 void            sel_registry_check_identity_slow (SelCore               *core,
                                                  int                     fd);
 
-/* Makes sure that a virtual function that has returned FALSE has set an error, and one that has returned TRUE has set none.
+/* Makes sure that a virtual function that has returned FALSE has set an error, and one that has returned TRUE has set
+ * none.
  * @error is not NULL. Returns @success. Needs no lock. */
 gboolean        sel_registry_complete_error     (SelCore                *core,
                                                  const char             *function,

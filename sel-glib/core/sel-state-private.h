@@ -12,11 +12,11 @@ G_BEGIN_DECLS
  * What may each thread do now? The lock, the state word, the thread that is in a virtual function, and the process
  * that uses the selector.
  *
- * The state word is atomic because the fast path of a wait begins without the lock: it replaces OPEN alone by OPEN and
- * one of the waiting bits, in one compare-and-exchange. So every bit except OPEN and the waiting bits keeps waits off
- * the fast path. All operations on the word are sequentially consistent (those of g_atomic_int_*): a thread that sets a bit
- * and then reads the waiting bits, and a thread that sets a waiting bit and then reads the others, cannot both miss
- * the other's bit.
+ * The state word is atomic because the fast path of a wait begins without the lock: it replaces OPEN alone by OPEN
+ * and one of the waiting bits, in one compare-and-exchange. So every bit except OPEN and the waiting bits keeps waits
+ * off the fast path. All operations on the word are sequentially consistent (those of g_atomic_int_*): a thread that
+ * sets a bit and then reads the waiting bits, and a thread that sets a waiting bit and then reads the others, cannot
+ * both miss the other's bit.
  */
 typedef enum
 {
@@ -64,8 +64,8 @@ gboolean sel_state_claim           (SelCore         *core,
                                     SelStateFlags    busy,
                                     GError         **error);
 
-/* Takes away OPEN and FORKED, so that no wait can begin. Stores in @old_word the state before. FALSE, without an effect,
- * if a wait is in progress. Must be called with the lock held. */
+/* Takes away OPEN and FORKED, so that no wait can begin. Stores in @old_word the state before. FALSE, without an
+ * effect, if a wait is in progress. Must be called with the lock held. */
 gboolean sel_state_take_open       (SelCore         *core,
                                     guint           *old_word);
 
@@ -76,8 +76,8 @@ gboolean sel_state_in_vfunc        (SelCore         *core);
  * the selector, and returns TRUE. */
 gboolean sel_state_close_later     (SelCore         *core);
 
-/* Fails with %SEL_SELECTOR_ERROR_BUSY if the calling thread is in a virtual function, otherwise locks. For functions that
- * change the registrations or wait. */
+/* Fails with %SEL_SELECTOR_ERROR_BUSY if the calling thread is in a virtual function, otherwise locks. For functions
+ * that change the registrations or wait. */
 gboolean sel_state_lock_to_change_slow (SelCore     *core,
                                     GError         **error);
 

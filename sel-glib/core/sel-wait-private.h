@@ -9,8 +9,8 @@
 G_BEGIN_DECLS
 
 /*
- * How long to wait, and what has ended the wait? All forms of select () come here. A wait on the fast path takes the lock
- * only after the kernel has returned. The slow path handles everything else: closing, forks, pauses, wake-ups,
+ * How long to wait, and what has ended the wait? All forms of select () come here. A wait on the fast path takes the
+ * lock only after the kernel has returned. The slow path handles everything else: closing, forks, pauses, wake-ups,
  * cancellation, signals, and descriptors that are always ready.
  */
 
@@ -50,8 +50,8 @@ gboolean      sel_wait_begin_async        (SelCore        *core,
                                            GError        **error);
 void          sel_wait_end_async          (SelCore        *core);
 
-/* For an asynchronous wait: waits with a timeout of 0. Stores in @woken if sel_base_selector_wakeup() was called. Returns:
- * (transfer full): the events as a list, or NULL and an error */
+/* For an asynchronous wait: waits with a timeout of 0. Stores in @woken if sel_base_selector_wakeup() was called.
+ * Returns: (transfer full): the events as a list, or NULL and an error */
 GPtrArray    *sel_wait_poll_list          (SelCore        *core,
                                            gboolean       *woken,
                                            GError        **error);
@@ -59,7 +59,8 @@ GPtrArray    *sel_wait_poll_list          (SelCore        *core,
 /* Makes the list of events, and ends the wait. */
 GPtrArray    *sel_wait_make_list          (SelCore        *core);
 
-/* For a source that has found the selector BUSY: if a thread waits, the source polls nothing until the end of that wait. */
+/* For a source that has found the selector BUSY: if a thread waits, the source polls nothing until the end of that
+ * wait. */
 void          sel_wait_block_source       (SelCore        *core);
 
 /* Makes a thread that waits, or the next one, return. Takes no lock. */
@@ -116,7 +117,8 @@ sel_wait_end (SelCore *core)
   sel_state_unlock (core);
 }
 
-/* One wait in the kernel. Must be called without the lock, and returns with the lock held. @timeout is the time of this wait;
+/* One wait in the kernel. Must be called without the lock, and returns with the lock held. @timeout is the time of
+ * this wait;
  * @polls tells that the whole wait has no time. */
 static SEL_ALWAYS_INLINE SelWaitResult
 sel_wait_once (SelCore       *core,

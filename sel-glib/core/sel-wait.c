@@ -76,8 +76,8 @@ sel_wait_claim (SelCore        *core,
   return success;
 }
 
-/* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready without
- * the kernel or sel_base_selector_wakeup() was called; at most until a pause ends. */
+/* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready
+ * without the kernel or sel_base_selector_wakeup() was called; at most until a pause ends. */
 gdouble
 sel_wait_prepare (SelCore  *core,
                   gdouble   timeout,
@@ -274,15 +274,16 @@ sel_wait_run_cancellable (SelCore       *core,
   result = sel_wait_once (core, timeout, timeout <= 0, TRUE, sel_ready_list_is_growable (core), cancellable, error);
   success = sel_wait_continue (core, result, timeout, deadline, cancellable, error);
 
-  /* A handler that is running goes on with a reference of its own. Waiting for its end would need to give up the lock, and
-   * the events would be out of date. */
+  /* A handler that is running goes on with a reference of its own. Waiting for its end would need to give up the
+   * lock, and the events would be out of date. */
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);
 
   return success;
 }
 
-/* Ends a wait that has failed. If the selector was closed meanwhile, the waiting thread may be the last one to leave. */
+/* Ends a wait that has failed. If the selector was closed meanwhile, the waiting thread may be the last one to
+ * leave. */
 void
 sel_wait_abort (SelCore *core)
 {

@@ -13,20 +13,20 @@
  * kqueue the context polls a single descriptor, however many are registered; with the
  * other mechanisms it polls each descriptor. A program sees no difference.
  *
- * Most programs need only sel_base_selector_attach(). It calls one function for each ready descriptor, or
- * the function that sel_base_selector_register_callback() was given for the descriptor. A program without a selector of its
- * own can use sel_main_context_get_selector(), which has one selector for each context. A source keeps its selector
- * alive, and is destroyed when the selector is closed.
+ * Most programs need only sel_base_selector_attach(). It calls one function for each ready descriptor, or the
+ * function that sel_base_selector_register_callback() was given for the descriptor. A program without a selector of
+ * its own can use sel_main_context_get_selector(), which has one selector for each context. A source keeps its
+ * selector alive, and is destroyed when the selector is closed.
  *
  * The description of #SelBaseSelector has sections on [hang-ups][hang-ups] and on
  * [loops in callbacks][nested-loops].
  *
  * # Errors # {#source-errors}
  *
- * If the system has no memory or no descriptors left when the source asks the selector, the source logs a warning, polls
- * nothing, and tries again ten times a second. Nothing is lost: descriptors that are still ready then are reported
- * later. If the selector does not work for another reason, for example because the program has closed the selector's own
- * descriptor, the source logs a warning and is destroyed.
+ * If the system has no memory or no descriptors left when the source asks the selector, the source logs a warning,
+ * polls nothing, and tries again ten times a second. Nothing is lost: descriptors that are still ready then are
+ * reported later. If the selector does not work for another reason, for example because the program has closed the
+ * selector's own descriptor, the source logs a warning and is destroyed.
  *
  * # Threads # {#source-threads}
  *
@@ -34,8 +34,8 @@
  * meanwhile. If it unregisters a descriptor whose callback is about to be called, the callback may still be called, but
  * never after its #GDestroyNotify, which the thread that runs the context calls.
  *
- * Other threads never touch the context. Besides the selector's descriptors the context polls one more for each source, by
- * which other threads tell the source about their changes. A source may be destroyed in any thread.
+ * Other threads never touch the context. Besides the selector's descriptors the context polls one more for each
+ * source, by which other threads tell the source about their changes. A source may be destroyed in any thread.
  */
 
 /**
@@ -74,9 +74,9 @@ sel_base_selector_create_source (SelBaseSelector *self)
  * sel_base_selector_register_callback() was given for the descriptor, or @func. If a callback modifies or unregisters a
  * descriptor, no function is called for this descriptor in the rest of the turn.
  *
- * @func may be %NULL, and may be set by g_source_set_callback() or g_source_set_closure() later. If a descriptor
- * is ready and there is no function to call for it, the source logs a warning, and the descriptor is not polled any more until
- * sel_base_selector_modify() or sel_base_selector_refresh() is called.
+ * @func may be %NULL, and may be set by g_source_set_callback() or g_source_set_closure() later. If a descriptor is
+ * ready and there is no function to call for it, the source logs a warning, and the descriptor is not polled any
+ * more until sel_base_selector_modify() or sel_base_selector_refresh() is called.
  *
  * GLib may dispatch the source again while it is being dispatched; see #SelBaseSelector:can-recurse.
  *
@@ -125,8 +125,8 @@ sel_base_selector_create_dispatch_source (SelBaseSelector *self,
  * %G_SOURCE_REMOVE, when the source is destroyed, or when @self is closed. @func may be %NULL if all descriptors have a
  * function of their own; see sel_base_selector_create_dispatch_source().
  *
- * A selector may be attached more than once, also to several contexts. The source that asks first gets the descriptors that
- * are ready.
+ * A selector may be attached more than once, also to several contexts. The source that asks first gets the
+ * descriptors that are ready.
  *
  * Returns: the source's number in @context, or 0 if @self is closed; then @notify was called
  *

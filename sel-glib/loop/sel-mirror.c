@@ -24,8 +24,8 @@ sel_mirror_clear (SelMirror *self)
   g_clear_pointer (&self->tags, g_hash_table_unref);
 }
 
-/* Another thread may destroy the source at any time. GLib does not expect that somebody adds to it then, so it is tested
- * before, and again after: what GLib has taken out does not come back. */
+/* Another thread may destroy the source at any time. GLib does not expect that somebody adds to it then, so it is
+ * tested before, and again after: what GLib has taken out does not come back. */
 static gpointer
 sel_mirror_add_fd (SelMirror    *self,
                    int           fd,

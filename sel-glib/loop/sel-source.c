@@ -9,8 +9,8 @@
 #include "loop/sel-mirror-private.h"
 #include "loop/sel-source-private.h"
 
-/* A source that puts a selector into a context. Its watcher and its mirror are kept in step in prepare (); everything that
- * calls foreign code happens in dispatch (). */
+/* A source that puts a selector into a context. Its watcher and its mirror are kept in step in prepare (); everything
+ * that calls foreign code happens in dispatch (). */
 
 typedef struct
 {
@@ -23,12 +23,12 @@ typedef struct
   gboolean awaits;           /* it belongs to an asynchronous wait, which sel_base_selector_wakeup() ends */
   gboolean is_ready;         /* something is ready that cannot be polled */
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
-  gint64 retry_time;         /* until then nothing is polled, because the system had no room; 0 if that never happened */
+  gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
   guint n_dispatches;
 } SelSource;
 
-/* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an error
- * after which the next error is reported again. */
+/* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an
+ * error after which the next error is reported again. */
 #define RETRY_INTERVAL (100 * 1000)
 #define RETRIES_BEFORE_NEWS 10
 
@@ -148,7 +148,8 @@ sel_source_needs_sync (SelSource *self)
          sel_state_is_new_process (sel_core (self->selector));
 }
 
-/* TRUE if the source has work to do in dispatch (), which must not be done before: GLib does not allow a loop in prepare (). */
+/* TRUE if the source has work to do in dispatch (), which must not be done before: GLib does not allow a loop in
+ * prepare (). */
 static gboolean
 sel_source_has_work (SelSource *self)
 {
@@ -311,8 +312,8 @@ sel_source_select (SelSource     *self,
   return -1;
 }
 
-/* If a callback, or a destroy notify, runs a main loop, that loop dispatches what is ready, and the rest of this batch is out of
- * date. */
+/* If a callback, or a destroy notify, runs a main loop, that loop dispatches what is ready, and the rest of this
+ * batch is out of date. */
 static gboolean
 sel_source_is_over (SelSource *self,
                     guint      n_dispatches)
@@ -320,7 +321,8 @@ sel_source_is_over (SelSource *self,
   return n_dispatches != self->n_dispatches || g_source_is_destroyed (&self->source);
 }
 
-/* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be removed */
+/* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be
+ * removed */
 static gboolean
 sel_source_call (SelSource           *self,
                  const SelBatch      *batch,
