@@ -98,7 +98,7 @@ G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (SelBaseSelector, sel_base_selector, G_TYPE_
 #define PRIV(self) \
   ((SelBaseSelectorPrivate *) sel_base_selector_get_instance_private ((SelBaseSelector *) (self)))
 
-/* In a child process: other threads do not exist here, and nobody finishes what they were doing. */
+/* In a child process: the other threads of the parent do not exist here, so that their calls never return. */
 static void
 sel_base_selector_forked (SelCore *core)
 {
@@ -276,7 +276,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_INTERRUPTIBLE)] =
-    g_param_spec_boolean ("interruptible", NULL, "Whether a signal ends a wait early",
+    g_param_spec_boolean ("interruptible", NULL, "TRUE if a signal ends a wait early",
                           FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
@@ -290,7 +290,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_EMULATE_ALWAYS_READY)] =
-    g_param_spec_boolean ("emulate-always-ready", NULL, "Whether files that are always ready can be registered",
+    g_param_spec_boolean ("emulate-always-ready", NULL, "TRUE if files that are always ready can be registered",
                           FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
@@ -304,7 +304,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_FORCE_MIRRORED)] =
-    g_param_spec_boolean ("force-mirrored", NULL, "Whether a main loop polls each registered descriptor",
+    g_param_spec_boolean ("force-mirrored", NULL, "TRUE if a main loop polls each registered descriptor",
                           FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
@@ -321,7 +321,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_CAN_RECURSE)] =
-    g_param_spec_boolean ("can-recurse", NULL, "Whether a callback is called again while it runs a main loop",
+    g_param_spec_boolean ("can-recurse", NULL, "TRUE if a callback is called again while it runs a main loop",
                           FALSE,
                           G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 

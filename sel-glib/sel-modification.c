@@ -41,14 +41,14 @@ sel_base_selector_change (SelBaseSelector        *self,
  * sel_base_selector_modify: (skip)
  * @self: a selector
  * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
+ * @events: the events to wait for on @fd from now on
  * @data: (nullable): the pointer to keep with @fd from now on
  * @destroy: (nullable): frees @data when nothing refers to it any more
  * @error: return location for an error, or %NULL
  *
- * Changes what is waited for on @fd and what is kept with it.
+ * Changes the events that the selector waits for on @fd, and the data of the registration.
  *
- * If @data and @destroy are what there is already, they stay and nothing is freed. Use
+ * If the registration has the same @data and @destroy already, nothing is freed. Use
  * sel_base_selector_modify_events() to leave them alone in any case. The kernel is only asked if
  * @events differ; use sel_base_selector_refresh() if @fd was closed and opened again.
  *
@@ -81,11 +81,11 @@ sel_base_selector_modify (SelBaseSelector  *self,
  * sel_base_selector_modify_value: (rename-to sel_base_selector_modify)
  * @self: a selector
  * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
+ * @events: the events to wait for on @fd from now on
  * @data: (nullable): the value to keep with @fd from now on, or %NULL
  * @error: return location for an error, or %NULL
  *
- * Changes what is waited for on @fd and what is kept with it, as sel_base_selector_modify() does.
+ * Changes the events and the data of @fd, as sel_base_selector_modify() does.
  *
  * Fails like that function and sel_base_selector_register_value().
  *
@@ -115,12 +115,12 @@ sel_base_selector_modify_value (SelBaseSelector  *self,
  * sel_base_selector_modify_object: (skip)
  * @self: a selector
  * @fileobj: a registered object
- * @events: what to wait for from now on
+ * @events: the events to wait for from now on
  * @data: (nullable): the pointer to keep with it from now on
  * @destroy: (nullable): frees @data when nothing refers to it any more
  * @error: return location for an error, or %NULL
  *
- * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
+ * Changes the events and the data of the descriptor of @fileobj, as
  * sel_base_selector_modify() does; @fileobj is found as in sel_base_selector_unregister_object().
  *
  * Returns: %TRUE on success
@@ -151,11 +151,11 @@ sel_base_selector_modify_object (SelBaseSelector  *self,
  * sel_base_selector_modify_object_value: (rename-to sel_base_selector_modify_object)
  * @self: a selector
  * @fileobj: a registered object
- * @events: what to wait for from now on
+ * @events: the events to wait for from now on
  * @data: (nullable): the value to keep with it from now on, or %NULL
  * @error: return location for an error, or %NULL
  *
- * Changes what is waited for on the descriptor of @fileobj and what is kept with it, as
+ * Changes the events and the data of the descriptor of @fileobj, as
  * sel_base_selector_modify_value() does.
  *
  * Returns: (transfer full): the key of @fileobj; a new one if anything has changed
@@ -188,10 +188,10 @@ sel_base_selector_modify_object_value (SelBaseSelector  *self,
  * sel_base_selector_modify_events:
  * @self: a selector
  * @fd: a registered descriptor
- * @events: what to wait for on @fd from now on
+ * @events: the events to wait for on @fd from now on
  * @error: return location for an error, or %NULL
  *
- * Changes what is waited for on @fd and keeps its data. Fails like sel_base_selector_modify().
+ * Changes the events of @fd and keeps its data. Fails like sel_base_selector_modify().
  *
  * Returns: %TRUE on success
  *
@@ -213,13 +213,13 @@ sel_base_selector_modify_events (SelBaseSelector  *self,
  * sel_base_selector_set_callback:
  * @self: a selector
  * @fd: a registered descriptor
- * @func: (nullable) (scope notified) (closure user_data) (destroy notify): what to call when @fd is
+ * @func: (nullable) (scope notified) (closure user_data) (destroy notify): the function to call when @fd is
  *   ready from now on, or %NULL to call the function of the source
- * @user_data: what to call it with; ignored if @func is %NULL
+ * @user_data: the data to pass to @func; ignored if @func is %NULL
  * @notify: (nullable): frees @user_data when @func is not called any more; ignored if @func is %NULL
  * @error: return location for an error, or %NULL
  *
- * Changes what a main loop calls for @fd; see sel_base_selector_register_callback(). The kernel is
+ * Changes the function that a main loop calls for @fd; see sel_base_selector_register_callback(). The kernel is
  * not asked.
  *
  * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, or

@@ -24,7 +24,7 @@
  * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with
  * %SEL_SELECTOR_ERROR_BUSY if another thread waits, with %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed
  * during the wait, with %SEL_SELECTOR_ERROR_FORKED, with %G_IO_ERROR_CANCELLED, or with a %SEL_OS_ERROR. Nothing
- * is lost by a failure: the next call reports what was ready.
+ * is lost by a failure: the next call reports the same descriptors, if they are still ready.
  *
  * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready; free with
  *   g_ptr_array_unref()
@@ -51,7 +51,7 @@ sel_base_selector_select (SelBaseSelector  *self,
  * sel_base_selector_select_ready: (skip)
  * @self: a selector
  * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
- * @events: (out caller-allocates) (array length=n_events): where to store what is ready
+ * @events: (out caller-allocates) (array length=n_events): where to store the ready descriptors
  * @n_events: how many elements @events has, at least 1
  * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
  * @error: return location for an error, or %NULL

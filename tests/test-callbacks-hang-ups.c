@@ -240,7 +240,7 @@ test_hang_up_once (BackendFixture *fixture)
 
 /* The duplicate of a closed descriptor makes the epoll backend rebuild its set. A paused descriptor stays paused. */
 static void
-test_muted_during_rebuild (BackendFixture *fixture)
+test_paused_during_rebuild (BackendFixture *fixture)
 {
   g_autoptr (GError) error = NULL;
   guint rebuild_count;
@@ -276,7 +276,7 @@ test_muted_during_rebuild (BackendFixture *fixture)
 
 /* Modifying a paused descriptor resumes it. */
 static void
-test_modify_during_rest (BackendFixture *fixture)
+test_modify_during_pause (BackendFixture *fixture)
 {
   Loop loop;
   guint n;
@@ -352,7 +352,7 @@ test_hang_up_with_data (BackendFixture *fixture)
 
 /* select () reports paused descriptors, too. */
 static void
-test_select_during_rest (BackendFixture *fixture)
+test_select_during_pause (BackendFixture *fixture)
 {
   Loop loop;
 
@@ -379,7 +379,7 @@ on_async_done (GObject      *source,
 }
 
 static void
-test_select_async_during_rest (BackendFixture *fixture)
+test_select_async_during_pause (BackendFixture *fixture)
 {
   guint n_ready = 0;
   Loop loop;
@@ -404,7 +404,7 @@ test_select_async_during_rest (BackendFixture *fixture)
 
 /* A source that is attached later does not wait for a pause that the destroyed source would have ended. */
 static void
-test_rest_outlives_source (BackendFixture *fixture)
+test_pause_outlives_source (BackendFixture *fixture)
 {
   Loop loop;
   guint n;
@@ -641,13 +641,13 @@ main (int    argc,
   backend_add_both_modes ("callbacks/hang-up-late", test_hang_up_late);
   backend_add_both_modes ("callbacks/closed-late", test_closed_late);
   backend_add_both_modes ("callbacks/hang-up-once", test_hang_up_once);
-  backend_add_both_modes ("callbacks/modify-during-rest", test_modify_during_rest);
-  backend_add_for ("epoll", "callbacks/muted-during-rebuild", test_muted_during_rebuild);
+  backend_add_both_modes ("callbacks/modify-during-pause", test_modify_during_pause);
+  backend_add_for ("epoll", "callbacks/paused-during-rebuild", test_paused_during_rebuild);
   backend_add_both_modes ("callbacks/hang-up-reported", test_hang_up_reported);
   backend_add_both_modes ("callbacks/hang-up-with-data", test_hang_up_with_data);
-  backend_add_both_modes ("callbacks/select-during-rest", test_select_during_rest);
-  backend_add_both_modes ("callbacks/select-async-during-rest", test_select_async_during_rest);
-  backend_add_both_modes ("callbacks/rest-outlives-source", test_rest_outlives_source);
+  backend_add_both_modes ("callbacks/select-during-pause", test_select_during_pause);
+  backend_add_both_modes ("callbacks/select-async-during-pause", test_select_async_during_pause);
+  backend_add_both_modes ("callbacks/pause-outlives-source", test_pause_outlives_source);
   backend_add_both_modes ("callbacks/next-writer", test_next_writer);
   backend_add_both_modes ("callbacks/closed-and-replaced", test_closed_and_replaced);
   backend_add_both_modes ("callbacks/closed-with-duplicate", test_closed_with_duplicate);

@@ -10,13 +10,13 @@ G_BEGIN_DECLS
 
 /*
  * What a backend of this library may call. Each function leads to the room that does the work. A backend tells the
- * kernel what to wait for, and reports what the kernel has said; it looks up no key, formats no error message and
- * calls nobody. Classes outside the library have sel_base_selector_report() only.
+ * kernel which events to wait for, and reports the events that the kernel returns; it looks up no key, formats no
+ * error message and calls nobody. Classes outside the library have sel_base_selector_report() only.
  */
 
 /* --- In open () --- */
 
-/* Tells that a wait in progress sees what update () changes, so that the wait need not be ended for that. */
+/* Tells that a wait in progress sees the changes of update (), so that the wait need not be ended for that. */
 static inline void
 sel_backend_set_wait_sees_updates (SelBaseSelector *self,
                                    gboolean         wait_sees_updates)

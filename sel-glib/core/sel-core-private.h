@@ -26,7 +26,7 @@ typedef struct _SelWatcher SelWatcher;
 #define SEL_ALWAYS_INLINE inline
 #endif
 
-/* sel-state: what may each thread do now? */
+/* sel-state: which operations may each thread begin now? */
 typedef struct
 {
   GMutex lock;
@@ -36,7 +36,7 @@ typedef struct
   guint fork_count;          /* atomic: the value of the library's counter in the process that uses the selector */
 } SelState;
 
-/* sel-registry: what is registered, and what was the kernel told? */
+/* sel-registry: which descriptors are registered, and which registrations does the kernel know? */
 typedef struct
 {
   SelKeyTable table;
@@ -60,7 +60,8 @@ typedef struct
   gboolean needs_retry;      /* a report that led to no event has taken the place of one that would have */
 } SelReadyList;
 
-/* sel-wait: how long to wait, what has ended the wait, what is ready? The waiting thread owns all of it. */
+/* sel-wait: how long to wait, why has the wait ended, which descriptors are ready? The waiting thread owns all of
+ * it. */
 typedef struct
 {
   SelReadyList list;
@@ -81,7 +82,7 @@ typedef struct
   gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
 } SelNotify;
 
-/* sel-dispatch: which callback runs now, and what does it still need? */
+/* sel-dispatch: which callback runs now, and which memory does it still use? */
 typedef struct
 {
   SelBatch *batches;

@@ -7,13 +7,13 @@
 G_BEGIN_DECLS
 
 /*
- * Which callback runs now, and what does it still need? A batch is what one turn of a main loop has found to be
- * ready; its callbacks are called one after the other. Callbacks may run main loops of their own, and several threads
- * may call callbacks, so that a selector has a list of batches.
+ * Which callback runs now, and which memory does it still use? A batch has the callbacks for the descriptors that one
+ * turn of a main loop has found to be ready; its callbacks are called one after the other. Callbacks may run main
+ * loops of their own, and several threads may call callbacks, so that a selector has a list of batches.
  *
  * A batch borrows the key and the callback that it calls now from the table. A function that takes one of them out of
- * the table asks the list and leaves to the batch what is in use (retains it). That is cheaper than a reference for
- * each call.
+ * the table asks the list, and leaves a key or callback in use to the batch (retains it). That is cheaper than a
+ * reference for each call.
  */
 struct _SelBatch
 {
@@ -34,8 +34,8 @@ struct _SelBatch
 /* In a child process: the batches of other threads do not exist any more. */
 void     sel_dispatch_forked           (SelCore             *core);
 
-/* Stores in @events what is ready, without waiting. Returns how many descriptors are ready, or -1. Must be called
- * without the lock, as the next three functions. */
+/* Stores the ready descriptors in @events, without waiting. Returns how many descriptors are ready, or -1. Must be
+ * called without the lock, as the next three functions. */
 gssize   sel_dispatch_begin            (SelCore             *core,
                                         SelReadyEvent       *events,
                                         gsize                n_events,
@@ -59,15 +59,16 @@ void     sel_dispatch_remove_callback  (SelCore             *core,
                                         int                  fd,
                                         SelCallback         *callback);
 
-/* With the lock held: the table is about to be freed. Running callbacks keep what they use. */
+/* With the lock held: the table is about to be freed. Running callbacks retain the key and the callback that they
+ * use. */
 void     sel_dispatch_retain_all       (SelCore             *core);
 
 /* The slow path of the next function. */
 void     sel_dispatch_unlock_and_free_slow (SelCore         *core,
                                         SelKeyExtra         *removed);
 
-/* Must be called with the lock held. Gives it back, and then frees what was removed from the table, unless it is in
- * use. May call foreign code. */
+/* Must be called with the lock held. Unlocks, and then frees the members of @removed, unless a batch uses them. May call
+ * foreign code. */
 static inline void
 sel_dispatch_unlock_and_free (SelCore     *core,
                               SelKeyExtra *removed)

@@ -29,7 +29,7 @@ sel_dispatch_find_running (SelCore       *core,
   return batch;
 }
 
-/* Moves from @removed to @batch what the batch uses. */
+/* Moves the key and the callback from @removed to @batch if the batch uses them. */
 static void
 sel_batch_retain (SelBatch    *batch,
                   SelKeyExtra *removed)

@@ -8,9 +8,9 @@ G_BEGIN_DECLS
 
 /*
  * Which threads and main loops have to know that something has changed? A waiting thread is woken through the wake-up
- * descriptor. A source of a main loop has a watcher: other threads store in it what the source has to do, and ring
- * its bell, a descriptor that the context polls. The source does the work in its own thread, so that no other thread
- * touches the context or the source.
+ * descriptor. A source of a main loop has a watcher: other threads store in it the work that the source has to do,
+ * and ring its bell, a descriptor that the context polls. The source does the work in its own thread, so that no
+ * other thread touches the context or the source.
  *
  * All functions must be called with the lock held, except where stated.
  */
@@ -76,7 +76,8 @@ void         sel_notify_remove_watcher   (SelCore         *core,
                                           SelWatcher      *watcher);
 gboolean     sel_notify_has_watchers     (SelCore         *core);
 
-/* In the thread of the watcher, without the lock: closes the bell and frees what it has. It is not in the list. */
+/* In the thread of the watcher, without the lock: closes the bell and frees the members. The watcher is not in the
+ * list. */
 void         sel_watcher_clear           (SelWatcher      *watcher);
 
 /* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and

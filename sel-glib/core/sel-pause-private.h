@@ -26,7 +26,7 @@ typedef enum
 void     sel_pause_clear           (SelCore             *core);
 
 /* Pauses the registration that @event is about. Nothing happens if it was changed since the event was reported, or if
- * a thread waits, which must get what is ready. Another pause of the same registration is replaced. */
+ * a thread waits, which must get every ready descriptor. Another pause of the same registration is replaced. */
 void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);

@@ -7,10 +7,10 @@
 G_BEGIN_DECLS
 
 /*
- * What is registered, and what was the kernel told? The kernel is asked first and the table is changed after that, so
- * that nothing has to be rolled back. Each time that the kernel is told about a descriptor, its registration gets a
- * new generation. Backends give the generation to the kernel as a tag, which tells reports about a registration from
- * those about an earlier one of the same number.
+ * Which descriptors are registered, and which registrations does the kernel know? The kernel is asked first and the
+ * table is changed after that, so that nothing has to be rolled back. Each time that the kernel is told about a
+ * descriptor, its registration gets a new generation. Backends give the generation to the kernel as a tag, which
+ * tells reports about a registration from those about an earlier one of the same number.
  *
  * Unless stated otherwise, the functions must be called with the lock held.
  */

@@ -24,7 +24,7 @@ typedef enum
   SEL_STATE_CLOSED = 1 << 1,       /* sel_base_selector_close () was called */
   SEL_STATE_FORKED = 1 << 2,       /* OPEN, but a parent process has opened it */
   SEL_STATE_WAITING = 1 << 3,      /* a thread is in select () */
-  SEL_STATE_POLLING = 1 << 4,      /* a main loop asks what is ready, without waiting */
+  SEL_STATE_POLLING = 1 << 4,      /* a main loop polls, without waiting */
   SEL_STATE_ASYNC_PENDING = 1 << 5, /* an asynchronous wait is in progress */
   SEL_STATE_CHANGED = 1 << 6,      /* a registration was added, changed or removed since the current wait began */
   SEL_STATE_WOKEN = 1 << 7,        /* sel_base_selector_wakeup () was called, and no wait has ended for it yet */
@@ -40,8 +40,8 @@ typedef enum
 
 typedef struct
 {
-  /* Called by the first call in a child process, before it locks: has to drop what other threads, which do not exist in
-   * this process, were doing. */
+  /* Called by the first call in a child process, before it locks: has to drop the unfinished calls of other threads,
+   * which do not exist in this process. */
   void (*forked)       (SelCore *core);
   /* Called without the lock after a virtual function has closed the selector: has to finish closing it. */
   void (*finish_close) (SelCore *core);

@@ -9,12 +9,12 @@
 G_BEGIN_DECLS
 
 /*
- * How long to wait, and what has ended the wait? All forms of select () come here. A wait on the fast path takes the
+ * How long to wait, and why has the wait ended? All forms of select () come here. A wait on the fast path takes the
  * lock only after the kernel has returned. The slow path handles everything else: closing, forks, pauses, wake-ups,
  * cancellation, signals, and descriptors that are always ready.
  */
 
-/* Who waits. Without the first two, it is a caller of select (). */
+/* The kind of a wait. Without the first two flags, a thread waits in select (). */
 typedef enum
 {
   SEL_WAIT_DISPATCH = 1 << 0,      /* a main loop, for its callbacks */
@@ -106,7 +106,7 @@ sel_wait_begin_reports (SelCore *core)
   core->wait.locked = TRUE;
 }
 
-/* Ends what sel_wait_run() has begun. Must be called with the lock held, and gives it back. */
+/* Ends a wait that sel_wait_run() has begun. Must be called with the lock held, and gives it back. */
 static inline void
 sel_wait_end (SelCore *core)
 {

@@ -146,7 +146,7 @@ sel_wait_handle_failure (SelCore   *core,
   return FALSE;
 }
 
-/* Handles what happened during the wait in the kernel. */
+/* Handles the changes that other threads have made during the wait in the kernel. */
 gboolean
 sel_wait_check_ended (SelCore       *core,
                       GCancellable  *cancellable,
@@ -195,7 +195,7 @@ sel_wait_take_wakeup (SelCore *core)
     }
 }
 
-/* Adds what the kernel does not report. Returns: TRUE if this ends the wait */
+/* Adds the descriptors that the kernel does not report. Returns: TRUE if this ends the wait */
 gboolean
 sel_wait_complete (SelCore *core)
 {

@@ -25,8 +25,8 @@ void     sel_mirror_init          (SelMirror  *self,
                                    GSource    *source);
 void     sel_mirror_clear         (SelMirror  *self);
 
-/* Makes the context poll what the selector needs, after the changes that @watcher has collected. In a child process
- * that is nothing. */
+/* Makes the context poll the descriptors that the selector needs, after the changes that @watcher has collected. In a
+ * child process that is nothing. */
 void     sel_mirror_sync          (SelMirror  *self,
                                    SelCore    *core,
                                    SelWatcher *watcher);

@@ -25,7 +25,7 @@ sel_mirror_clear (SelMirror *self)
 }
 
 /* Another thread may destroy the source at any time. GLib does not expect that somebody adds to it then, so it is
- * tested before, and again after: what GLib has taken out does not come back. */
+ * tested before, and again after: a descriptor that GLib has taken out does not come back. */
 static gpointer
 sel_mirror_add_fd (SelMirror    *self,
                    int           fd,

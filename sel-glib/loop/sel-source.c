@@ -98,7 +98,7 @@ sel_source_close (SelWatcher *watcher)
   g_source_unref (&self->source);
 }
 
-/* Makes the context poll what the selector needs to have polled, and nothing else. */
+/* Makes the context poll the descriptors that the selector needs, and nothing else. */
 static void
 sel_source_sync_locked (SelSource *self)
 {
@@ -201,7 +201,7 @@ sel_source_check (GSource *source)
          (self->awaits && (self->bell.fd < 0 || self->bell.revents != 0));
 }
 
-/* Does what other threads have left to the source. Returns: FALSE if the source is to be removed */
+/* Does the work that other threads have left to the source. Returns: FALSE if the source is to be removed */
 static gboolean
 sel_source_do_work (SelSource *self)
 {
@@ -294,7 +294,7 @@ sel_source_select (SelSource     *self,
       return 0;
     }
 
-  /* Another thread waits, and its wait reports what is ready. */
+  /* Another thread waits, and its wait reports the descriptors that are ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     {
       sel_wait_block_source (core);
@@ -312,8 +312,8 @@ sel_source_select (SelSource     *self,
   return -1;
 }
 
-/* If a callback, or a destroy notify, runs a main loop, that loop dispatches what is ready, and the rest of this
- * batch is out of date. */
+/* If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready descriptors, and the remaining
+ * part of this batch is out of date. */
 static gboolean
 sel_source_is_over (SelSource *self,
                     guint      n_dispatches)
