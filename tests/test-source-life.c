@@ -327,12 +327,31 @@ test_reinit (BackendFixture *fixture)
   state_close (&state);
 }
 
+/* The descriptor that the selector waits with. For epoll, programs get another one. */
+static int
+get_waiting_fd (BackendFixture  *fixture,
+                SelBaseSelector *selector)
+{
+  if (!SEL_IS_EPOLL_SELECTOR (selector))
+    return fixture->backend->get_fd (selector, NULL);
+
+  for (int fd = 0; fd < 1000; fd++)
+    {
+      g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+      g_autofree char *target = g_file_read_link (path, NULL);
+
+      if (g_strcmp0 (target, "anon_inode:[eventpoll]") == 0)
+        return fd;
+    }
+
+  return -1;
+}
+
 /* Other code closes the selector's own descriptor. The selector warns once about this bug, and the loop does not
  * spin. */
 static void
 test_own_descriptor_closed (BackendFixture *fixture)
 {
-  g_autoptr (GError) error = NULL;
   State state;
   int fd;
 
@@ -341,8 +360,8 @@ test_own_descriptor_closed (BackendFixture *fixture)
   state_attach (&state);
   expect_nothing (&state);
 
-  fd = fixture->backend->get_fd (state.selector, &error);
-  g_assert_no_error (error);
+  fd = get_waiting_fd (fixture, state.selector);
+  g_assert_cmpint (fd, >=, 0);
   g_assert_no_errno (close (fd));
 
   g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "*");
