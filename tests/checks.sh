@@ -71,8 +71,8 @@ check_sanitizers ()
 {
   set_up_sanitizers
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
-    run_tests core backend callbacks async dispatch faults hangup key-table lifecycle main-context misuse model \
-    objects ready-list security selector simulated wait
+    run_tests core backend callbacks async dispatch faults hangup key-table lifecycle main-context mirror misuse \
+    model objects ready-list security selector simulated wait
 }
 
 check_fuzz ()
@@ -102,7 +102,7 @@ check_valgrind ()
   set_up --buildtype=debugoptimized
   wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
-  run_tests core dispatch hangup key-table lifecycle objects misuse main-context ready-list threads wait
+  run_tests core dispatch hangup key-table lifecycle objects mirror misuse main-context ready-list threads wait
 }
 
 # Finds data races with another method than ThreadSanitizer.
@@ -161,8 +161,8 @@ check_coverage ()
   need gcovr
   set_up --buildtype=debug -Db_coverage=true
   find "$build" -name '*.gcda' -exec rm -f {} +
-  run_tests async backend callbacks core debug dispatch faults fork hangup key-table lifecycle main-context misuse \
-    model objects ready-list security selector simulated source threads version wait
+  run_tests async backend callbacks core debug dispatch faults fork hangup key-table lifecycle main-context mirror \
+    misuse model objects ready-list security selector simulated source threads version wait
   cd "$build" || return
   gcovr -r "$source" -f "$source/sel-glib/" . --print-summary --fail-under-line 97 \
     --fail-under-branch 90 > "$build/coverage.txt" || failures="$failures coverage"

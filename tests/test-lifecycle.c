@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/sel-lifecycle-private.h"
+#include "core/sel-backend-private.h"
 #include "room-fixture.h"
 #include "sel-base-selector-private.h"
 
@@ -430,6 +430,20 @@ test_reinit_forked (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
+/* A selector that is made in a child process belongs to it. */
+static void
+test_made_in_child (Room          *room,
+                    gconstpointer  data)
+{
+  HookSelector *hook;
+
+  sel_state_count_fork ();
+  hook = hook_selector_new ();
+  g_assert_false (sel_state_is_new_process (sel_core (hook)));
+  assert_opens (sel_core (hook), ensure_open);
+  g_assert_finalize_object (G_OBJECT (hook));
+}
+
 /* The new kernel object is told about everything, also what was paused. */
 static void
 test_reinit_registrations (Room          *room,
@@ -452,6 +466,28 @@ test_reinit_registrations (Room          *room,
   g_assert_false (room_is_paused (room, room->b[1]));
   g_assert_cmpuint (room_get_slot (room, room->a[0])->generation, ==, generation);
   assert_state (room->core, SEL_STATE_OPEN);
+}
+
+/* A backend has made its kernel object anew: it is told about everything, and so are the observers. */
+static void
+test_rearm_all (Room          *room,
+                gconstpointer  data)
+{
+  g_autoptr(GError) error = NULL;
+  Watcher watcher = { 0 };
+
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  room_watch (room, room->b[0], SEL_EVENT_READ);
+  room_pause (room, room->b[0], FALSE);
+  watcher_add (&watcher, room);
+  fake_selector_forget (room->fake, room->a[0]);
+  sel_state_lock (room->core);
+  g_assert_true (sel_backend_rearm_all (room->selector, &error));
+  sel_state_unlock (room->core);
+  g_assert_no_error (error);
+  fake_selector_assert_log (room->fake, "update(%d,0,1)", room->a[0]);
+  watcher_assert_log (&watcher, "changed(-1)");
+  watcher_remove (&watcher);
 }
 
 /* A registered number whose descriptor was closed does not become one of the selector's own. */
@@ -627,6 +663,19 @@ test_close_map (Room          *room,
 /* --- Settings: the part of the class --- */
 
 static void
+test_default_settings (Room          *room,
+                       gconstpointer  data)
+{
+  static const guint defaults[SEL_N_SETTINGS] = {
+    [SEL_SETTING_MAX_DISPATCH] = 256,
+    [SEL_SETTING_HANGUP_POLICY] = SEL_HANGUP_POLICY_THROTTLE,
+  };
+
+  for (guint i = 0; i < SEL_N_SETTINGS; i++)
+    g_assert_cmpuint (sel_core_get_setting (room->core, i), ==, defaults[i]);
+}
+
+static void
 count_notify (GObject    *object,
               GParamSpec *pspec,
               gpointer    user_data)
@@ -698,14 +747,17 @@ main (int    argc,
   room_add ("/lifecycle/reinit/ok", test_reinit);
   room_add ("/lifecycle/reinit/busy", test_reinit_busy);
   room_add ("/lifecycle/reinit/forked", test_reinit_forked);
+  room_add ("/lifecycle/reinit/made-in-child", test_made_in_child);
   room_add ("/lifecycle/reinit/registrations", test_reinit_registrations);
+  room_add ("/lifecycle/reinit/rearm-all", test_rearm_all);
   room_add ("/lifecycle/reinit/keeps-numbers-free", test_reinit_keeps_numbers_free);
   room_add ("/lifecycle/close/ok", test_close);
   room_add ("/lifecycle/close/observers", test_close_observers);
   room_add ("/lifecycle/close/in-wait", test_close_in_wait);
   g_test_add_func ("/lifecycle/close/drops-itself", test_close_drops_itself);
   room_add ("/lifecycle/close/map", test_close_map);
-  room_add ("/lifecycle/settings", test_settings);
+  room_add ("/lifecycle/settings/defaults", test_default_settings);
+  room_add ("/lifecycle/settings/change", test_settings);
 
   return g_test_run ();
 }
