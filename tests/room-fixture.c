@@ -247,6 +247,7 @@ hook_selector_release (SelBaseSelector *selector,
 {
   HookSelector *self = HOOK_SELECTOR (selector);
 
+  assert_locked (sel_core (self));
   self->n_releases++;
   if (self->release != NULL)
     self->release (self, forked);

@@ -799,6 +799,27 @@ test_forked_in_callback (Room          *room,
   g_assert_cmpuint (freed.n_freed, ==, 1);
 }
 
+/* A function that locks notices that the process has forked. */
+static void
+test_locks (Room          *room,
+            gconstpointer  data)
+{
+  SelBatch batch = { 0 };
+  SelReadyEvent event;
+
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  event = room_make_event (room, room->a[0], SEL_EVENT_READ);
+  sel_state_count_fork ();
+  g_assert_true (sel_dispatch_enter (room->core, &batch, &event, &source_a));
+  g_assert_false (sel_state_is_new_process (room->core));
+  sel_state_count_fork ();
+  end (room, &batch);
+  g_assert_false (sel_state_is_new_process (room->core));
+  sel_state_count_fork ();
+  sel_dispatch_remove_callback (room->core, room->a[0], (SelCallback *) &source_a);
+  g_assert_false (sel_state_is_new_process (room->core));
+}
+
 int
 main (int    argc,
       char **argv)
@@ -829,6 +850,7 @@ main (int    argc,
   room_add ("/dispatch/close/in-free", test_close_in_free);
   room_add ("/dispatch/forked/list", test_forked);
   room_add ("/dispatch/forked/in-callback", test_forked_in_callback);
+  room_add ("/dispatch/locks", test_locks);
 
   return g_test_run ();
 }

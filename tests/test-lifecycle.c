@@ -648,6 +648,28 @@ test_close_in_update (Room          *room,
   g_assert_cmpuint (notified.n_calls, ==, 1);
 }
 
+/* The first function that is called in a child process: the kernel's objects are the parent's. */
+static void
+test_close_in_child (Room          *room,
+                     gconstpointer  data)
+{
+  assert_opens (room->core, ensure_open);
+  fake_selector_clear_log (room->fake);
+  sel_state_count_fork ();
+  sel_base_selector_close (room->selector);
+  fake_selector_assert_log (room->fake, "release(1)");
+}
+
+/* A function that locks notices that the process has forked. */
+static void
+test_map_locks (Room          *room,
+                gconstpointer  data)
+{
+  sel_state_count_fork ();
+  g_assert_nonnull (sel_base_selector_get_map (room->selector));
+  g_assert_false (sel_state_is_new_process (room->core));
+}
+
 static void
 test_close_map (Room          *room,
                 gconstpointer  data)
@@ -755,7 +777,9 @@ main (int    argc,
   room_add ("/lifecycle/close/observers", test_close_observers);
   room_add ("/lifecycle/close/in-wait", test_close_in_wait);
   g_test_add_func ("/lifecycle/close/drops-itself", test_close_drops_itself);
+  room_add ("/lifecycle/close/in-child", test_close_in_child);
   room_add ("/lifecycle/close/map", test_close_map);
+  room_add ("/lifecycle/close/map-locks", test_map_locks);
   room_add ("/lifecycle/settings/defaults", test_default_settings);
   room_add ("/lifecycle/settings/change", test_settings);
 

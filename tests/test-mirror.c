@@ -503,6 +503,24 @@ test_fails (Room          *room,
   loop_close (&loop);
 }
 
+/* There is nothing to call: the descriptor must not keep the loop busy. */
+static void
+test_no_callback (Room          *room,
+                  gconstpointer  data)
+{
+  Loop loop;
+
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  loop_open_with (&loop, room, sel_base_selector_create_dispatch_source (room->selector, NULL, NULL, NULL));
+  fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
+  g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "*neither it nor its source has a callback*");
+  g_free (turn (&loop, room->a[0], G_IO_IN));
+  g_test_assert_expected_messages ();
+  g_assert_true (room_is_paused (room, room->a[0]));
+  assert_polled (&loop, "w:1", -1);
+  loop_close (&loop);
+}
+
 /* --- Closed descriptors --- */
 
 static void
@@ -607,6 +625,7 @@ main (int    argc,
   room_add ("/mirror/blocked/always-ready", test_blocked_always_ready);
   room_add ("/mirror/retry", test_retry);
   room_add ("/mirror/fails", test_fails);
+  room_add ("/mirror/no-callback", test_no_callback);
   room_add ("/mirror/closed", test_closed);
   room_add ("/mirror/async", test_async);
   room_add ("/mirror/woken", test_woken);

@@ -443,6 +443,21 @@ test_async (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
+/* A function that locks notices that the process has forked. */
+static void
+test_locks (Room          *room,
+            gconstpointer  data)
+{
+  assert_wait (room, "", 0);
+  sel_state_count_fork ();
+  g_assert_false (sel_wait_block_source (room->core));
+  g_assert_false (sel_state_is_new_process (room->core));
+
+  sel_state_count_fork ();
+  g_assert_false (sel_wait_claim (room->core, SEL_STATE_WAITING, NULL));
+  g_assert_false (sel_state_is_new_process (room->core));
+}
+
 static void
 test_block_source (Room          *room,
                    gconstpointer  data)
@@ -513,6 +528,7 @@ main (int    argc,
   room_add ("/wait/claim/during", test_claimed);
   room_add ("/wait/async", test_async);
   room_add ("/wait/block-source", test_block_source);
+  room_add ("/wait/locks", test_locks);
   room_add ("/wait/forked", test_forked);
 
   return g_test_run ();
