@@ -28,7 +28,7 @@ name_of (Room *room,
          int   fd)
 {
   return fd == sel_notify_get_fd (room->core) ? "w" : fd == room->a[0] ? "a" : fd == room->b[0] ? "b" :
-         fd == room->c[0] ? "c" : fd == room->c[1] ? "C" : NULL;
+         fd == room->c[0] ? "c" : fd == room->c[1] ? "C" : fd == 0 ? "0" : NULL;
 }
 
 static gboolean
@@ -40,6 +40,15 @@ on_ready (SelBaseSelector *selector,
   Loop *loop = user_data;
 
   g_string_append_printf (loop->calls, "%s:%u ", name_of (loop->room, sel_selector_key_get_fd (key)), events);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* The function of a plain source. */
+static gboolean
+count_turns (gpointer user_data)
+{
+  (*(guint *) user_data)++;
 
   return G_SOURCE_CONTINUE;
 }
@@ -251,6 +260,16 @@ test_poll_fd (Room          *room,
 }
 
 static void
+change_poll_fd (Room *room,
+                int   poll_fd)
+{
+  sel_state_lock (room->core);
+  sel_backend_set_poll_fd (room->selector, poll_fd);
+  sel_notify_changed (room->core, -1);
+  sel_state_unlock (room->core);
+}
+
+static void
 test_poll_fd_changes (Room          *room,
                       gconstpointer  data)
 {
@@ -261,10 +280,13 @@ test_poll_fd_changes (Room          *room,
   assert_polled (&loop, "C:1", -1);
   g_assert_true (sel_base_selector_reinit (room->selector, NULL));
   assert_polled (&loop, "w:1", -1);
-  sel_backend_set_poll_fd (room->selector, room->c[1]);
-  sel_state_lock (room->core);
-  sel_notify_changed (room->core, -1);
-  sel_state_unlock (room->core);
+  change_poll_fd (room, room->c[1]);
+  assert_polled (&loop, "C:1", -1);
+
+  /* If standard input was closed, the number may be 0. */
+  change_poll_fd (room, 0);
+  assert_polled (&loop, "0:1", -1);
+  change_poll_fd (room, room->c[1]);
   assert_polled (&loop, "C:1", -1);
   loop_close (&loop);
 }
@@ -521,6 +543,89 @@ test_no_callback (Room          *room,
   loop_close (&loop);
 }
 
+/* A hang-up that the function ignores is found by the eighth call, not before. */
+static void
+test_plain_hang_up (Room          *room,
+                    gconstpointer  data)
+{
+  guint n_turns = 0;
+  Loop loop;
+
+  sel_base_selector_set_hangup_policy (room->selector, SEL_HANGUP_POLICY_THROTTLE);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  close (room->a[1]);
+  room->a[1] = -1;
+  loop_open_with (&loop, room, sel_base_selector_create_source (room->selector));
+  g_source_set_callback (loop.source, count_turns, &n_turns, NULL);
+  for (guint i = 1; i <= 8; i++)
+    {
+      fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
+      g_free (turn (&loop, room->a[0], G_IO_IN | G_IO_HUP));
+      g_assert_cmpuint (n_turns, ==, i);
+      g_assert_cmpint (room_is_paused (room, room->a[0]), ==, i == 8);
+    }
+
+  /* Nothing is ready, so that the function is not called. */
+  g_free (turn (&loop, sel_notify_get_fd (room->core), G_IO_IN));
+  g_assert_cmpuint (n_turns, ==, 8);
+  loop_close (&loop);
+}
+
+static void
+test_can_recurse (Room          *room,
+                  gconstpointer  data)
+{
+  g_autoptr(GSource) plain = sel_base_selector_create_source (room->selector);
+  g_autoptr(GSource) dispatch = sel_base_selector_create_dispatch_source (room->selector, NULL, NULL, NULL);
+  g_autoptr(GSource) wait = sel_source_new_wait (room->selector);
+
+  g_assert_false (g_source_get_can_recurse (plain));
+  g_assert_true (g_source_get_can_recurse (dispatch));
+  g_assert_false (g_source_get_can_recurse (wait));
+}
+
+static void
+count_freed (gpointer user_data)
+{
+  g_atomic_int_inc ((int *) user_data);
+}
+
+static gpointer
+unwatch_in_thread (gpointer user_data)
+{
+  Room *room = user_data;
+
+  unwatch (room->selector, room->a[0]);
+
+  return NULL;
+}
+
+/* The context frees a callback that another thread has removed, even if sources of the default priority are always ready. */
+static void
+test_frees_callback (Room          *room,
+                     gconstpointer  data)
+{
+  GSource *busy = g_idle_source_new ();
+  guint n_turns = 0;
+  int n_freed = 0;
+  Loop loop;
+
+  g_assert_true (sel_base_selector_register_callback (room->selector, room->a[0], SEL_EVENT_READ, on_ready, &n_freed,
+                                                      count_freed, NULL));
+  loop_open (&loop, room);
+  g_source_set_priority (busy, G_PRIORITY_DEFAULT);
+  g_source_set_callback (busy, count_turns, &n_turns, NULL);
+  g_source_attach (busy, loop.context);
+  g_thread_join (g_thread_new ("unwatch", unwatch_in_thread, room));
+  g_assert_cmpint (g_atomic_int_get (&n_freed), ==, 0);
+  g_free (turn (&loop, -1, 0));
+  g_assert_cmpuint (n_turns, ==, 1);
+  g_assert_cmpint (g_atomic_int_get (&n_freed), ==, 1);
+  g_source_destroy (busy);
+  g_source_unref (busy);
+  loop_close (&loop);
+}
+
 /* --- Closed descriptors --- */
 
 static void
@@ -551,14 +656,6 @@ test_closed (Room          *room,
 }
 
 /* --- Asynchronous waits --- */
-
-static gboolean
-count_turns (gpointer user_data)
-{
-  (*(guint *) user_data)++;
-
-  return G_SOURCE_CONTINUE;
-}
 
 static void
 test_async (Room          *room,
@@ -626,6 +723,9 @@ main (int    argc,
   room_add ("/mirror/retry", test_retry);
   room_add ("/mirror/fails", test_fails);
   room_add ("/mirror/no-callback", test_no_callback);
+  room_add ("/mirror/plain-hang-up", test_plain_hang_up);
+  room_add ("/mirror/can-recurse", test_can_recurse);
+  room_add ("/mirror/frees-callback", test_frees_callback);
   room_add ("/mirror/closed", test_closed);
   room_add ("/mirror/async", test_async);
   room_add ("/mirror/woken", test_woken);
