@@ -283,11 +283,24 @@ test_poll_fd_changes (Room          *room,
   change_poll_fd (room, room->c[1]);
   assert_polled (&loop, "C:1", -1);
 
-  /* If standard input was closed, the number may be 0. */
+  loop_close (&loop);
+}
+
+/* If standard input was closed, the number may be 0. */
+static void
+test_poll_fd_zero (Room          *room,
+                   gconstpointer  data)
+{
+  Loop loop;
+
+  g_assert_true (sel_backend_ensure_open (room->selector, NULL));
   change_poll_fd (room, 0);
+  loop_open (&loop, room);
   assert_polled (&loop, "0:1", -1);
   change_poll_fd (room, room->c[1]);
   assert_polled (&loop, "C:1", -1);
+  change_poll_fd (room, 0);
+  assert_polled (&loop, "0:1", -1);
   loop_close (&loop);
 }
 
@@ -711,6 +724,7 @@ main (int    argc,
   room_add ("/mirror/each/many-changes", test_many_changes);
   room_add ("/mirror/poll-fd/ok", test_poll_fd);
   room_add ("/mirror/poll-fd/changes", test_poll_fd_changes);
+  room_add ("/mirror/poll-fd/zero", test_poll_fd_zero);
   room_add ("/mirror/forked/ok", test_forked);
   room_add ("/mirror/forked/mirrored", test_forked_mirrored);
   room_add ("/mirror/forked/always-ready", test_forked_always_ready);

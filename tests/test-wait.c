@@ -243,10 +243,25 @@ test_own_room (Room          *room,
   assert_wait (room, "", 0);
   g_assert_cmpuint (size, ==, 3);
 
+  /* It is full, which says nothing about the list of the selector. */
   fake_selector_clear_log (room->fake);
+  room->core->wait.list_room = 1;
   fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
   assert_wait (room, "a:1", SEL_WAIT_FOREVER, 0, 1);
   g_assert_cmpuint (fake_selector_get_n_waits (room->fake), ==, 1);
+  g_assert_cmpuint (room->core->wait.list_room, ==, 1);
+}
+
+/* As many reports as the kernel may give: there cannot be more. */
+static void
+test_all_reported (Room          *room,
+                   gconstpointer  data)
+{
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, room->a[0], SEL_EVENT_READ, FAKE_END);
+  assert_wait (room, "a:1", SEL_WAIT_FOREVER);
+  g_assert_cmpuint (fake_selector_get_n_waits (room->fake), ==, 1);
+  g_assert_cmpuint (room->core->wait.list_room, ==, 64);
 }
 
 static void
@@ -520,6 +535,7 @@ main (int    argc,
   room_add ("/wait/room/needs-all", test_needs_room_for_all);
   room_add ("/wait/room/drops-stale", test_needs_room_drops_stale);
   room_add ("/wait/room/own", test_own_room);
+  room_add ("/wait/room/all-reported", test_all_reported);
   room_add ("/wait/room/needs-retry", test_needs_retry);
   room_add ("/wait/room/max-dispatch", test_max_dispatch);
   room_add ("/wait/claim/table", test_claim);
