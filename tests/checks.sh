@@ -71,8 +71,8 @@ check_sanitizers ()
 {
   set_up_sanitizers
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
-    run_tests core backend callbacks async contract faults key-table main-context misuse model notify objects pause \
-    registry security selector simulated state timeout wakeup
+    run_tests async backend callbacks contract core dispatch faults hangup key-table lifecycle main-context mirror \
+      misuse model notify objects pause ready-list registry security selector simulated state timeout wait wakeup
 }
 
 check_fuzz ()
@@ -102,7 +102,8 @@ check_valgrind ()
   set_up --buildtype=debugoptimized
   wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
-  run_tests core key-table notify objects misuse main-context pause registry state threads wakeup
+  run_tests core dispatch hangup key-table lifecycle main-context mirror misuse notify objects pause ready-list \
+    registry state threads wait wakeup
 }
 
 # Finds data races with another method than ThreadSanitizer.
@@ -161,8 +162,9 @@ check_coverage ()
   need gcovr
   set_up --buildtype=debug -Db_coverage=true
   find "$build" -name '*.gcda' -exec rm -f {} +
-  run_tests async backend callbacks contract core debug faults fork key-table main-context misuse model notify objects \
-    pause registry security selector simulated source state threads timeout version wakeup
+  run_tests async backend callbacks contract core debug dispatch faults fork hangup key-table lifecycle main-context \
+    mirror misuse model notify objects pause ready-list registry security selector simulated source state threads \
+    timeout version wait wakeup
   cd "$build" || return
   gcovr -r "$source" -f "$source/sel-glib/" . --print-summary --fail-under-line 97 \
     --fail-under-branch 90 > "$build/coverage.txt" || failures="$failures coverage"

@@ -377,6 +377,13 @@ fake_selector_get_mask (FakeSelector *self,
   return GPOINTER_TO_UINT (g_hash_table_lookup (self->masks, GINT_TO_POINTER (fd)));
 }
 
+void
+fake_selector_forget (FakeSelector *self,
+                      int           fd)
+{
+  g_hash_table_remove (self->masks, GINT_TO_POINTER (fd));
+}
+
 guint
 fake_selector_get_n_watched (FakeSelector *self)
 {

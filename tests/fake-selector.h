@@ -71,6 +71,10 @@ gdouble       fake_selector_get_timeout     (FakeSelector *self,
 /* The events of @fd in the model of the kernel's set, or 0 if @fd is not in the set. */
 SelEventMask  fake_selector_get_mask        (FakeSelector *self,
                                              int           fd);
+
+/* Changes the model, as if the kernel had forgotten @fd. */
+void          fake_selector_forget          (FakeSelector *self,
+                                             int           fd);
 guint         fake_selector_get_n_watched   (FakeSelector *self);
 int           fake_selector_get_wake_fd     (FakeSelector *self);
 

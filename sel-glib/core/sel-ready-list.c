@@ -120,7 +120,7 @@ sel_ready_list_report_always_ready (SelCore *core)
 
   for (guint i = 0; i < n; i++)
     {
-      int fd = fds[(core->wait.turn + i) % n];
+      int fd = fds[(core->wait.turn % n + i) % n];
       SelKeySlot *slot = sel_registry_lookup (core, fd);
 
       sel_hangup_count_note (&slot->hangup, TRUE);
