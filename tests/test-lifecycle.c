@@ -682,6 +682,23 @@ test_close_map (Room          *room,
   g_assert_null (sel_base_selector_get_map (room->selector));
 }
 
+/* Programming errors: a critical warning, and a result that does no harm. */
+static void
+test_misuse (Room          *room,
+             gconstpointer  data)
+{
+  g_autoptr(GError) error = g_error_new_literal (SEL_OS_ERROR, EPROTO, "An error from before");
+
+  g_test_expect_message ("Sel", G_LOG_LEVEL_CRITICAL, "*assertion*failed*");
+  g_assert_true (sel_base_selector_is_closed (NULL));
+  g_test_assert_expected_messages ();
+
+  g_test_expect_message ("Sel", G_LOG_LEVEL_CRITICAL, "*assertion*failed*");
+  g_assert_false (sel_base_selector_reinit (room->selector, &error));
+  g_test_assert_expected_messages ();
+  assert_no_calls (room);
+}
+
 /* --- Settings: the part of the class --- */
 
 static void
@@ -780,6 +797,7 @@ main (int    argc,
   room_add ("/lifecycle/close/in-child", test_close_in_child);
   room_add ("/lifecycle/close/map", test_close_map);
   room_add ("/lifecycle/close/map-locks", test_map_locks);
+  room_add ("/lifecycle/misuse", test_misuse);
   room_add ("/lifecycle/settings/defaults", test_default_settings);
   room_add ("/lifecycle/settings/change", test_settings);
 
