@@ -127,83 +127,72 @@ room_is_paused (Room *room,
   return sel_key_slot_is_paused (room_get_slot (room, fd));
 }
 
-/* --- The observer --- */
+/* --- The watcher --- */
 
 static void
-watcher_poll_set_changed (SelObserver *observer,
-                          int          fd)
+watcher_close (SelWatcher *sel_watcher)
 {
-  Watcher *watcher = (Watcher *) observer;
-
-  assert_locked (watcher->room->core);
-  g_string_append_printf (watcher->log, "changed(%d) ", fd);
-  if (watcher->on_changed != NULL)
-    watcher->on_changed (watcher->room->fake, watcher->room);
-}
-
-static void
-watcher_ref (SelObserver *observer)
-{
-  Watcher *watcher = (Watcher *) observer;
-
-  assert_locked (watcher->room->core);
-  g_string_append (watcher->log, "ref ");
-}
-
-static void
-watcher_invoke (SelObserver    *observer,
-                GDestroyNotify  func,
-                gpointer        data)
-{
-  Watcher *watcher = (Watcher *) observer;
+  Watcher *watcher = (Watcher *) sel_watcher;
 
   assert_unlocked (watcher->room->core);
-  g_string_append (watcher->log, "invoke ");
-  func (data);
-}
-
-static void
-watcher_closed (SelObserver *observer)
-{
-  Watcher *watcher = (Watcher *) observer;
-
-  assert_unlocked (watcher->room->core);
-  g_string_append (watcher->log, "closed ");
+  watcher->is_closed = TRUE;
   if (watcher->on_closed != NULL)
     watcher->on_closed (watcher->room->fake, watcher->room);
 }
-
-static const SelObserverFuncs watcher_funcs = {
-  .poll_set_changed = watcher_poll_set_changed,
-  .ref = watcher_ref,
-  .invoke = watcher_invoke,
-  .closed = watcher_closed,
-};
 
 void
 watcher_add (Watcher *watcher,
              Room    *room)
 {
-  watcher->observer.funcs = &watcher_funcs;
   watcher->room = room;
-  watcher->log = g_string_new (NULL);
-  g_assert_true (sel_notify_add_observer (room->core, &watcher->observer));
+  watcher->watcher.close = watcher_close;
+  g_assert_true (sel_notify_add_watcher (room->core, &watcher->watcher));
+  watcher->watcher.mirrored = TRUE;
+  watcher->watcher.changed_all = FALSE;
+  watcher->watcher.flags = 0;
+  if (watcher->is_foreign)
+    watcher->watcher.thread = watcher;
 }
 
 void
 watcher_remove (Watcher *watcher)
 {
-  sel_notify_remove_observer (watcher->room->core, &watcher->observer);
-  g_string_free (watcher->log, TRUE);
+  SelCore *core = watcher->room->core;
+
+  sel_state_lock (core);
+  sel_notify_remove_watcher (core, &watcher->watcher);
+  sel_state_unlock (core);
+  sel_watcher_clear (&watcher->watcher);
 }
 
 void
 watcher_assert_log (Watcher    *watcher,
                     const char *expected)
 {
-  g_strchomp (watcher->log->str);
-  g_assert_cmpstr (watcher->log->str, ==, expected);
-  g_string_truncate (watcher->log, 0);
+  g_autoptr (GString) log = g_string_new (NULL);
+  g_autoptr (GPtrArray) garbage = NULL;
+  SelWatcher *self = &watcher->watcher;
+
+  for (guint i = 0; i < self->changed_fds->len; i++)
+    g_string_append_printf (log, "changed(%d) ", g_array_index (self->changed_fds, int, i));
+  if (self->changed_all)
+    g_string_append (log, "changed(-1) ");
+  g_assert_cmpint ((self->flags & SEL_WATCHER_SYNC) != 0, ==, log->len > 0);
+  if ((self->flags & SEL_WATCHER_GARBAGE) != 0)
+    {
+      g_string_append (log, "garbage ");
+      sel_state_lock (watcher->room->core);
+      garbage = sel_watcher_steal_garbage (self);
+      sel_state_unlock (watcher->room->core);
+    }
+  if ((self->flags & SEL_WATCHER_CLOSED) != 0)
+    g_string_append (log, watcher->is_closed ? "closed " : "told ");
+  g_strchomp (log->str);
+  g_assert_cmpstr (log->str, ==, expected);
+
+  g_array_set_size (self->changed_fds, 0);
+  self->changed_all = FALSE;
+  self->flags = 0;
 }
 
 /* --- The selector with the functions of the test --- */

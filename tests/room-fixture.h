@@ -63,20 +63,22 @@ void           assert_unlocked       (SelCore      *core);
 /* Compares the whole state word. */
 #define assert_state(core, flags) g_assert_cmphex ((core)->state.word, ==, flags)
 
-/* An observer that logs "changed(3)", "ref", "invoke" and "closed". It checks that the lock is held where it has to be,
- * and free elsewhere. */
+/* A watcher in mirrored mode. It is that of another thread if @is_foreign is set before watcher_add(). */
 typedef struct
 {
-  SelObserver  observer;
-  Room        *room;
-  GString     *log;
-  FakeFunc     on_changed;   /* called with @room as the user data, or NULL */
-  FakeFunc     on_closed;
+  SelWatcher  watcher;
+  Room       *room;
+  gboolean    is_foreign;
+  gboolean    is_closed;     /* close () was called */
+  FakeFunc    on_closed;     /* called by close () with @room as the user data, or NULL */
 } Watcher;
 
 void           watcher_add           (Watcher      *watcher,
                                       Room         *room);
 void           watcher_remove        (Watcher      *watcher);
+
+/* Compares the changes and the work that the watcher was told about, as in "changed(3) garbage closed", and forgets
+ * them. Callbacks to be freed are freed. */
 void           watcher_assert_log    (Watcher      *watcher,
                                       const char   *expected);
 

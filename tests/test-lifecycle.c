@@ -23,11 +23,14 @@ ensure_open (SelCore  *core,
   return success;
 }
 
+/* Gives the kernel's objects back, as if the program had closed the selector. */
 static void
 release (SelCore *core)
 {
   sel_state_lock (core);
-  sel_lifecycle_release (core);
+  sel_state_set (core, SEL_STATE_CLOSED);
+  sel_lifecycle_release_if_unused (core);
+  sel_state_unset (core, SEL_STATE_CLOSED);
   sel_state_unlock (core);
 }
 
@@ -80,28 +83,20 @@ test_open (Room          *room,
   assert_no_calls (room);
 }
 
-/* Whoever is told that the selector was opened finds it open. */
-static void
-assert_is_open (FakeSelector *fake,
-                gpointer      user_data)
-{
-  assert_state (sel_core (fake), SEL_STATE_OPEN);
-}
-
 static void
 test_open_notifies (Room          *room,
                     gconstpointer  data)
 {
-  Watcher watcher = { .on_changed = assert_is_open };
-
-  watcher_add (&watcher, room);
   for (guint i = 0; i < G_N_ELEMENTS (open_funcs); i++)
     {
+      Watcher watcher = { 0 };
+
+      watcher_add (&watcher, room);
       assert_opens (room->core, open_funcs[i]);
       watcher_assert_log (&watcher, "changed(-1)");
+      watcher_remove (&watcher);
       release (room->core);
     }
-  watcher_remove (&watcher);
 }
 
 /* The slow path, while the selector is open. */
@@ -281,7 +276,7 @@ assert_busy (SelCore *core)
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
 
   /* Functions that change nothing work. */
-  g_assert_false (sel_base_selector_is_closed (selector));
+  g_assert_cmpint (sel_base_selector_is_closed (selector), ==, sel_state_has (core, SEL_STATE_CLOSED));
   g_assert_null (sel_base_selector_get_key (selector, 0, NULL));
 }
 
@@ -559,10 +554,12 @@ test_close (Room          *room,
                                                       &of_callback, on_notify, NULL));
   g_assert_true (sel_base_selector_register (room->selector, room->b[0], SEL_EVENT_READ, &of_data, on_notify, NULL));
   fake_selector_clear_log (room->fake);
-  g_string_truncate (watcher.log, 0);
+  g_array_set_size (watcher.watcher.changed_fds, 0);
+  watcher.watcher.changed_all = FALSE;
+  watcher.watcher.flags = 0;
 
   sel_base_selector_close (room->selector);
-  watcher_assert_log (&watcher, "ref ref invoke closed");
+  watcher_assert_log (&watcher, "closed");
   fake_selector_assert_log (room->fake, "release(0)");
   assert_state (room->core, SEL_STATE_CLOSED);
   g_assert_cmpuint (of_callback.n_calls, ==, 1);
@@ -575,15 +572,48 @@ test_close (Room          *room,
   watcher_remove (&watcher);
 }
 
-/* A closed selector takes no observers. */
+/* A closed selector takes no watchers. */
 static void
-test_close_observers (Room          *room,
-                      gconstpointer  data)
+test_close_watchers (Room          *room,
+                     gconstpointer  data)
 {
-  SelObserver observer = { 0 };
+  SelWatcher watcher = { 0 };
 
   sel_base_selector_close (room->selector);
-  g_assert_false (sel_notify_add_observer (room->core, &observer));
+  g_assert_false (sel_notify_add_watcher (room->core, &watcher));
+}
+
+static void
+count_free (gpointer user_data)
+{
+  ++*(guint *) user_data;
+}
+
+/* The watcher of another thread is told; the kernel's objects are given back when it leaves. */
+static void
+test_close_foreign_watcher (Room          *room,
+                            gconstpointer  data)
+{
+  Watcher watcher = { .is_foreign = TRUE };
+  guint n_freed = 0;
+
+  assert_opens (room->core, ensure_open);
+  watcher_add (&watcher, room);
+  g_assert_true (sel_base_selector_register_callback (room->selector, room->a[0], SEL_EVENT_READ, never_called,
+                                                      &n_freed, count_free, NULL));
+  fake_selector_clear_log (room->fake);
+  g_array_set_size (watcher.watcher.changed_fds, 0);
+  watcher.watcher.flags = 0;
+
+  sel_base_selector_close (room->selector);
+  assert_no_calls (room);
+  g_assert_cmpuint (n_freed, ==, 0);
+  watcher_assert_log (&watcher, "garbage told");
+  g_assert_cmpuint (n_freed, ==, 1);
+
+  watcher_remove (&watcher);
+  release (room->core);
+  fake_selector_assert_log (room->fake, "release(0)");
 }
 
 /* The waiting thread gives the kernel's objects back. */
@@ -791,7 +821,8 @@ main (int    argc,
   room_add ("/lifecycle/reinit/rearm-all", test_rearm_all);
   room_add ("/lifecycle/reinit/keeps-numbers-free", test_reinit_keeps_numbers_free);
   room_add ("/lifecycle/close/ok", test_close);
-  room_add ("/lifecycle/close/observers", test_close_observers);
+  room_add ("/lifecycle/close/foreign-watcher", test_close_foreign_watcher);
+  room_add ("/lifecycle/close/watchers", test_close_watchers);
   room_add ("/lifecycle/close/in-wait", test_close_in_wait);
   g_test_add_func ("/lifecycle/close/drops-itself", test_close_drops_itself);
   room_add ("/lifecycle/close/in-child", test_close_in_child);
