@@ -152,7 +152,7 @@ test_each (Room          *room,
   Loop loop;
 
   loop_open (&loop, room);
-  assert_polled (&loop, "", -1);
+  assert_polled (&loop, "w:1", -1);
   room_watch (room, room->a[0], SEL_EVENT_READ);
   assert_polled (&loop, "a:1 w:1", -1);
   assert_polled (&loop, "a:1 w:1", -1);
