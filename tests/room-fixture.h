@@ -23,8 +23,8 @@ typedef struct
 
 typedef void (*RoomFunc) (Room *room, gconstpointer data);
 
-/* Adds a case. After it, the fixture must have the only reference to the selector, and the lock must be free. Each update ()
- * checks that the lock is held. */
+/* Adds a case. After it, the fixture must have the only reference to the selector, and the lock must be free. Each
+ * update () checks that the lock is held. */
 void           room_add              (const char   *path,
                                       RoomFunc      func);
 

@@ -213,7 +213,7 @@ test_enter_stale (Room          *room,
   g_assert_null (room->core->dispatch.batches);
 }
 
-/* --- What a running callback uses --- */
+/* --- The key and the data of a running callback --- */
 
 /* The callback unregisters its descriptor: its data and its key live until it has returned. */
 static void
@@ -253,7 +253,7 @@ test_removes_itself (Room          *room,
     }
 }
 
-/* What does not run is freed at once. */
+/* A callback that does not run is freed at once. */
 static void
 test_removes_another (Room          *room,
                       gconstpointer  data)
@@ -324,7 +324,7 @@ test_modifies (Room          *room,
   g_assert_cmpuint (freed.n_freed, ==, 1);
 }
 
-/* Two batches run the same callback: what one of them owns goes to the other when it ends. */
+/* Two batches run the same callback. When one of them ends, it hands over to the other. */
 static void
 test_two_batches (Room          *room,
                   gconstpointer  data)
@@ -359,7 +359,7 @@ test_two_batches (Room          *room,
     }
 }
 
-/* Of what a batch owns, the other batches get only what they use. */
+/* A batch hands over only the key or only the callback, if another batch uses only that. */
 static void
 test_two_batches_share_one (Room          *room,
                             gconstpointer  data)
@@ -406,7 +406,7 @@ test_two_batches_share_one (Room          *room,
   g_assert_cmpuint (old.n_freed, ==, 1);
 }
 
-/* Of three batches, the one in the middle uses something else. */
+/* The second of three batches uses another key and another callback. */
 static void
 test_three_batches (Room          *room,
                     gconstpointer  data)
@@ -546,7 +546,7 @@ register_another (Room *room)
   watch (room->selector, room->c[0], SEL_EVENT_READ);
 }
 
-/* What is freed may call functions of the selector, and the batch is in order meanwhile. */
+/* A destroy notify may call functions of the selector. */
 static void
 test_free_acts (Room          *room,
                 gconstpointer  data)
@@ -562,7 +562,7 @@ test_free_acts (Room          *room,
   g_assert_nonnull (room_get_slot (room, room->c[0]));
 }
 
-/* If there is a main loop, what does not run is freed by it. */
+/* If there is a main loop, it frees callbacks that do not run. */
 static void
 test_free_in_loop (Room          *room,
                    gconstpointer  data)
@@ -716,7 +716,7 @@ close_selector (Room *room)
   sel_base_selector_close (room->selector);
 }
 
-/* What is freed closes the selector, while other batches run. */
+/* A destroy notify closes the selector while another batch runs. */
 static void
 test_close_in_free (Room          *room,
                     gconstpointer  data)

@@ -183,7 +183,7 @@ test_fd_state_pipe (void)
   fill (fds[1]);
   assert_fd_state (fds[1], SEL_EVENT_WRITE, SEL_FD_NOT_READY);
 
-  /* What is left to be read has to be read first. */
+  /* The data that is left has to be read first. */
   close (fds[1]);
   assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_IN_USE);
   assert_fd_state (fds[0], 0, SEL_FD_HUNG_UP);

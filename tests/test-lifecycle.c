@@ -439,7 +439,7 @@ test_made_in_child (Room          *room,
   g_assert_finalize_object (G_OBJECT (hook));
 }
 
-/* The new kernel object is told about everything, also what was paused. */
+/* The new kernel object is told about each registration; pauses end. */
 static void
 test_reinit_registrations (Room          *room,
                            gconstpointer  data)
@@ -639,7 +639,7 @@ drop_reference (gpointer user_data)
   g_object_unref (user_data);
 }
 
-/* What is freed may have the last references. */
+/* A destroy notify may drop the last reference. */
 static void
 test_close_drops_itself (void)
 {

@@ -11,7 +11,8 @@
 #include "loop/sel-source-private.h"
 #include "room-fixture.h"
 
-/* What a context has to poll for a source, and for how long. The context is not run: the test plays the part of poll (). */
+/* The descriptors that a context polls for a source, and the timeout. The context is not run: the test stands in for
+ * poll (). */
 
 typedef struct
 {
@@ -90,8 +91,8 @@ compare_words (gconstpointer a,
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-/* One turn: prepares the sources, and then pretends that @ready_fd has @revents. Returns what is polled, as "a:1 w:1", with the
- * conditions of poll (); a descriptor that is polled twice is there twice. */
+/* One turn: prepares the sources, and then pretends that @ready_fd has @revents. Returns the polled descriptors, as
+ * "a:1 w:1", with the conditions of poll (); a descriptor that is polled twice is there twice. */
 static char *
 turn (Loop         *loop,
       int           ready_fd,
@@ -321,7 +322,7 @@ test_forked (Room          *room,
   loop_close (&loop);
 }
 
-/* Once something is ready, nothing is polled any more. */
+/* After the first report nothing is polled any more. */
 static void
 test_forked_mirrored (Room          *room,
                       gconstpointer  data)
@@ -341,7 +342,7 @@ test_forked_mirrored (Room          *room,
   loop_close (&loop);
 }
 
-/* What is always ready cannot be polled, and the parent's is not reported. */
+/* A child process does not report the parent's descriptors that are always ready. */
 static void
 test_forked_always_ready (Room          *room,
                           gconstpointer  data)
@@ -613,7 +614,8 @@ unwatch_in_thread (gpointer user_data)
   return NULL;
 }
 
-/* The context frees a callback that another thread has removed, even if sources of the default priority are always ready. */
+/* The context frees a callback that another thread has removed, even if sources of the default priority are always
+ * ready. */
 static void
 test_frees_callback (Room          *room,
                      gconstpointer  data)
@@ -683,7 +685,7 @@ test_async (Room          *room,
   assert_polled (&loop, "a:1 w:1", -1);
   g_assert_cmpuint (n_turns, ==, 0);
 
-  /* A wake-up ends it, without a change of what is polled. */
+  /* A wake-up ends it. The polled descriptors stay the same. */
   sel_state_set (room->core, SEL_STATE_WOKEN);
   assert_polled (&loop, "a:1 w:1", 0);
   g_assert_cmpuint (n_turns, ==, 1);

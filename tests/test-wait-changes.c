@@ -70,7 +70,7 @@ test_end_forgets_changes (Room          *room,
   g_assert_false (room_get_slot (room, room->a[0])->changed_in_wait);
 }
 
-/* A wait of a thread resumes what is paused with a time. */
+/* A wait of a thread resumes the descriptors that are paused for a while. */
 static void
 test_resumes (Room          *room,
               gconstpointer  data)
@@ -96,7 +96,7 @@ test_resumes (Room          *room,
     }
 }
 
-/* A main loop resumes only what is due. */
+/* A main loop resumes only descriptors whose pause is over. */
 static void
 test_resumes_due (Room          *room,
                   gconstpointer  data)
@@ -170,7 +170,7 @@ test_always_ready (Room          *room,
   g_assert_cmpuint (fake_selector_get_n_waits (room->fake), ==, 1);
 }
 
-/* With room for one event, what the kernel reports and what is always ready take turns. */
+/* With room for one event, descriptors that the kernel reports and those that are always ready take turns. */
 static void
 test_always_ready_turns (Room          *room,
                          gconstpointer  data)

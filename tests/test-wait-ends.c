@@ -32,7 +32,7 @@ test_wake_before (Room          *room,
   assert_wait (room, "", 3600);
   assert_state (room->core, SEL_STATE_OPEN);
 
-  /* With what is ready. */
+  /* The ready events are returned as well. */
   room_watch (room, room->a[0], SEL_EVENT_READ);
   sel_wait_wake (room->core);
   fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);

@@ -200,7 +200,7 @@ test_needs_room_for_all (Room          *room,
   g_assert_cmpuint (room->core->wait.list.size, >=, 4);
 }
 
-/* What was changed meanwhile is not kept until the second wait in the kernel. */
+/* Events of changed registrations are dropped before the second wait in the kernel. */
 static void
 report_and_remove (FakeSelector *fake,
                    gpointer      user_data)
@@ -369,7 +369,7 @@ test_claim (Room          *room,
   room->core->state.word = SEL_STATE_OPEN;
 }
 
-/* Claiming is what opens a selector. */
+/* Claiming opens the selector. */
 static void
 test_claim_opens (Room          *room,
                   gconstpointer  data)

@@ -15,8 +15,8 @@ typedef struct
   GCancellable  *cancellable;
 } WaitParameters;
 
-/* Waits with an array of the caller, or into the list of the selector. Returns the result as "a:1 b:3". Checks that the lock
- * is free after that, and that no wait is in progress. */
+/* Waits with an array of the caller, or into the list of the selector. Returns the result as "a:1 b:3". Checks that
+ * the lock is free after that, and that no wait is in progress. */
 char    *wait_for_text    (Room                  *room,
                            const WaitParameters  *parameters,
                            GError               **error);
