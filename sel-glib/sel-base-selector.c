@@ -67,7 +67,7 @@
  * #SelBaseSelector:hangup-policy says how the main loop treats such a descriptor instead. The callback of a
  * registered descriptor that was closed is not called any more. To find out, the library calls `poll()` now and then:
  * after each eighth call of a callback, or, with epoll and kqueue, which report hang-ups, in the long run after each
- * 64th call.
+ * 128th call.
  *
  * # Loops in callbacks # {#nested-loops}
  *

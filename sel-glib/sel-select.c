@@ -159,8 +159,8 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
  * @events: the events that it is ready for
  *
  * Reports a ready descriptor. Implementations of #SelBaseSelectorClass.wait() call this once or more for each
- * descriptor. Descriptors and events that are not registered are dropped. Outside of a wait this function does
- * nothing.
+ * descriptor. Descriptors and events that are not registered are dropped. Only the thread that is in the wait may
+ * call this. Outside of a wait this function does nothing.
  *
  * Since: 1.0
  */

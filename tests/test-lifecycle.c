@@ -463,7 +463,7 @@ test_reinit_registrations (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
-/* A backend has made its kernel object anew: it is told about everything, and so are the observers. */
+/* A backend has made its kernel object anew: it is told about everything, and so are the watchers. */
 static void
 test_rearm_all (Room          *room,
                 gconstpointer  data)

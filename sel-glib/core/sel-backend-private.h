@@ -113,8 +113,8 @@ sel_backend_report_untagged (SelBaseSelector *self,
   sel_ready_list_report_untagged (sel_core (self), fd, events);
 }
 
-/* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if it is the selector's
- * own. */
+/* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if @fd is the wake-up
+ *   descriptor. */
 static inline gboolean
 sel_backend_report_closed (SelBaseSelector  *self,
                            int               fd,
@@ -123,8 +123,8 @@ sel_backend_report_closed (SelBaseSelector  *self,
   return sel_ready_list_report_closed (sel_core (self), fd, error);
 }
 
-/* TRUE if another thread has changed or removed anything since the wait began. If not, a report that is not for a
- * registration of now comes from a leftover in the kernel. */
+/* TRUE if another thread has changed or removed anything since the wait began. If not, a report with an unknown tag
+ * is for a file that the kernel has not removed. */
 static inline gboolean
 sel_backend_changed_in_wait (SelBaseSelector *self)
 {

@@ -10,10 +10,11 @@
 G_BEGIN_DECLS
 
 /*
- * All data of a selector, one struct for each room. Only the files of a room, which have its name, use the members
- * of its struct; everybody else calls the room's functions. tests/test-layers.py checks this.
+ * All data of a selector, one struct for each room. docs/ARCHITECTURE.md lists the files that may use the members of
+ * each struct; other files call functions. tests/test-layers.py checks this.
  *
- * Unless a member is marked as atomic, the lock of the state protects it.
+ * The lock in SelState protects all members, except those that are marked as atomic, and SelWait, which belongs to
+ * the waiting thread.
  */
 
 typedef struct _SelBatch SelBatch;
@@ -43,7 +44,7 @@ typedef struct
   guint32 generation;        /* the last one that was given to a registration */
   guint32 tag;               /* the generation that the current call of update () is about */
   int poll_fd;               /* the kernel's descriptor that a main loop can poll, or -1 */
-  GArray *changed_in_wait;   /* descriptors whose slots have that bit */
+  GArray *changed_in_wait;   /* descriptors whose slots have changed_in_wait set */
   GArray *always_ready;      /* descriptors that are always ready, so that the kernel cannot wait for them */
   SelFdIdentities *identities; /* NULL unless SEL_DEBUG contains "fd" */
 } SelRegistry;
@@ -55,9 +56,9 @@ typedef struct
   SelReadyEvent *events;     /* atomic; NULL: no wait is in progress, or the buffer is not allocated yet */
   gsize n_events;
   gsize size;                /* the number of elements in events */
-  gsize room;                /* how many descriptors the kernel may report at once, at least 1 */
+  gsize room;                /* the largest number of reports for one call of the kernel, at least 1 */
   gsize n_reports;           /* how many it did report */
-  gboolean needs_retry;      /* a report that led to no event has taken the place of one that would have */
+  gboolean needs_retry;      /* a report that led to no event has used up room: the kernel may have more */
 } SelReadyList;
 
 /* sel-wait: how long to wait, why has the wait ended, which descriptors are ready? The waiting thread owns all of
@@ -67,7 +68,7 @@ typedef struct
   SelReadyList list;
   SelReadyEvent *buffer;     /* for the forms of select () that return a list */
   gsize buffer_size;
-  gsize list_room;           /* the room of these forms */
+  gsize list_room;           /* the room in these forms */
   guint turn;                /* rotates the descriptors that are always ready */
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */

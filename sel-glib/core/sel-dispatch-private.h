@@ -67,8 +67,8 @@ void     sel_dispatch_retain_all       (SelCore             *core);
 void     sel_dispatch_unlock_and_free_slow (SelCore         *core,
                                         SelKeyExtra         *removed);
 
-/* Must be called with the lock held. Unlocks, and then frees the members of @removed, unless a batch uses them. May call
- * foreign code. */
+/* Must be called with the lock held. Unlocks, and then frees the members of @removed, unless a batch uses them. May
+ * call foreign code. */
 static inline void
 sel_dispatch_unlock_and_free (SelCore     *core,
                               SelKeyExtra *removed)

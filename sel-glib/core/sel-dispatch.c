@@ -46,7 +46,8 @@ sel_batch_retain (SelBatch    *batch,
     }
 }
 
-/* What @batch owns becomes the property of another batch that uses it. @batch is not in the list, or has been reset. */
+/* Hands the key and the callback that @batch owns over to another batch that uses them. @batch is not in the list, or
+ * has been reset. */
 static void
 sel_dispatch_hand_over (SelCore  *core,
                         SelBatch *batch)

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* Between #SelEventMask and the bits of poll () and epoll. */
+/* Conversions between #SelEventMask and the bits of poll () and epoll. */
 
 /* The events that the bits of poll() or epoll mean. Each bit that does not clearly belong to the other direction
  * counts, so that a hang-up or an error counts for both: a read or a write would return at once. */

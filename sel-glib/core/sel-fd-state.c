@@ -12,7 +12,7 @@
 
 #include "core/sel-fd-state-private.h"
 
-/* That the other end will not send any more; by its own where poll() tells, otherwise by a hang-up. */
+/* POLLRDHUP: the other end will not send any more. Where it is missing, only a hang-up tells this. */
 #ifndef POLLRDHUP
 #define POLLRDHUP 0
 #endif
@@ -25,7 +25,7 @@ sel_fd_has_data (int fd)
   return ioctl (fd, FIONREAD, &n_bytes) == 0 && n_bytes > 0;
 }
 
-/* What asks for @events on @fd can expect. */
+/* Polls @fd for @events without waiting, and tells why it is ready. */
 SelFdState
 sel_fd_get_state (int          fd,
                   SelEventMask events)

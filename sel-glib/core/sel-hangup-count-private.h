@@ -14,8 +14,8 @@ typedef struct
   guint8 maybe_hung_up;        /* the kernel has reported a hang-up, or the mechanism cannot tell hang-ups */
 } SelHangupCount;
 
-/* A descriptor that may be hung up is checked after each so many calls. Otherwise the checks become rarer: after 8,
- * 16, 32, 64 and 128 calls, and then after each 128. */
+/* A descriptor that may be hung up is checked after every 8 calls. Otherwise the checks become rarer: after 8, 16,
+ * 32, 64 and 128 calls, and then after every 128 calls. */
 #define SEL_HANGUP_CALLS_BEFORE_CHECK 8
 #define SEL_HANGUP_MAX_CALLS 256
 

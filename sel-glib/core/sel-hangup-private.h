@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * count says so, the descriptor is checked after its callback has returned, and paused if the hang-up policy of the
  * selector demands it.
  *
- * The data of this room is the SelHangupCount of each slot.
+ * The data of this room is the SelHangupCount of each slot; rooms below reset it and note hang-ups through its
+ * functions.
  */
 
 /* The checks that are due for an event. */
@@ -42,9 +43,8 @@ sel_hangup_count (SelCore    *core,
 
 /* The following functions must be called without the lock. */
 
-/* Counts a call for a function that is not ours, which will find the event by select (). Stores the registered events
- * in
- * @registered. */
+/* Counts a call of the GSourceFunc of the program, which calls select () itself. Stores the registered events in
+ * @registered, unless the registration was changed. */
 SelHangupChecks sel_hangup_count_event (SelCore             *core,
                                         const SelReadyEvent *event,
                                         SelEventMask        *registered);

@@ -19,8 +19,8 @@ void     sel_lifecycle_clear            (SelCore  *core);
 gboolean sel_lifecycle_ensure_open_slow (SelCore  *core,
                                          GError  **error);
 
-/* Gives the kernel's objects back, if the selector is open, closed by the program, and if no thread waits and no
- * context polls them. The last of those that leave gives them back, so that no number is closed while it is polled. */
+/* Gives the kernel's objects back if the program has closed the selector, no thread waits and no source uses it. Each
+ * user calls this when it stops, so that no descriptor is closed while it is polled. */
 void     sel_lifecycle_release_if_unused (SelCore *core);
 
 /* As sel_lifecycle_ensure_open(), but takes the lock. */

@@ -44,7 +44,7 @@ struct _SelWatcher
 void         sel_notify_init             (SelCore         *core);
 void         sel_notify_clear            (SelCore         *core);
 
-/* In a child process, instead of the lock. */
+/* Called in a child process before the lock is used. */
 void         sel_notify_forked           (SelCore         *core);
 
 /* The wake-up descriptor exists while the selector is open. */

@@ -84,8 +84,7 @@ sel_notify_set_wait_sees_updates (SelCore  *core,
 
 /* --- Watchers --- */
 
-/* With more changes than these in one turn of the main loop, all descriptors are looked at: the context may not be
- * run for long. */
+/* If more descriptors change, all are synchronized. This limits the list while the context does not run. */
 #define MAX_CHANGED_FDS 4096
 
 /* The thread of the watcher sees the flags before it polls, unless it has prepared the source already. */
@@ -101,8 +100,8 @@ sel_watcher_mark (SelWatcher      *watcher,
   sel_wakeup_signal (watcher->bell);
 }
 
-/* The kernel sees the change of a descriptor without the context, unless the descriptor is always ready. Then the
- * bell need not be rung, but a pause may have begun or ended. */
+/* If no descriptor is always ready, the kernel sees the change, and the bell need not be rung. A pause may still have
+ * begun or ended. */
 static void
 sel_watcher_note_change (SelCore    *core,
                          SelWatcher *watcher,
@@ -209,7 +208,7 @@ sel_notify_watchers (SelCore *core,
     sel_watcher_note_change (core, g_ptr_array_index (core->notify.watchers, i), fd);
 }
 
-/* No kernel waits for descriptors that are always ready, so that none sees that they have changed. */
+/* The kernel does not wait for descriptors that are always ready, so it does not see their changes. */
 void
 sel_notify_changed_slow (SelCore *core,
                          int      fd)

@@ -20,7 +20,8 @@ typedef enum
   SEL_PAUSE_FOR_A_WHILE      /* until SEL_PAUSE_INTERVAL has passed */
 } SelPauseKind;
 
-/* The length of a pause, in microseconds. */
+/* The longest duration of a pause, in microseconds. Pauses that overlap end together, and a select () of a thread
+ * ends all of them. */
 #define SEL_PAUSE_INTERVAL (100 * 1000)
 
 void     sel_pause_clear           (SelCore             *core);
@@ -31,7 +32,7 @@ void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);
 
-/* The same, until @function has returned. */
+/* The same, until @function has returned or SEL_PAUSE_INTERVAL has passed. */
 void     sel_pause_defer           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     gconstpointer        function);

@@ -37,7 +37,7 @@ void     sel_ready_list_report_always_ready (SelCore   *core);
 /* Drops the events of registrations that were changed, removed or paused since they were reported. */
 void     sel_ready_list_drop_stale       (SelCore      *core);
 
-/* The room of mechanisms that report reading and writing separately. */
+/* The number of reports to ask for if the mechanism reports reading and writing separately. */
 gsize    sel_ready_list_get_filter_room  (SelCore      *core);
 
 static inline SelReadyList *
@@ -46,7 +46,7 @@ sel_ready_list_get (SelCore *core)
   return &core->wait.list;
 }
 
-/* Only the waiting thread uses a list that has no events. */
+/* Stores the pointer with release order, so that a thread that sees it also sees the prepared list. */
 static inline void
 sel_ready_list_set_events (SelCore       *core,
                            SelReadyEvent *events)

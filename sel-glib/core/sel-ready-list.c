@@ -29,7 +29,8 @@ sel_ready_list_get_filter_room (SelCore *core)
 {
   const SelReadyList *list = &core->wait.list;
 
-  /* If the list cannot take all, the second report of a descriptor must not always take the place of another one. */
+  /* If the list is too small for all descriptors, do not ask for two reports of each: the second one would displace
+   * another descriptor. */
   return sel_ready_list_is_growable (core) || list->size >= sel_registry_get_n_keys (core) ? 2 * list->room + 1
                                                                                              : list->room;
 }

@@ -7,7 +7,7 @@
 
 #include "core/sel-registry-private.h"
 
-/* The functions of the registry that change nothing of it. */
+/* The functions of the registry that do not change a registration. */
 
 /* --- Looking up --- */
 

@@ -8,9 +8,9 @@ G_BEGIN_DECLS
 
 /*
  * Which descriptors are registered, and which registrations does the kernel know? The kernel is asked first and the
- * table is changed after that, so that nothing has to be rolled back. Each time that the kernel is told about a
- * descriptor, its registration gets a new generation. Backends give the generation to the kernel as a tag, which
- * tells reports about a registration from those about an earlier one of the same number.
+ * table is changed after that, so that nothing has to be rolled back. A registration gets a new generation when it is
+ * added, modified, refreshed or resumed. Backends give the generation to the kernel as a tag, which tells reports
+ * about a registration from those about an earlier one of the same number.
  *
  * Unless stated otherwise, the functions must be called with the lock held.
  */
@@ -28,8 +28,8 @@ typedef struct
 void            sel_registry_init               (SelCore                *core);
 void            sel_registry_clear              (SelCore                *core);
 
-/* These call update () of the class. All give the key if @key is not NULL. What a slot owned moves to @removed, which
- * the caller has to free without the lock. */
+/* These change the registrations. @key, if it is not NULL, is set to the key. Memory that a slot has owned moves to
+ * @removed, which the caller has to free without the lock. */
 
 /* Fails with %SEL_SELECTOR_ERROR_ALREADY_REGISTERED, or if the kernel refuses; then nothing is changed. */
 gboolean        sel_registry_add                (SelCore                *core,
@@ -91,8 +91,8 @@ guint           sel_registry_get_n_keys         (SelCore                *core);
 
 /* For the rooms above. */
 
-/* Tells the kernel about a slot that it does not know, as a new or as the same registration. The slot is not paused
- * after that. On failure, the kernel does not wait for @fd. @error is not NULL. */
+/* Adds a slot to the set that the kernel waits for. If @is_new, the registration gets a new generation. The slot is
+ * not paused after that. On failure, the kernel does not wait for @fd. @error is not NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,
@@ -118,7 +118,7 @@ void            sel_registry_mark_changed       (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
 
-/* A wait in the kernel begins, or a wait ends. */
+/* Forgets the changes that sel_registry_mark_changed() has recorded. Called when a wait begins or ends. */
 void            sel_registry_clear_changed      (SelCore                *core);
 
 /* Occupies the numbers of registered descriptors that were closed, so that the library does not get them for
@@ -134,7 +134,7 @@ void            sel_registry_open_bell          (SelCore                *core,
 const int      *sel_registry_get_always_ready   (SelCore                *core,
                                                  guint                  *n_fds);
 
-/* Drops those that were closed, as no kernel tells so. Returns: TRUE if any is left */
+/* Drops those that were closed, because the kernel does not report that. Returns: TRUE if any is left */
 gboolean        sel_registry_check_always_ready (SelCore                *core);
 
 /* Calls @func with each descriptor that may be armed, the selector's own included. */

@@ -49,8 +49,8 @@ sel_registry_complete_error (SelCore     *core,
 
 /* Calls update (). @error is not NULL.
  *
- * This function, sel_registry_arm() and sel_registry_rearm() are inlined because after a system call each return from a
- * function that was called before the system call is slow. */
+ * This function, sel_registry_arm() and sel_registry_rearm() are inlined. After a system call, returns from functions
+ * that were called before it are slow, probably because the processor mispredicts them. */
 static SEL_ALWAYS_INLINE gboolean
 sel_registry_update (SelCore       *core,
                      int            fd,

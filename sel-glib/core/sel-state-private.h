@@ -35,7 +35,7 @@ typedef enum
 
 #define SEL_STATE_IN_WAIT (SEL_STATE_WAITING | SEL_STATE_POLLING)
 
-/* Added to lock_depth if a virtual function has closed the selector: the last unlock finishes that. */
+/* Added to lock_depth if a virtual function has closed the selector: the outermost unlock then finishes closing it. */
 #define SEL_STATE_CLOSE_LATER (1u << 31)
 
 typedef struct
@@ -47,7 +47,7 @@ typedef struct
   void (*finish_close) (SelCore *core);
 } SelStateFuncs;
 
-/* What the class does for the state of all selectors. */
+/* Sets the functions of the class that this room calls. */
 void     sel_state_set_funcs       (const SelStateFuncs *funcs);
 
 /* Called in each child process. */
@@ -116,7 +116,7 @@ sel_state_has (SelCore       *core,
   return ((guint) g_atomic_int_get (&core->state.word) & flags) != 0;
 }
 
-/* TRUE if it was opened, by this process. */
+/* TRUE if the selector is open and this process has opened it. */
 static inline gboolean
 sel_state_is_usable (SelCore *core)
 {
@@ -137,7 +137,7 @@ sel_state_is_new_process (SelCore *core)
   return __atomic_load_n (&core->state.fork_count, __ATOMIC_ACQUIRE) != sel_state_fork_count;
 }
 
-/* The thread of a virtual function needs no ordering: a thread compares it with itself, and only stores itself. */
+/* No ordering is needed: a thread only tests if the value is its own, which no other thread stores or clears. */
 static inline gpointer
 sel_state_get_vfunc_thread (SelCore *core)
 {

@@ -106,7 +106,7 @@ sel_wait_begin_reports (SelCore *core)
   core->wait.locked = TRUE;
 }
 
-/* Ends a wait that sel_wait_run() has begun. Must be called with the lock held, and gives it back. */
+/* Ends a wait that sel_wait_run() has begun. Must be called with the lock held. Unlocks. */
 static inline void
 sel_wait_end (SelCore *core)
 {
@@ -117,9 +117,8 @@ sel_wait_end (SelCore *core)
   sel_state_unlock (core);
 }
 
-/* One wait in the kernel. Must be called without the lock, and returns with the lock held. @timeout is the time of
- * this wait;
- * @polls tells that the whole wait has no time. */
+/* One wait in the kernel. Must be called without the lock, and returns with the lock held. @timeout limits this call
+ * of the kernel; @polls is TRUE if the whole wait must not block. */
 static SEL_ALWAYS_INLINE SelWaitResult
 sel_wait_once (SelCore       *core,
                gdouble        timeout,

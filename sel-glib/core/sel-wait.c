@@ -53,7 +53,7 @@ sel_wait_check_timeout (SelCore  *core,
   return FALSE;
 }
 
-/* A main loop may ask during an asynchronous wait; a thread may not wait. */
+/* During an asynchronous wait a main loop may poll, but no thread may wait. */
 gboolean
 sel_wait_claim (SelCore        *core,
                 SelStateFlags   claimed,
@@ -122,7 +122,7 @@ sel_wait_explain_limit (SelCore  *core,
                   n_keys, (gulong) limit.rlim_cur);
 }
 
-/* Returns: TRUE if the whole wait has not failed: for a signal, and for closing, which the caller handles */
+/* Returns: FALSE if the wait fails. Signals, and errors after closing, are no failures: the caller handles them */
 gboolean
 sel_wait_handle_failure (SelCore   *core,
                          gboolean   success,
@@ -164,7 +164,7 @@ sel_wait_check_ended (SelCore       *core,
   return TRUE;
 }
 
-/* Returns: TRUE if the kernel has to be asked again, because the list does not have all that it must have */
+/* Returns: TRUE if the kernel has to be asked again, because it may have more descriptors for the list */
 gboolean
 sel_wait_needs_more (SelCore *core)
 {
@@ -220,7 +220,7 @@ sel_wait_is_interruptible (SelCore *core)
   return (core->wait.flags & SEL_WAIT_INTERRUPTIBLE) != 0 || sel_core_get_setting (core, SEL_SETTING_INTERRUPTIBLE);
 }
 
-/* Waits on until there is a reason to return. Must be called with the lock held, and returns so. */
+/* Continues the wait until there is a reason to return. The lock is held before and after the call. */
 gboolean
 sel_wait_continue (SelCore        *core,
                    SelWaitResult   result,
