@@ -72,7 +72,8 @@ check_sanitizers ()
   set_up_sanitizers
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
     run_tests async backend callbacks contract core dispatch faults hangup key-table lifecycle main-context mirror \
-      misuse model notify objects pause ready-list registry security selector simulated state timeout wait wakeup
+      misuse model notify objects pause properties ready-list registry security selector simulated state timeout \
+      wait wakeup
 }
 
 check_fuzz ()
@@ -102,8 +103,8 @@ check_valgrind ()
   set_up --buildtype=debugoptimized
   wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
-  run_tests core dispatch hangup key-table lifecycle main-context mirror misuse notify objects pause ready-list \
-    registry state threads wait wakeup
+  run_tests core dispatch hangup key-table lifecycle main-context mirror misuse notify objects pause properties \
+    ready-list registry state threads wait wakeup
 }
 
 # Finds data races with another method than ThreadSanitizer.
@@ -163,8 +164,8 @@ check_coverage ()
   set_up --buildtype=debug -Db_coverage=true
   find "$build" -name '*.gcda' -exec rm -f {} +
   run_tests async backend callbacks contract core debug dispatch faults fork hangup key-table lifecycle main-context \
-    mirror misuse model notify objects pause ready-list registry security selector simulated source state threads \
-    timeout version wait wakeup
+    mirror misuse model notify objects pause properties ready-list registry security selector simulated source state \
+    threads timeout version wait wakeup
   cd "$build" || return
   gcovr -r "$source" -f "$source/sel-glib/" . --print-summary --fail-under-line 97 \
     --fail-under-branch 90 > "$build/coverage.txt" || failures="$failures coverage"
@@ -215,8 +216,8 @@ EOF
   set_up --cross-file "$build.ini" -Dc_args='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
   wrapper="env LD_LIBRARY_PATH=$libraries:$root/lib/i386-linux-gnu"
   # Without security: a set-user-ID program ignores LD_LIBRARY_PATH.
-  run_tests abi async backend callbacks consistency contract core debug fork key-table main-context misuse model objects \
-    selector simulated source threads timeout version wakeup
+  run_tests abi async backend callbacks consistency contract core debug fork key-table main-context misuse model \
+    objects properties selector simulated source threads timeout version wakeup
 }
 
 check_cppcheck ()
