@@ -639,7 +639,7 @@ test_remove_callback (Room          *room,
 
   /* It has another one meanwhile. */
   watch_callback (room, room->a[0], SEL_EVENT_READ, &other);
-  sel_dispatch_remove_callback (room->core, room->a[0], (SelCallback *) &source_a);
+  sel_dispatch_remove_callback (room->core, room->a[0], (gpointer) &source_a);
   g_assert_nonnull (room_get_slot (room, room->a[0]));
   unwatch (room->selector, room->a[0]);
 }
@@ -818,7 +818,7 @@ test_locks (Room          *room,
   end (room, &batch);
   g_assert_false (sel_state_is_new_process (room->core));
   sel_state_count_fork ();
-  sel_dispatch_remove_callback (room->core, room->a[0], (SelCallback *) &source_a);
+  sel_dispatch_remove_callback (room->core, room->a[0], (gpointer) &source_a);
   g_assert_false (sel_state_is_new_process (room->core));
 }
 
