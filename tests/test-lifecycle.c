@@ -425,6 +425,36 @@ test_reinit_forked (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
+static void
+release_and_wake (HookSelector *self,
+                  gboolean      forked)
+{
+  SelCore *core = sel_core (self);
+
+  g_assert_true (forked);
+  sel_base_selector_wakeup (SEL_BASE_SELECTOR (self));
+  g_assert_true (sel_state_has (core, SEL_STATE_WOKEN));
+  g_assert_false (sel_notify_drain_wakeup (core));
+}
+
+/* Until the child has a wake-up descriptor of its own, sel_base_selector_wakeup() leaves that of the parent alone. */
+static void
+test_reinit_wakes_no_parent (void)
+{
+  HookSelector *hook = hook_selector_new ();
+  SelCore *core = sel_core (hook);
+
+  hook->release = release_and_wake;
+  assert_opens (core, ensure_open);
+  sel_state_count_fork ();
+  assert_opens (core, sel_lifecycle_reinit);
+  g_assert_cmpuint (hook->n_releases, ==, 1);
+  assert_state (core, SEL_STATE_OPEN | SEL_STATE_WOKEN);
+
+  hook->release = NULL;
+  g_assert_finalize_object (G_OBJECT (hook));
+}
+
 /* A selector that is made in a child process belongs to it. */
 static void
 test_made_in_child (Room          *room,
@@ -816,6 +846,7 @@ main (int    argc,
   room_add ("/lifecycle/reinit/ok", test_reinit);
   room_add ("/lifecycle/reinit/busy", test_reinit_busy);
   room_add ("/lifecycle/reinit/forked", test_reinit_forked);
+  g_test_add_func ("/lifecycle/reinit/wakes-no-parent", test_reinit_wakes_no_parent);
   room_add ("/lifecycle/reinit/made-in-child", test_made_in_child);
   room_add ("/lifecycle/reinit/registrations", test_reinit_registrations);
   room_add ("/lifecycle/reinit/rearm-all", test_rearm_all);
