@@ -720,6 +720,26 @@ test_close_in_child (Room          *room,
   fake_selector_assert_log (room->fake, "release(1)");
 }
 
+/* The fork came between the first step of close () in a thread of the parent and the release. */
+static void
+test_close_half_done_in_child (Room          *room,
+                               gconstpointer  data)
+{
+  guint n_open = count_open_fds ();
+
+  assert_opens (room->core, ensure_open);
+  fake_selector_clear_log (room->fake);
+  sel_state_set (room->core, SEL_STATE_CLOSED | SEL_STATE_WAITING);
+  sel_state_count_fork ();
+  sel_base_selector_close (room->selector);
+  fake_selector_assert_log (room->fake, "release(1)");
+  assert_state (room->core, SEL_STATE_CLOSED);
+  g_assert_cmpuint (count_open_fds (), ==, n_open);
+
+  sel_base_selector_close (room->selector);
+  assert_no_calls (room);
+}
+
 /* A function that locks notices that the process has forked. */
 static void
 test_map_locks (Room          *room,
@@ -857,6 +877,7 @@ main (int    argc,
   room_add ("/lifecycle/close/in-wait", test_close_in_wait);
   g_test_add_func ("/lifecycle/close/drops-itself", test_close_drops_itself);
   room_add ("/lifecycle/close/in-child", test_close_in_child);
+  room_add ("/lifecycle/close/half-done-in-child", test_close_half_done_in_child);
   room_add ("/lifecycle/close/map", test_close_map);
   room_add ("/lifecycle/close/map-locks", test_map_locks);
   room_add ("/lifecycle/misuse", test_misuse);
