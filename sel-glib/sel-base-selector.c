@@ -454,7 +454,8 @@ sel_base_selector_close (SelBaseSelector *self)
   /* Anything that is freed may have the last reference. */
   g_object_ref (self);
   sel_state_lock (core);
-  finish = !sel_state_has (core, SEL_STATE_CLOSED);
+  /* A thread of the parent process may have begun to close it; it does not exist in the child. */
+  finish = !sel_state_has (core, SEL_STATE_CLOSED) || sel_state_has (core, SEL_STATE_FORKED);
   if (finish)
     {
       sel_state_set (core, SEL_STATE_CLOSED);

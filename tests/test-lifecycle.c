@@ -425,6 +425,36 @@ test_reinit_forked (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
+static void
+release_and_wake (HookSelector *self,
+                  gboolean      forked)
+{
+  SelCore *core = sel_core (self);
+
+  g_assert_true (forked);
+  sel_base_selector_wakeup (SEL_BASE_SELECTOR (self));
+  g_assert_true (sel_state_has (core, SEL_STATE_WOKEN));
+  g_assert_false (sel_notify_drain_wakeup (core));
+}
+
+/* Until the child has a wake-up descriptor of its own, sel_base_selector_wakeup() leaves that of the parent alone. */
+static void
+test_reinit_wakes_no_parent (void)
+{
+  HookSelector *hook = hook_selector_new ();
+  SelCore *core = sel_core (hook);
+
+  hook->release = release_and_wake;
+  assert_opens (core, ensure_open);
+  sel_state_count_fork ();
+  assert_opens (core, sel_lifecycle_reinit);
+  g_assert_cmpuint (hook->n_releases, ==, 1);
+  assert_state (core, SEL_STATE_OPEN | SEL_STATE_WOKEN);
+
+  hook->release = NULL;
+  g_assert_finalize_object (G_OBJECT (hook));
+}
+
 /* A selector that is made in a child process belongs to it. */
 static void
 test_made_in_child (Room          *room,
@@ -690,6 +720,26 @@ test_close_in_child (Room          *room,
   fake_selector_assert_log (room->fake, "release(1)");
 }
 
+/* The fork came between the first step of close () in a thread of the parent and the release. */
+static void
+test_close_half_done_in_child (Room          *room,
+                               gconstpointer  data)
+{
+  guint n_open = count_open_fds ();
+
+  assert_opens (room->core, ensure_open);
+  fake_selector_clear_log (room->fake);
+  sel_state_set (room->core, SEL_STATE_CLOSED | SEL_STATE_WAITING);
+  sel_state_count_fork ();
+  sel_base_selector_close (room->selector);
+  fake_selector_assert_log (room->fake, "release(1)");
+  assert_state (room->core, SEL_STATE_CLOSED);
+  g_assert_cmpuint (count_open_fds (), ==, n_open);
+
+  sel_base_selector_close (room->selector);
+  assert_no_calls (room);
+}
+
 /* A function that locks notices that the process has forked. */
 static void
 test_map_locks (Room          *room,
@@ -816,6 +866,7 @@ main (int    argc,
   room_add ("/lifecycle/reinit/ok", test_reinit);
   room_add ("/lifecycle/reinit/busy", test_reinit_busy);
   room_add ("/lifecycle/reinit/forked", test_reinit_forked);
+  g_test_add_func ("/lifecycle/reinit/wakes-no-parent", test_reinit_wakes_no_parent);
   room_add ("/lifecycle/reinit/made-in-child", test_made_in_child);
   room_add ("/lifecycle/reinit/registrations", test_reinit_registrations);
   room_add ("/lifecycle/reinit/rearm-all", test_rearm_all);
@@ -826,6 +877,7 @@ main (int    argc,
   room_add ("/lifecycle/close/in-wait", test_close_in_wait);
   g_test_add_func ("/lifecycle/close/drops-itself", test_close_drops_itself);
   room_add ("/lifecycle/close/in-child", test_close_in_child);
+  room_add ("/lifecycle/close/half-done-in-child", test_close_half_done_in_child);
   room_add ("/lifecycle/close/map", test_close_map);
   room_add ("/lifecycle/close/map-locks", test_map_locks);
   room_add ("/lifecycle/misuse", test_misuse);

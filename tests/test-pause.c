@@ -607,6 +607,41 @@ test_rearm (RegistryFixture *fixture,
   assert_not_told (fixture);
 }
 
+/* A thread that waits does not know that it has to try again after a while, even if it sees the change of the
+ * descriptor. */
+static void
+test_rearm_fails_in_wait (RegistryFixture *fixture,
+                          gconstpointer    data)
+{
+  static const struct
+  {
+    SelStateFlags waits;
+    int           error;
+    gboolean      wakes;
+  } cases[] = {
+    { SEL_STATE_WAITING, ENOMEM, TRUE },
+    { SEL_STATE_WAITING, 0, FALSE },
+    { SEL_STATE_WAITING, EBADF, FALSE },
+    { SEL_STATE_POLLING, ENOMEM, FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      SelReadyEvent event;
+
+      g_test_message ("%u", i);
+      add_with_event (fixture, A + (int) i, READ, &event);
+      sel_notify_set_wait_sees_updates (fixture->core, TRUE);
+      sel_state_unset (fixture->core, SEL_STATE_IN_WAIT);
+      sel_state_set (fixture->core, cases[i].waits);
+      fail_updates (fixture, 0, cases[i].error, 0);
+      sel_pause_rearm (fixture->core, &event);
+      g_assert_cmpint (sel_notify_drain_wakeup (fixture->core), ==, cases[i].wakes);
+      sel_notify_set_wait_sees_updates (fixture->core, FALSE);
+      sel_registry_clear_changed (fixture->core);
+    }
+}
+
 static void
 test_forget_all (RegistryFixture *fixture,
                  gconstpointer    data)
@@ -734,6 +769,7 @@ main (int   argc,
     { "/pause/forget-all", test_forget_all },
     { "/pause/one-end", test_one_end },
     { "/pause/rearm", test_rearm },
+    { "/pause/rearm-fails-in-wait", test_rearm_fails_in_wait },
     { "/pause/rearm-all", test_rearm_all },
     { "/pause/replace", test_replace },
     { "/pause/resume-all", test_resume_all },

@@ -262,7 +262,7 @@ static const Transition transitions[] = {
   { call_claim, ASYNC_PENDING, ASYNC_PENDING | WAITING, 0, 0, FALSE, 0, 0 },
   { call_claim, WAITING, 0, 0, 0, TRUE, WAITING, 0 },
 
-  { call_take_open, 0, 0, IN_WAIT, 0, TRUE, 0, OPEN | FORKED },
+  { call_take_open, 0, 0, IN_WAIT, 0, TRUE, 0, OPEN },
   { call_take_open, 0, 0, 0, 0, FALSE, 0, 0 },
 
   { call_notice_fork, 0, 0, OPEN, OPEN, TRUE, FORKED, IN_WAIT | SOURCE_BLOCKED },

@@ -152,6 +152,7 @@ sel_lifecycle_reinit_locked (SelCore  *core,
 
   if ((old_word & SEL_STATE_OPEN) != 0)
     sel_lifecycle_give_back (core, (old_word & SEL_STATE_FORKED) != 0);
+  sel_state_unset (core, SEL_STATE_FORKED);
   sel_lifecycle_clear (core);
 
   return sel_lifecycle_open (core, error);

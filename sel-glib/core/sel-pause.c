@@ -217,6 +217,10 @@ sel_pause_rearm (SelCore             *core,
 
   sel_registry_disarm (core, event->fd, slot);
   sel_pause_resume_slot (core, event->fd, slot);
+
+  /* The kernel has refused for now. A thread that waits must not wait longer than the pause that has begun. */
+  if (sel_key_slot_is_paused (slot) && sel_state_has (core, SEL_STATE_WAITING))
+    sel_notify_wake (core);
 }
 
 gint64

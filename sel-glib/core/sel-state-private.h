@@ -22,7 +22,7 @@ typedef enum
 {
   SEL_STATE_OPEN = 1 << 0,         /* the kernel's object exists; set last when it is opened */
   SEL_STATE_CLOSED = 1 << 1,       /* sel_base_selector_close () was called */
-  SEL_STATE_FORKED = 1 << 2,       /* OPEN, but a parent process has opened it */
+  SEL_STATE_FORKED = 1 << 2,       /* the kernel's object exists, but a parent process has opened it */
   SEL_STATE_WAITING = 1 << 3,      /* a thread is in select () */
   SEL_STATE_POLLING = 1 << 4,      /* a main loop polls, without waiting */
   SEL_STATE_ASYNC_PENDING = 1 << 5, /* an asynchronous wait is in progress */
@@ -64,8 +64,9 @@ gboolean sel_state_claim           (SelCore         *core,
                                     SelStateFlags    busy,
                                     GError         **error);
 
-/* Takes away OPEN and FORKED, so that no wait can begin. Stores in @old_word the state before. FALSE, without an
- * effect, if a wait is in progress. Must be called with the lock held. */
+/* Takes away OPEN, so that no wait can begin. FORKED stays, so that sel_base_selector_wakeup() does not use the
+ * wake-up descriptor of the parent. Stores in @old_word the state before. FALSE, without an effect, if a wait is in
+ * progress. Must be called with the lock held. */
 gboolean sel_state_take_open       (SelCore         *core,
                                     guint           *old_word);
 

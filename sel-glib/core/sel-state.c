@@ -102,7 +102,7 @@ sel_state_take_open (SelCore *core,
         return FALSE;
     }
   while (!g_atomic_int_compare_and_exchange (&core->state.word, word,
-                                             word & ~(guint) (SEL_STATE_OPEN | SEL_STATE_FORKED)));
+                                             word & ~(guint) SEL_STATE_OPEN));
   *old_word = word;
 
   return TRUE;
