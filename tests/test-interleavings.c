@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "backends.h"
@@ -35,6 +36,9 @@ typedef struct
 
 #define N_THREADS 2
 
+/* So many turns of a main loop that a descriptor with an ignored hang-up is paused in one of the next turns. */
+#define N_TURNS_BEFORE_PAUSE 6
+
 struct _World
 {
   const Backend   *backend;
@@ -52,9 +56,9 @@ struct _World
   GMainContext    *context;
   GSource         *source;
   GCancellable    *cancellable;
-  int              data[N_THREADS];
   GMainContext    *async_contexts[N_THREADS];
-  int              outer_fd;
+  int              extra_fd;           /* of a case with a set_up () of its own */
+  SelBaseSelector *extra_reference;
 
   /* Atomic: */
   int              n_notifies_due;     /* callbacks that were given to the library */
@@ -296,13 +300,20 @@ run_modify (World *world,
 }
 
 static void
-run_unregister (World *world,
-                guint  thread)
+unregister (World *world,
+            int    fd)
 {
   GError *error = NULL;
 
-  sel_base_selector_unregister (world->selector, world->fds[0][0], &error);
+  sel_base_selector_unregister (world->selector, fd, &error);
   check_error (error);
+}
+
+static void
+run_unregister (World *world,
+                guint  thread)
+{
+  unregister (world, world->fds[0][0]);
 }
 
 static void
@@ -502,6 +513,171 @@ static const Operation operations[] = {
   { "unref", run_unref, 0 },
 };
 
+/* --- Reported faults --- */
+
+static void
+run_attach_and_destroy (World *world,
+                        guint  thread)
+{
+  GSource *source = sel_base_selector_create_dispatch_source (world->selector, on_ready, world, on_notify);
+
+  g_atomic_int_inc (&world->n_notifies_due);
+  g_source_attach (source, world->context);
+  interleave_point ("test-attached");
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static void
+run_context_life (World *world,
+                  guint  thread)
+{
+  GMainContext *context = g_main_context_new ();
+
+  g_main_context_set_poll_func (context, poll_with_points);
+  g_atomic_int_inc (&world->n_notifies_due);
+  sel_base_selector_attach (world->selector, context, G_PRIORITY_DEFAULT, on_ready, world, on_notify);
+  g_main_context_iteration (context, FALSE);
+  g_main_context_unref (context);
+}
+
+static void
+run_register_and_unregister (World *world,
+                             guint  thread)
+{
+  run_register (world, thread);
+  unregister (world, world->fds[2][0]);
+}
+
+static void
+run_close_context_selector (World *world,
+                            guint  thread)
+{
+  GMainContext *context = world->async_contexts[0];
+
+  sel_base_selector_close (sel_main_context_get_selector (context, NULL));
+}
+
+/* The result is not used: another thread closes it. */
+static void
+run_get_context_selector (World *world,
+                          guint  thread)
+{
+  g_assert_nonnull (sel_main_context_get_selector (world->async_contexts[0], NULL));
+}
+
+static void
+run_iterate_often (World *world,
+                   guint  thread)
+{
+  for (guint i = 0; i < 4; i++)
+    g_main_context_iteration (world->context, FALSE);
+}
+
+static const Operation attach_and_destroy = { "attach-and-destroy", run_attach_and_destroy, OPERATION_NEEDS_CONTEXT };
+static const Operation context_life = { "context-life", run_context_life, 0 };
+static const Operation register_and_unregister = { "register-and-unregister", run_register_and_unregister, 0 };
+static const Operation close_context_selector = { "close-context-selector", run_close_context_selector, 0 };
+static const Operation get_context_selector = { "get-context-selector", run_get_context_selector, 0 };
+static const Operation iterate_often = {
+  "iterate-often", run_iterate_often, OPERATION_NEEDS_SOURCE | OPERATION_NEEDS_CONTEXT | OPERATION_ENDS_WAITS
+};
+
+/* The source, or the data of a callback, has the only reference to the selector. */
+static const Operation close_unowned = { "close-unowned", run_close, OPERATION_ENDS_WAITS | OPERATION_NO_REFERENCE };
+static const Operation iterate_unowned = {
+  "iterate-unowned", run_iterate, OPERATION_NEEDS_SOURCE | OPERATION_NEEDS_CONTEXT | OPERATION_NO_REFERENCE
+};
+
+static void
+set_up_self_owned (World *world)
+{
+  g_assert_true (sel_base_selector_register_callback (world->selector, world->fds[2][0], SEL_EVENT_READ, on_ready,
+                                                      g_object_ref (world->selector), g_object_unref, NULL));
+}
+
+/* A registered descriptor is closed, and the library opens its own descriptors anew. */
+static void
+set_up_reused_number (World *world)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  watch (world->selector, fds[1], SEL_EVENT_WRITE);
+  close_pair (fds);
+  g_assert_true (sel_base_selector_reinit (world->selector, NULL));
+  sel_base_selector_unregister (world->selector, fds[1], NULL);
+}
+
+/* A registration that epoll can only remove by a rebuild, and another epoll set that watches the selector. */
+static void
+set_up_outer_set (World *world)
+{
+  struct epoll_event event = { .events = EPOLLIN };
+  int fd = dup (world->fds[2][0]);
+
+  world->extra_reference = g_object_ref (world->selector);
+  world->extra_fd = epoll_create1 (EPOLL_CLOEXEC);
+  g_assert_cmpint (epoll_ctl (world->extra_fd, EPOLL_CTL_ADD,
+                              sel_epoll_selector_get_fd (SEL_EPOLL_SELECTOR (world->selector), NULL), &event), ==, 0);
+  watch (world->selector, fd, SEL_EVENT_READ);
+  close (fd);
+  sel_base_selector_unregister (world->selector, fd, NULL);
+}
+
+static void
+tear_down_outer_set (World *world)
+{
+  struct epoll_event event;
+
+  /* A descriptor of the inner set is ready. */
+  g_assert_cmpint (epoll_wait (world->extra_fd, &event, 1, 0), ==, 1);
+  close (world->extra_fd);
+  g_clear_object (&world->extra_reference);
+}
+
+/* A descriptor that is hung up, and a callback that ignores it: the source pauses it during the run. */
+static void
+set_up_hang_up (World *world)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  close (fds[1]);
+  world->extra_fd = fds[0];
+  g_assert_true (register_callback (world, fds[0]));
+  for (guint i = 0; i < N_TURNS_BEFORE_PAUSE; i++)
+    g_main_context_iteration (world->context, FALSE);
+}
+
+static void
+tear_down_hang_up (World *world)
+{
+  close (world->extra_fd);
+}
+
+typedef struct
+{
+  const char      *name;
+  const Operation *operations[N_THREADS];
+  void           (*set_up)    (World *world);
+  void           (*tear_down) (World *world);
+  const char      *backend;      /* NULL: all */
+  guint            max_preemptions;
+} Fault;
+
+static const Operation *
+find_operation (const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (operations); i++)
+    {
+      if (strcmp (operations[i].name, name) == 0)
+        return &operations[i];
+    }
+
+  g_assert_not_reached ();
+}
+
 /* --- Cases --- */
 
 typedef struct
@@ -584,6 +760,52 @@ add_pairs (PairCase *pair)
     }
 }
 
+static void
+add_faults (PairCase *pair)
+{
+  const Fault faults[] = {
+    { "destroy-attached-source", { &iterate_unowned, &attach_and_destroy }, .max_preemptions = 2 },
+    { "close-while-source-owns", { &close_unowned, &iterate_unowned }, .max_preemptions = 2 },
+    { "close-while-callback-owns", { &close_unowned, find_operation ("get-key") }, set_up_self_owned,
+      .max_preemptions = 2 },
+    { "close-context-selector", { &close_context_selector, &get_context_selector }, .max_preemptions = 2 },
+    { "map-while-closed", { find_operation ("get-map"), find_operation ("close") }, .max_preemptions = 3 },
+    { "free-context-while-changed", { &context_life, &register_and_unregister }, .max_preemptions = 2 },
+    { "free-context-while-closed", { &context_life, find_operation ("close") }, .max_preemptions = 2 },
+    { "async-while-closed", { find_operation ("select-async"), find_operation ("close") }, .max_preemptions = 3 },
+    { "attach-while-closed", { find_operation ("attach"), find_operation ("close") }, .max_preemptions = 3 },
+    { "reused-number-wakeup", { find_operation ("select-forever"), find_operation ("wakeup") }, set_up_reused_number,
+      .max_preemptions = 2 },
+    { "reused-number-cancel", { find_operation ("select-forever"), find_operation ("cancel") }, set_up_reused_number,
+      .max_preemptions = 2 },
+    { "reused-number-close", { find_operation ("select-forever"), find_operation ("close") }, set_up_reused_number,
+      .max_preemptions = 2 },
+    { "outer-set-select", { find_operation ("select-0"), find_operation ("select-0") },
+      set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
+    { "outer-set-modify", { find_operation ("select-0"), find_operation ("modify") },
+      set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
+    { "outer-set-register", { find_operation ("select-0"), find_operation ("register") },
+      set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
+    { "wait-while-paused", { find_operation ("select-forever"), &iterate_often }, set_up_hang_up, tear_down_hang_up,
+      .max_preemptions = 1 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
+    {
+      g_autofree char *name = g_strconcat ("faults/", faults[i].name, NULL);
+      PairCase fault = *pair;
+
+      if (faults[i].backend != NULL && strcmp (faults[i].backend, pair->world.backend->name) != 0)
+        continue;
+
+      memcpy (fault.world.operations, faults[i].operations, sizeof fault.world.operations);
+      fault.world.set_up = faults[i].set_up;
+      fault.world.tear_down = faults[i].tear_down;
+      fault.max_preemptions = MAX (pair->max_preemptions, faults[i].max_preemptions);
+      add_pair (&fault, name);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -604,6 +826,7 @@ main (int    argc,
         .max_preemptions = is_long ? 3 : 2,
       };
 
+      add_faults (&pair);
       add_pairs (&pair);
     }
 
