@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "backends.h"
@@ -67,16 +68,36 @@ struct _World
   int              n_async;
 };
 
+/* The data of a callback, or of a registration. It is freed exactly once, and not while the callback runs. */
+typedef struct
+{
+  World *world;
+  int    n_running; /* atomic */
+} CallbackData;
+
+static CallbackData *
+callback_data_new (World *world)
+{
+  CallbackData *data = g_new0 (CallbackData, 1);
+
+  data->world = world;
+  g_atomic_int_inc (&world->n_notifies_due);
+
+  return data;
+}
+
 static gboolean
 on_ready (SelBaseSelector *selector,
           SelSelectorKey  *key,
           SelEventMask     events,
           gpointer         user_data)
 {
-  World *world = user_data;
+  CallbackData *data = user_data;
 
+  g_atomic_int_inc (&data->n_running);
   interleave_point ("test-callback");
-  g_assert_cmpint (g_atomic_int_get (&world->n_notifies), <, g_atomic_int_get (&world->n_notifies_due));
+  g_assert_cmpint (sel_selector_key_get_fd (key), >=, 0);
+  g_atomic_int_add (&data->n_running, -1);
 
   return G_SOURCE_CONTINUE;
 }
@@ -84,28 +105,36 @@ on_ready (SelBaseSelector *selector,
 static void
 on_notify (gpointer user_data)
 {
-  World *world = user_data;
+  CallbackData *data = user_data;
 
+  g_assert_cmpint (g_atomic_int_get (&data->n_running), ==, 0);
   interleave_point ("test-notify");
-  g_atomic_int_inc (&world->n_notifies);
-}
-
-static void
-on_data_notify (gpointer data)
-{
-  World **world = data;
-
-  on_notify (*world);
+  g_assert_cmpint (g_atomic_int_get (&data->n_running), ==, 0);
+  g_atomic_int_inc (&data->world->n_notifies);
   g_free (data);
 }
 
 static gboolean
-register_callback (World *world,
-                   int    fd)
+register_callback (World   *world,
+                   int      fd,
+                   GError **error)
 {
-  g_atomic_int_inc (&world->n_notifies_due);
+  return sel_base_selector_register_callback (world->selector, fd, SEL_EVENT_READ, on_ready,
+                                              callback_data_new (world), on_notify, error);
+}
 
-  return sel_base_selector_register_callback (world->selector, fd, SEL_EVENT_READ, on_ready, world, on_notify, NULL);
+static guint
+attach (World        *world,
+        GMainContext *context)
+{
+  return sel_base_selector_attach (world->selector, context, G_PRIORITY_DEFAULT, on_ready, callback_data_new (world),
+                                   on_notify);
+}
+
+static GSource *
+create_source (World *world)
+{
+  return sel_base_selector_create_dispatch_source (world->selector, on_ready, callback_data_new (world), on_notify);
 }
 
 static int
@@ -159,15 +188,14 @@ world_set_up (gpointer data)
   world->finalized = FALSE;
   world->cancellable = g_cancellable_new ();
   world->n_notifies_due = world->n_notifies = world->n_async_due = world->n_async = 0;
-  g_assert_true (register_callback (world, world->fds[0][0]));
-  g_assert_true (register_callback (world, world->fds[1][0]));
+  g_assert_true (register_callback (world, world->fds[0][0], NULL));
+  g_assert_true (register_callback (world, world->fds[1][0], NULL));
 
   world->context = g_main_context_new ();
   g_main_context_set_poll_func (world->context, poll_with_points);
   if ((world->flags & OPERATION_NEEDS_SOURCE) != 0)
     {
-      world->n_notifies_due++;
-      world->source = sel_base_selector_create_dispatch_source (world->selector, on_ready, world, on_notify);
+      world->source = create_source (world);
       g_source_attach (world->source, world->context);
       if (!has_operation (world, "source-destroy"))
         g_clear_pointer (&world->source, g_source_unref);
@@ -235,6 +263,14 @@ world_finish_async (World *world)
   g_assert_cmpint (world->n_async, ==, world->n_async_due);
 }
 
+/* The next turn of the main loop destroys all sources, and frees what is left to them. */
+static void
+world_check_closed (World *world)
+{
+  g_main_context_iteration (world->context, FALSE);
+  g_assert_cmpint (world->n_notifies, ==, world->n_notifies_due);
+}
+
 static void
 world_tear_down (gpointer data)
 {
@@ -243,6 +279,8 @@ world_tear_down (gpointer data)
   if (world->tear_down != NULL)
     world->tear_down (world);
   world_finish_async (world);
+  if (has_operation (world, "close") && (world->flags & OPERATION_DROPS_CONTEXT) == 0)
+    world_check_closed (world);
   for (guint i = 0; i < N_THREADS; i++)
     g_clear_pointer (&world->async_contexts[i], g_main_context_unref);
   if ((world->flags & OPERATION_DROPS_CONTEXT) == 0)
@@ -277,9 +315,7 @@ run_register (World *world,
 {
   GError *error = NULL;
 
-  g_atomic_int_inc (&world->n_notifies_due);
-  sel_base_selector_register_callback (world->selector, world->fds[2][0], SEL_EVENT_READ, on_ready, world, on_notify,
-                                       &error);
+  register_callback (world, world->fds[2][0], &error);
   check_error (error);
 }
 
@@ -288,14 +324,12 @@ static void
 run_modify (World *world,
             guint  thread)
 {
-  World **data = g_new (World *, 1);
+  CallbackData *data = callback_data_new (world);
   GError *error = NULL;
 
-  *data = world;
-  g_atomic_int_inc (&world->n_notifies_due);
   if (!sel_base_selector_modify (world->selector, world->fds[0][0], SEL_EVENT_READ | SEL_EVENT_WRITE, data,
-                                 on_data_notify, &error))
-    on_data_notify (data);
+                                 on_notify, &error))
+    on_notify (data);
   check_error (error);
 }
 
@@ -441,8 +475,7 @@ static void
 run_attach (World *world,
             guint  thread)
 {
-  g_atomic_int_inc (&world->n_notifies_due);
-  sel_base_selector_attach (world->selector, world->context, G_PRIORITY_DEFAULT, on_ready, world, on_notify);
+  attach (world, world->context);
 }
 
 static void
@@ -519,9 +552,8 @@ static void
 run_attach_and_destroy (World *world,
                         guint  thread)
 {
-  GSource *source = sel_base_selector_create_dispatch_source (world->selector, on_ready, world, on_notify);
+  GSource *source = create_source (world);
 
-  g_atomic_int_inc (&world->n_notifies_due);
   g_source_attach (source, world->context);
   interleave_point ("test-attached");
   g_source_destroy (source);
@@ -535,8 +567,7 @@ run_context_life (World *world,
   GMainContext *context = g_main_context_new ();
 
   g_main_context_set_poll_func (context, poll_with_points);
-  g_atomic_int_inc (&world->n_notifies_due);
-  sel_base_selector_attach (world->selector, context, G_PRIORITY_DEFAULT, on_ready, world, on_notify);
+  attach (world, context);
   g_main_context_iteration (context, FALSE);
   g_main_context_unref (context);
 }
@@ -596,17 +627,44 @@ set_up_self_owned (World *world)
                                                       g_object_ref (world->selector), g_object_unref, NULL));
 }
 
-/* A registered descriptor is closed, and the library opens its own descriptors anew. */
+/* A registered descriptor is closed, and the library opens its own descriptors anew. The closed number is lower than
+ * those of the library, so that it is the next one that the kernel gives. */
 static void
 set_up_reused_number (World *world)
 {
-  int fds[2];
-
-  open_pipe (fds);
-  watch (world->selector, fds[1], SEL_EVENT_WRITE);
-  close_pair (fds);
+  watch (world->selector, world->fds[3][0], SEL_EVENT_READ);
+  watch (world->selector, world->fds[3][1], SEL_EVENT_WRITE);
+  close_pair (world->fds[3]);
   g_assert_true (sel_base_selector_reinit (world->selector, NULL));
-  sel_base_selector_unregister (world->selector, fds[1], NULL);
+  sel_base_selector_unregister (world->selector, world->fds[3][0], NULL);
+  sel_base_selector_unregister (world->selector, world->fds[3][1], NULL);
+}
+
+static void
+tear_down_reused_number (World *world)
+{
+  open_pipe (world->fds[3]);
+}
+
+/* The new file has the number of the wake-up descriptor if that is closed. */
+static void
+run_close_and_reuse (World *world,
+                     guint  thread)
+{
+  sel_base_selector_close (world->selector);
+  world->extra_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+static const Operation close_and_reuse = { "close-and-reuse", run_close_and_reuse, OPERATION_ENDS_WAITS };
+
+static void
+tear_down_close_and_reuse (World *world)
+{
+  guint64 value;
+
+  /* Nobody has written to it. */
+  g_assert_cmpint (read (world->extra_fd, &value, sizeof value), ==, -1);
+  close (world->extra_fd);
 }
 
 /* A registration that epoll can only remove by a rebuild, and another epoll set that watches the selector. */
@@ -645,7 +703,7 @@ set_up_hang_up (World *world)
   open_pipe (fds);
   close (fds[1]);
   world->extra_fd = fds[0];
-  g_assert_true (register_callback (world, fds[0]));
+  g_assert_true (register_callback (world, fds[0], NULL));
   for (guint i = 0; i < N_TURNS_BEFORE_PAUSE; i++)
     g_main_context_iteration (world->context, FALSE);
 }
@@ -775,10 +833,12 @@ add_faults (PairCase *pair)
     { "async-while-closed", { find_operation ("select-async"), find_operation ("close") }, .max_preemptions = 3 },
     { "attach-while-closed", { find_operation ("attach"), find_operation ("close") }, .max_preemptions = 3 },
     { "reused-number-wakeup", { find_operation ("select-forever"), find_operation ("wakeup") }, set_up_reused_number,
-      .max_preemptions = 2 },
+      tear_down_reused_number, .max_preemptions = 2 },
     { "reused-number-cancel", { find_operation ("select-forever"), find_operation ("cancel") }, set_up_reused_number,
-      .max_preemptions = 2 },
+      tear_down_reused_number, .max_preemptions = 2 },
     { "reused-number-close", { find_operation ("select-forever"), find_operation ("close") }, set_up_reused_number,
+      tear_down_reused_number, .max_preemptions = 2 },
+    { "wakeup-while-closed", { find_operation ("wakeup"), &close_and_reuse }, NULL, tear_down_close_and_reuse,
       .max_preemptions = 2 },
     { "outer-set-select", { find_operation ("select-0"), find_operation ("select-0") },
       set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },

@@ -63,6 +63,7 @@ sel_wakeup_signal (SelWakeup *wakeup)
   SEL_POINT ("signal-in-use");
 
   fd = g_atomic_int_get (&wakeup->write_fd);
+  SEL_POINT ("signal-write");
   if (fd >= 0)
     {
 #ifdef HAVE_EVENTFD
