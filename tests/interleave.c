@@ -186,12 +186,30 @@ worker_main (gpointer data)
 }
 
 static void
+use_one_processor (void)
+{
+  int cpu = sched_getcpu ();
+  cpu_set_t set;
+
+  if (cpu < 0)
+    return;
+
+  CPU_ZERO (&set);
+  CPU_SET ((gsize) cpu, &set);
+  sched_setaffinity (0, sizeof set, &set);
+}
+
+static void
 add_workers (guint n)
 {
   static const int signals[] = { SIGABRT, SIGSEGV, SIGBUS, SIGTRAP };
 
   for (guint i = 0; n_workers == 0 && i < G_N_ELEMENTS (signals); i++)
     signal (signals[i], on_fatal_signal);
+
+  /* Only one thread runs at a time: on one processor the next one continues at once. */
+  if (n_workers == 0)
+    use_one_processor ();
 
   for (; n_workers < n; n_workers++)
     {
