@@ -147,6 +147,12 @@ stop_at (const char *name)
   __atomic_store_n (&self->go, 0, ORDER);
 }
 
+static const char *
+get_point (Worker *worker)
+{
+  return __atomic_load_n (&worker->point, ORDER);
+}
+
 void
 interleave_point (const char *name)
 {
@@ -395,11 +401,11 @@ note_stop (guint            thread,
   Worker *worker = &workers[thread];
 
   if (__atomic_load_n (&worker->state, ORDER) == WORKER_STOPPED)
-    worker->spins = g_str_has_prefix (worker->point, "spin-");
+    worker->spins = g_str_has_prefix (get_point (worker), "spin-");
   for (guint i = 0; i < current->n_threads; i++)
     {
       if (__atomic_load_n (&workers[i].state, ORDER) == WORKER_STOPPED)
-        g_hash_table_add (stats->points, (gpointer) workers[i].point);
+        g_hash_table_add (stats->points, (gpointer) get_point (&workers[i]));
     }
 }
 
@@ -416,7 +422,7 @@ run_once (guint            n_fixed,
   for (guint i = 0; i < current->n_threads; i++)
     {
       workers[i].spins = FALSE;
-      workers[i].state = WORKER_RUNNING;
+      __atomic_store_n (&workers[i].state, WORKER_RUNNING, ORDER);
       __atomic_store_n (&workers[i].start, 1, __ATOMIC_RELEASE);
       futex_wake (&workers[i].start);
     }
@@ -451,7 +457,7 @@ run_once (guint            n_fixed,
                 choice->chosen = wanted;
             }
         }
-      trace[n] = workers[choice->chosen].point;
+      trace[n] = get_point (&workers[choice->chosen]);
       n_choices = ++n;
       if (n == MAX_STEPS)
         fail ("the run does not end");
