@@ -20,8 +20,8 @@ G_BEGIN_DECLS
  * looks at the state of the thread in /proc then, and lets another thread continue if all running threads sleep. It
  * depends on no time, so that a busy machine does not change the result. Linux only.
  *
- * When a test fails or crashes, the program prints the points of the current run, and the choices as a string. To repeat
- * this run only, set SEL_TEST_SCHEDULE to that string and select the case with -p.
+ * When a test fails or crashes, the program prints the points of the current run, and the choices as a string. To
+ * repeat this run only, set SEL_TEST_SCHEDULE to that string and select the case with -p.
  */
 
 #define INTERLEAVE_MAX_THREADS 3
