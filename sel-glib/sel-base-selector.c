@@ -141,7 +141,9 @@ sel_base_selector_finish_close (SelCore *core)
   g_autoptr(GPtrArray) watchers = NULL;
   SelKeyTable table;
 
+  SEL_POINT ("close-marked");
   watchers = sel_base_selector_take_all (core, &table, callbacks);
+  SEL_POINT ("close-taken");
   for (guint i = 0; watchers != NULL && i < watchers->len; i++)
     {
       SelWatcher *watcher = g_ptr_array_index (watchers, i);
@@ -149,9 +151,11 @@ sel_base_selector_finish_close (SelCore *core)
       watcher->close (watcher);
     }
 
+  SEL_POINT ("close-release");
   sel_state_lock (core);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
+  SEL_POINT ("close-free");
 
   g_ptr_array_set_size (callbacks, 0);
   sel_key_table_clear (&table);
@@ -177,6 +181,7 @@ sel_base_selector_finalize (GObject *object)
   SelBaseSelectorPrivate *priv = PRIV (object);
   SelCore *core = &priv->core;
 
+  SEL_POINT ("finalize");
   if (priv->map != NULL)
     sel_selector_mapping_detach (priv->map);
   g_clear_object (&priv->map);
@@ -394,6 +399,7 @@ sel_base_selector_get_map (SelBaseSelector *self)
     priv->map = sel_selector_mapping_new (self);
   map = closed ? NULL : priv->map;
   sel_state_unlock (&priv->core);
+  SEL_POINT ("map-found");
 
   return map;
 }

@@ -57,16 +57,55 @@ void
   REAL (g_object_unref) (object);
 }
 
+/* A context hands its sources over, from the thread that attaches them to the thread that runs the context or frees it,
+ * and from one thread that runs it to the next one. GLib's lock of the context orders this. */
+guint
+g_source_attach (GSource      *source,
+                 GMainContext *context)
+{
+  __tsan_release (context != NULL ? context : g_main_context_default ());
+
+  return REAL (g_source_attach) (source, context);
+}
+
+gboolean
+g_main_context_iteration (GMainContext *context,
+                          gboolean      may_block)
+{
+  gboolean dispatched;
+
+  if (context == NULL)
+    context = g_main_context_default ();
+
+  __tsan_acquire (context);
+  dispatched = REAL (g_main_context_iteration) (context, may_block);
+  __tsan_release (context);
+
+  return dispatched;
+}
+
+void
+g_main_context_unref (GMainContext *context)
+{
+  __tsan_release (context);
+  __tsan_acquire (context);
+  REAL (g_main_context_unref) (context);
+}
+
 /* A thread that unregisters a callback hands its data over to the thread that runs the main context, by means of a
  * source (sel_source_invoke ()). GLib's internal lock protects the data, and GLib does not take it through the
- * functions above. */
+ * functions above.
+ *
+ * A thread may attach a new source in the middle of a turn of the context, after g_main_context_iteration () has
+ * begun: the thread that runs the context then sees what sel_source_new_full () has written. */
 #pragma GCC diagnostic ignored "-Wredundant-decls" /* newer headers declare it */
 const char *__tsan_default_suppressions (void);
 
 const char *
 __tsan_default_suppressions (void)
 {
-  return "race:sel_callback_free\n";
+  return "race:sel_callback_free\n"
+         "race:sel_source_new_full\n";
 }
 
 /* ThreadSanitizer knows from pthread_create () and pthread_join (), which GLib calls, that a new thread sees earlier

@@ -80,6 +80,7 @@ sel_dispatch_unlock_and_free (SelCore     *core,
     }
 
   sel_state_unlock (core);
+  SEL_POINT ("free");
   if (removed->key != NULL || removed->attachment != NULL)
     sel_key_extra_clear (removed);
 }

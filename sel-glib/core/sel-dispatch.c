@@ -134,6 +134,7 @@ sel_dispatch_clean_up (SelCore  *core,
   sel_dispatch_hand_over (core, &finished);
   sel_state_unlock (core);
 
+  SEL_POINT ("free-batch");
   sel_batch_clear (&finished);
 
   sel_state_lock (core);
@@ -259,6 +260,7 @@ sel_dispatch_unlock_and_free_slow (SelCore     *core,
     removed->callback = NULL;
   sel_state_unlock (core);
 
+  SEL_POINT ("free-callback");
   sel_key_extra_clear (removed);
 }
 

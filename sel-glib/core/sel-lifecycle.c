@@ -19,6 +19,7 @@ sel_lifecycle_give_back (SelCore  *core,
   SelBaseSelector *selector = sel_core_get_selector (core);
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (selector);
 
+  SEL_POINT ("locked-release");
   if (klass->release != NULL)
     {
       gpointer outer = sel_state_enter_vfunc (core);
@@ -80,6 +81,7 @@ sel_lifecycle_try_open (SelCore  *core,
       return FALSE;
     }
 
+  SEL_POINT ("locked-opened");
   sel_state_set (core, SEL_STATE_OPEN);
   sel_notify_changed (core, -1);
 
@@ -150,6 +152,7 @@ sel_lifecycle_reinit_locked (SelCore  *core,
       return FALSE;
     }
 
+  SEL_POINT ("locked-open-taken");
   if ((old_word & SEL_STATE_OPEN) != 0)
     sel_lifecycle_give_back (core, (old_word & SEL_STATE_FORKED) != 0);
   sel_state_unset (core, SEL_STATE_FORKED);

@@ -65,6 +65,7 @@ sel_registry_update (SelCore       *core,
   gboolean success;
   gpointer outer;
 
+  SEL_POINT ("locked-update");
   outer = sel_state_enter_vfunc (core);
   core->registry.tag = generation;
   for (;;)
@@ -75,6 +76,7 @@ sel_registry_update (SelCore       *core,
       g_clear_error (error);
     }
   core->registry.tag = outer_tag;
+  SEL_POINT ("locked-updated");
   sel_state_leave_vfunc (core, outer);
 
   if (G_LIKELY (success && *error == NULL))

@@ -169,9 +169,14 @@ sel_state_lock (SelCore *core)
     sel_state_notice_fork (core);
 
   if (G_UNLIKELY (sel_state_get_vfunc_thread (core) != NULL) && sel_state_in_vfunc (core))
-    core->state.lock_depth++;
+    {
+      core->state.lock_depth++;
+    }
   else
-    g_mutex_lock (&core->state.lock);
+    {
+      SEL_POINT ("lock");
+      g_mutex_lock (&core->state.lock);
+    }
 }
 
 static inline void

@@ -102,6 +102,7 @@ void          sel_wait_end_slow           (SelCore        *core);
 static inline void
 sel_wait_begin_reports (SelCore *core)
 {
+  SEL_POINT ("wait-returned");
   sel_state_lock (core);
   core->wait.locked = TRUE;
 }
@@ -110,6 +111,7 @@ sel_wait_begin_reports (SelCore *core)
 static inline void
 sel_wait_end (SelCore *core)
 {
+  SEL_POINT ("locked-wait-end");
   sel_ready_list_set_events (core, NULL);
   sel_state_unset (core, SEL_STATE_IN_WAIT);
   if (G_UNLIKELY (sel_state_has (core, SEL_STATE_CHANGED | SEL_STATE_SOURCE_BLOCKED)))
@@ -149,6 +151,7 @@ sel_wait_once (SelCore       *core,
   list->n_reports = 0;
   list->needs_retry = FALSE;
 
+  SEL_POINT ("wait-prepared");
   success = SEL_BASE_SELECTOR_GET_CLASS (selector)->wait (selector, timeout, &local_error);
 
   if (G_LIKELY (core->wait.locked))
@@ -230,6 +233,7 @@ sel_wait_run (SelCore        *core,
   if (G_UNLIKELY (!sel_state_try_claim (core, claimed)) && !sel_wait_claim (core, claimed, error))
     return -1;
 
+  SEL_POINT ("wait-claimed");
   sel_wait_begin (core, events, n_events, flags);
   if (G_UNLIKELY (cancellable != NULL))
     {

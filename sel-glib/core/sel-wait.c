@@ -287,6 +287,7 @@ sel_wait_run_cancellable (SelCore       *core,
 void
 sel_wait_abort (SelCore *core)
 {
+  SEL_POINT ("locked-wait-abort");
   sel_ready_list_set_events (core, NULL);
   sel_state_unset (core, SEL_STATE_IN_WAIT);
   sel_wait_end_slow (core);
@@ -375,6 +376,7 @@ void
 sel_wait_wake (SelCore *core)
 {
   sel_state_set (core, SEL_STATE_WOKEN);
+  SEL_POINT ("wakeup-set");
 
   /* In a child process the descriptor is the parent's. */
   if (!sel_state_is_new_process (core) && !sel_state_has (core, SEL_STATE_FORKED))

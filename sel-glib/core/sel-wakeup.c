@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #endif
 
+#include "core/sel-point-private.h"
 #include "core/sel-wakeup-private.h"
 #include "sel-error-private.h"
 
@@ -59,8 +60,10 @@ sel_wakeup_signal (SelWakeup *wakeup)
   int fd;
 
   g_atomic_int_inc (&wakeup->in_use);
+  SEL_POINT ("signal-in-use");
 
   fd = g_atomic_int_get (&wakeup->write_fd);
+  SEL_POINT ("signal-write");
   if (fd >= 0)
     {
 #ifdef HAVE_EVENTFD
@@ -115,7 +118,10 @@ sel_wakeup_close (SelWakeup *wakeup)
   /* A call of sel_wakeup_signal() that began before may be about to write to this number. After close() the number may
    * stand for another file. */
   while (g_atomic_int_get (&wakeup->in_use) > 0)
-    g_thread_yield ();
+    {
+      SEL_POINT ("spin-wakeup-close");
+      g_thread_yield ();
+    }
 
   if (write_fd >= 0 && write_fd != read_fd)
     close (write_fd);

@@ -33,6 +33,7 @@ sel_async_wait_end (SelAsyncWait *wait)
 {
   GTask *task = g_steal_pointer (&wait->task);
 
+  SEL_POINT ("async-end");
   g_clear_signal_handler (&wait->cancelled_id, g_task_get_cancellable (task));
   sel_wait_end_async (sel_core (g_task_get_source_object (task)));
 
@@ -133,6 +134,7 @@ sel_async_wait_begin (GTask   *task,
   GCancellable *cancellable = g_task_get_cancellable (task);
   SelAsyncWait *wait = g_new0 (SelAsyncWait, 1);
 
+  SEL_POINT ("async-claimed");
   wait->task = g_object_ref (task);
   wait->source = sel_source_new_wait (g_task_get_source_object (task));
   wait->deadline = sel_deadline_from_timeout (timeout);
@@ -155,6 +157,7 @@ sel_async_wait_begin (GTask   *task,
         g_source_set_ready_time (wait->source, 0);
     }
 
+  SEL_POINT ("async-created");
   g_source_attach (wait->source, g_task_get_context (task));
 }
 

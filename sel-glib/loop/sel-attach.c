@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "core/sel-point-private.h"
 #include "loop/sel-source-private.h"
 
 /**
@@ -153,6 +154,7 @@ sel_base_selector_attach (SelBaseSelector *self,
     context = thread_default = g_main_context_ref_thread_default ();
 
   g_source_set_priority (source, priority);
+  SEL_POINT ("attach-created");
 
   return g_source_attach (source, context);
 }

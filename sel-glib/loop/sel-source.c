@@ -77,6 +77,7 @@ sel_source_leave (SelSource *self,
 {
   SelCore *core = sel_core (self->selector);
 
+  SEL_POINT ("source-leave");
   sel_state_lock (core);
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
@@ -133,6 +134,7 @@ sel_source_sync (SelSource *self)
   SelCore *core = sel_core (self->selector);
 
   sel_state_lock (core);
+  SEL_POINT ("locked-sync");
   if (!sel_watcher_begin_sync (&self->watcher, self->bell.revents != 0))
     sel_source_renew_bell (self);
   sel_source_sync_locked (self);
@@ -163,6 +165,7 @@ sel_source_prepare (GSource *source,
   SelSource *self = (SelSource *) source;
   gint64 next = self->next_resume;
 
+  SEL_POINT ("prepare");
   if (sel_source_needs_sync (self))
     {
       sel_source_sync (self);
@@ -170,7 +173,9 @@ sel_source_prepare (GSource *source,
     }
 
   /* From now on, a change by this thread rings the bell, too, as the context is about to poll. */
+  SEL_POINT ("prepare-synced");
   self->watcher.is_prepared = TRUE;
+  SEL_POINT ("prepared");
 
   *timeout = -1;
   if (next >= 0)
@@ -224,6 +229,7 @@ sel_source_do_work (SelSource *self)
 static inline gboolean
 sel_source_begin_dispatch (SelSource *self)
 {
+  SEL_POINT ("dispatch");
   self->watcher.is_prepared = FALSE;
 
   return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
@@ -381,6 +387,7 @@ sel_source_dispatch_event (SelSource           *self,
       return TRUE;
     }
 
+  SEL_POINT ("dispatch-entered");
   goes_on = sel_source_call (self, batch, event, func, user_data);
 
   if (G_UNLIKELY (batch->checks != 0))
@@ -408,6 +415,7 @@ sel_source_dispatch_events (GSource     *source,
 
   n = sel_source_select (self, events);
   n_dispatches = ++self->n_dispatches;
+  SEL_POINT ("dispatch-selected");
   goes_on = n >= 0;
   for (gssize i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
     goes_on = sel_source_dispatch_event (self, &batch, &events[i], func, user_data, n_dispatches);
@@ -565,6 +573,8 @@ sel_source_new_full (SelBaseSelector *selector,
       g_source_destroy (source);
       return source;
     }
+
+  SEL_POINT ("source-watched");
 
   /* As long as the source is not attached nobody else can destroy it. An error of opening is for dispatch (). */
   if (sel_lifecycle_ensure_open_locking (sel_core (selector), NULL))
