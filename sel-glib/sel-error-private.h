@@ -27,4 +27,7 @@ sel_error_is_os (const GError *error,
   return g_error_matches (error, SEL_OS_ERROR, errsv);
 }
 
+/* TRUE if the error says that the system had no room for something, which may change soon. */
+gboolean sel_error_may_pass   (const GError  *error);
+
 G_END_DECLS

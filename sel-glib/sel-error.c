@@ -85,3 +85,17 @@ sel_error_check_fd (int      fd,
 
   return FALSE;
 }
+
+gboolean
+sel_error_may_pass (const GError *error)
+{
+  static const int errnums[] = { EAGAIN, ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC };
+
+  for (guint i = 0; i < G_N_ELEMENTS (errnums); i++)
+    {
+      if (g_error_matches (error, SEL_OS_ERROR, errnums[i]))
+        return TRUE;
+    }
+
+  return FALSE;
+}

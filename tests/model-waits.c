@@ -189,8 +189,14 @@ do_dispatch (Model *model,
   g_array_set_size (twin->called, 0);
   twin_expect (twin, &model->world, required, allowed);
   for (int i = 0; i < N_FDS; i++)
-    if (twin->keys[i].stale)
-      required[i] = 0;
+    {
+      if (twin->keys[i].stale)
+        required[i] = 0;
+
+      /* The context polls the number, whatever file that stands for now. */
+      if (model->force_mirrored && twin->keys[i].registered)
+        allowed[i] |= world_readiness (&model->world, model->world.numbers[i]) & twin->keys[i].events;
+    }
 
   g_main_context_iteration (twin->context, FALSE);
 

@@ -479,9 +479,16 @@ test_idle_closed (BackendFixture *fixture)
 {
   int fds[2];
 
+  /* High numbers, which are not used again. */
   open_pipe (fds);
-  watch (fixture->selector, fds[0], SEL_EVENT_READ);
-  watch (fixture->selector, fds[1], SEL_EVENT_READ);
+  for (guint i = 0; i < 2; i++)
+    {
+      int high = fcntl (fds[i], F_DUPFD_CLOEXEC, 500);
+
+      close (fds[i]);
+      fds[i] = high;
+      watch (fixture->selector, high, SEL_EVENT_READ);
+    }
   close_pair (fds);
   assert_idle (fixture, 0);
 }

@@ -497,6 +497,7 @@ test_retry (Room          *room,
 {
   static const int errnums[] = { EAGAIN, ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC };
 
+  use_poll_fd (room);
   room_watch (room, room->a[0], SEL_EVENT_READ);
   for (guint i = 0; i < G_N_ELEMENTS (errnums); i++)
     {
@@ -507,7 +508,7 @@ test_retry (Room          *room,
       loop_open (&loop, room);
       fake_selector_push_error (room->fake, SEL_OS_ERROR, errnums[i]);
       expect_retry_warning ();
-      g_free (turn (&loop, room->a[0], G_IO_IN));
+      g_free (turn (&loop, room->c[1], G_IO_IN));
       g_test_assert_expected_messages ();
       g_assert_false (g_source_is_destroyed (loop.source));
 
@@ -529,11 +530,12 @@ test_fails (Room          *room,
 {
   Loop loop;
 
+  use_poll_fd (room);
   room_watch (room, room->a[0], SEL_EVENT_READ);
   loop_open (&loop, room);
   fake_selector_push_error (room->fake, SEL_OS_ERROR, EBADF);
   g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "*taken out of the main loop: Scripted failure*");
-  g_free (turn (&loop, room->a[0], G_IO_IN));
+  g_free (turn (&loop, room->c[1], G_IO_IN));
   g_test_assert_expected_messages ();
   g_assert_true (g_source_is_destroyed (loop.source));
   loop_close (&loop);
@@ -593,9 +595,10 @@ test_can_recurse (Room          *room,
   g_autoptr(GSource) dispatch = sel_base_selector_create_dispatch_source (room->selector, NULL, NULL, NULL);
   g_autoptr(GSource) wait = sel_source_new_wait (room->selector);
 
-  g_assert_false (g_source_get_can_recurse (plain));
+  /* GLib takes the descriptors of other sources out of the context, and back, around each call. */
+  g_assert_true (g_source_get_can_recurse (plain));
   g_assert_true (g_source_get_can_recurse (dispatch));
-  g_assert_false (g_source_get_can_recurse (wait));
+  g_assert_true (g_source_get_can_recurse (wait));
 }
 
 static void

@@ -20,6 +20,7 @@ G_BEGIN_DECLS
 
 typedef struct _SelBatch SelBatch;
 typedef struct _SelWatcher SelWatcher;
+typedef struct _SelFound SelFound;
 
 /* Inlined into its callers, except in builds for debugging and for measuring coverage. */
 #ifdef __OPTIMIZE__
@@ -74,6 +75,8 @@ typedef struct
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
+  guint n_waits;             /* atomic: how many waits have begun */
+  SelFound *found;           /* what sources have handed over; the lock protects the list */
 } SelWait;
 
 /* sel-notify: which threads and main loops have to know that something has changed? */

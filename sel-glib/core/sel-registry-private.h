@@ -207,6 +207,13 @@ sel_registry_find_event (SelCore             *core,
   return slot != NULL && slot->generation == event->generation ? slot : NULL;
 }
 
+/* The last generation that was given to a registration. For comparing only. */
+static inline guint32
+sel_registry_get_generation (SelCore *core)
+{
+  return core->registry.generation;
+}
+
 /* The generation of the registration that the current call of update () is about. */
 static inline guint32
 sel_registry_get_tag (SelCore *core)

@@ -30,7 +30,8 @@ typedef enum
   SEL_STATE_WOKEN = 1 << 7,        /* sel_base_selector_wakeup () was called, and no wait has ended for it yet */
   SEL_STATE_PAUSED = 1 << 8,       /* some pause ends by itself */
   SEL_STATE_ALWAYS_READY = 1 << 9, /* some registered descriptor is always ready */
-  SEL_STATE_SOURCE_BLOCKED = 1 << 10 /* a source polls nothing until the current wait has ended */
+  SEL_STATE_SOURCE_BLOCKED = 1 << 10, /* a source polls nothing until the current wait has ended */
+  SEL_STATE_FOUND = 1 << 11        /* a source has handed over what its context has found */
 } SelStateFlags;
 
 #define SEL_STATE_IN_WAIT (SEL_STATE_WAITING | SEL_STATE_POLLING)

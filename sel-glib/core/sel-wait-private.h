@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "core/sel-found-private.h"
 #include "core/sel-lifecycle-private.h"
 #include "core/sel-ready-list-private.h"
 #include "core/sel-timeout-private.h"
@@ -65,6 +66,9 @@ void          sel_wait_block_source       (SelCore        *core);
 
 /* Makes a thread that waits, or the next one, return. Takes no lock. */
 void          sel_wait_wake               (SelCore        *core);
+
+/* Instead of a timeout: the kernel need not be asked. */
+#define SEL_WAIT_WITHOUT_KERNEL (-1)
 
 /* The slow parts of sel_wait_run(). */
 gboolean      sel_wait_claim              (SelCore        *core,
@@ -134,11 +138,15 @@ sel_wait_once (SelCore       *core,
   SelReadyList *list = &core->wait.list;
   GError *local_error = NULL;
   gboolean interrupted = FALSE;
+  gboolean asks_kernel = TRUE;
   gboolean is_fast, success;
   guint n_keys;
 
   if (G_UNLIKELY (!sel_state_is_fast (core)))
-    timeout = sel_wait_prepare (core, timeout, is_first);
+    {
+      timeout = sel_wait_prepare (core, timeout, is_first);
+      asks_kernel = timeout >= 0;
+    }
 
   n_keys = sel_key_table_get_n_keys (sel_registry_get_table (core));
   list->room = MIN (growable ? core->wait.list_room : list->size, (gsize) n_keys + 1);
@@ -152,7 +160,8 @@ sel_wait_once (SelCore       *core,
   list->needs_retry = FALSE;
 
   SEL_POINT ("wait-prepared");
-  success = SEL_BASE_SELECTOR_GET_CLASS (selector)->wait (selector, timeout, &local_error);
+  success = G_UNLIKELY (!asks_kernel) ||
+            SEL_BASE_SELECTOR_GET_CLASS (selector)->wait (selector, timeout, &local_error);
 
   if (G_LIKELY (core->wait.locked))
     core->wait.locked = FALSE;
@@ -190,6 +199,7 @@ sel_wait_begin (SelCore       *core,
   SelReadyList *list = &core->wait.list;
 
   core->wait.flags = flags;
+  __atomic_store_n (&core->wait.n_waits, core->wait.n_waits + 1, __ATOMIC_RELAXED);
   list->n_events = 0;
   list->size = events != NULL ? n_events : core->wait.buffer_size;
   if ((flags & SEL_WAIT_DISPATCH) != 0)

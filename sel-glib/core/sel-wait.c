@@ -27,6 +27,8 @@ sel_wait_forked (SelCore *core)
 {
   core->wait.list.events = NULL;
   core->wait.locked = FALSE;
+  core->wait.found = NULL;
+  sel_state_unset (core, SEL_STATE_FOUND);
   sel_registry_clear_changed (core);
 }
 
@@ -77,12 +79,14 @@ sel_wait_claim (SelCore        *core,
 }
 
 /* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready
- * without the kernel or sel_base_selector_wakeup() was called; at most until a pause ends. */
+ * without the kernel or sel_base_selector_wakeup() was called; at most until a pause ends; SEL_WAIT_WITHOUT_KERNEL if a
+ * main loop has asked the kernel already. */
 gdouble
 sel_wait_prepare (SelCore  *core,
                   gdouble   timeout,
                   gboolean  is_first)
 {
+  gboolean asks_kernel = TRUE;
   gint64 next;
 
   sel_state_lock (core);
@@ -95,14 +99,18 @@ sel_wait_prepare (SelCore  *core,
       sel_registry_check_always_ready (core))
     sel_ready_list_report_always_ready (core);
 
+  if (is_first && sel_state_has (core, SEL_STATE_FOUND))
+    asks_kernel = !sel_found_take (core);
+
   next = sel_pause_get_next (core);
-  if (sel_registry_check_always_ready (core) || sel_state_has (core, SEL_STATE_WOKEN))
+  if (sel_registry_check_always_ready (core) || sel_state_has (core, SEL_STATE_WOKEN) ||
+      core->wait.list.n_events > 0)
     timeout = 0;
   else if (next >= 0)
     timeout = MIN (timeout, MAX (0, (gdouble) (next - g_get_monotonic_time ()) / G_USEC_PER_SEC));
   sel_state_unlock (core);
 
-  return timeout;
+  return asks_kernel ? timeout : SEL_WAIT_WITHOUT_KERNEL;
 }
 
 /* --- After the kernel has returned --- */

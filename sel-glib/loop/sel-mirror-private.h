@@ -2,43 +2,88 @@
 
 #pragma once
 
-#include "core/sel-registry-private.h"
+#include "core/sel-found-private.h"
 
 G_BEGIN_DECLS
 
 /*
  * Which descriptors does the context poll? Where the mechanism has a descriptor of its own, the context polls that.
- * Otherwise it polls each descriptor that the selector has armed: the context mirrors the set of the kernel.
+ * Otherwise it polls each descriptor that the selector has armed: the context mirrors the set of the kernel, and its
+ * poll() is the wait of the selector.
  *
- * All functions must be called with the lock of the selector held, except sel_mirror_init() and sel_mirror_clear(),
- * and in the thread that runs the context.
+ * The functions must be called in the thread that runs the context.
  */
+typedef struct _SelMirrorPage SelMirrorPage;
+
 typedef struct
 {
   GSource *source;           /* the owner of this struct */
   int poll_fd;               /* the mechanism's descriptor, or -1 */
   gpointer poll_tag;         /* of poll_fd in the source */
-  GHashTable *tags;          /* of each armed descriptor in the source */
+  SelMirrorPage **pages;     /* what the context polls, by descriptor; pages never move, as the context uses them */
+  guint n_pages;
+  guint n_polled;
+  SelFound found;            /* what the context has found, the oldest first */
+  GArray *closed;            /* descriptors that were not open */
+  GArray *held;              /* descriptors that are not polled while the callback of the source runs */
 } SelMirror;
 
-void     sel_mirror_init          (SelMirror  *self,
-                                   GSource    *source);
-void     sel_mirror_clear         (SelMirror  *self);
+void     sel_mirror_init          (SelMirror           *self,
+                                   GSource             *source);
+void     sel_mirror_clear         (SelMirror           *self);
 
 /* Makes the context poll the descriptors that the selector needs, after the changes that @watcher has collected. In a
- * child process that is nothing. */
-void     sel_mirror_sync          (SelMirror  *self,
-                                   SelCore    *core,
-                                   SelWatcher *watcher);
+ * child process that is nothing. The lock must be held, as for the next function. */
+void     sel_mirror_sync          (SelMirror           *self,
+                                   SelCore             *core,
+                                   SelWatcher          *watcher);
 
 /* Makes the context poll nothing, until the next synchronization. */
-void     sel_mirror_poll_nothing  (SelMirror  *self,
-                                   SelWatcher *watcher);
+void     sel_mirror_poll_nothing  (SelMirror           *self,
+                                   SelWatcher          *watcher);
 
-/* Tells the selector about descriptors that the context has found to be closed. The kernel of a selector may forget
+/* Without the lock, as all that follow: tells the selector about descriptors that the context has found to be closed. The kernel of a selector may forget
  * them silently, and the number may have been registered for another file since. Fails if one is the selector's own. */
-gboolean sel_mirror_report_closed (SelMirror  *self,
-                                   SelCore    *core,
-                                   GError    **error);
+gboolean sel_mirror_report_closed (SelMirror           *self,
+                                   SelCore             *core,
+                                   GError             **error);
+
+/* Makes the context poll what sel_mirror_hold() has taken out. */
+void     sel_mirror_release       (SelMirror           *self,
+                                   SelCore             *core,
+                                   SelWatcher          *watcher);
+
+/* After each poll() of the context: collects what that has found. Of the findings
+ * that are left from earlier polls, those stay that were found again, and those that the kernel tells only once. */
+void     sel_mirror_collect       (SelMirror           *self);
+
+/* A callback of the source runs a main loop, and what is ready is for that callback: what sel_mirror_collect() has
+ * found is not polled any more until sel_mirror_release(). */
+void     sel_mirror_hold          (SelMirror           *self);
+
+/* Notes which batch has taken @events. */
+void     sel_mirror_note_taken    (SelMirror           *self,
+                                   const SelReadyEvent *events,
+                                   gssize               n_events,
+                                   guint                batch);
+
+/* @events are the rest of a batch that is over. Keeps those that the kernel tells only once, unless a later batch has
+ * taken the same descriptor. */
+void     sel_mirror_keep          (SelMirror           *self,
+                                   const SelReadyEvent *events,
+                                   gssize               n_events,
+                                   guint                batch);
+
+/* A wait has taken @events for a source whose callback is to ask again. */
+void     sel_mirror_give_back     (SelMirror           *self,
+                                   const SelReadyEvent *events,
+                                   gssize               n_events);
+
+/* TRUE if dispatch () has something to do. */
+static inline gboolean
+sel_mirror_has_found (const SelMirror *self)
+{
+  return self->found.findings->len > 0 || self->closed->len > 0;
+}
 
 G_END_DECLS

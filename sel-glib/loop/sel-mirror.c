@@ -4,10 +4,26 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/sel-event-mask-private.h"
-#include "core/sel-ready-list-private.h"
 #include "loop/sel-mirror-private.h"
+
+#define PAGE_BITS 6
+#define PAGE_SIZE (1u << PAGE_BITS)
+#define PAGE_INDEX(fd) ((guint) (fd) & (PAGE_SIZE - 1))
+
+/* A descriptor is polled if its events are not 0. The scan after each poll() reads the first array only. */
+struct _SelMirrorPage
+{
+  GPollFD polls[PAGE_SIZE];
+  guint32 generations[PAGE_SIZE]; /* of the registrations that are polled for */
+  guint32 places[PAGE_SIZE]; /* the index of an old finding, plus 1; 0 outside of sel_mirror_collect() */
+  guint32 batches[PAGE_SIZE]; /* see sel_mirror_note_taken() */
+  guint8 tells_once[PAGE_SIZE];
+};
 
 void
 sel_mirror_init (SelMirror *self,
@@ -15,52 +31,122 @@ sel_mirror_init (SelMirror *self,
 {
   self->source = source;
   self->poll_fd = -1;
-  self->tags = g_hash_table_new (NULL, NULL);
+  self->closed = g_array_new (FALSE, FALSE, sizeof (int));
+  self->held = g_array_new (FALSE, FALSE, sizeof (int));
+  sel_found_init (&self->found);
 }
 
+/* The source is destroyed, so that the context does not use the pages any more. */
 void
 sel_mirror_clear (SelMirror *self)
 {
-  g_clear_pointer (&self->tags, g_hash_table_unref);
+  for (guint i = 0; i < self->n_pages; i++)
+    g_free (self->pages[i]);
+  g_clear_pointer (&self->pages, g_free);
+  g_clear_pointer (&self->closed, g_array_unref);
+  g_clear_pointer (&self->held, g_array_unref);
+  sel_found_clear (&self->found);
 }
 
-/* Another thread may destroy the source at any time. GLib does not expect that somebody adds to it then, so it is
- * tested before, and again after: a descriptor that GLib has taken out does not come back. */
-static gpointer
-sel_mirror_add_fd (SelMirror    *self,
-                   int           fd,
-                   GIOCondition  condition)
+/* --- What is polled --- */
+
+/* The page of @fd, or NULL if no descriptor of that page has been polled. */
+static SelMirrorPage *
+sel_mirror_get_page (SelMirror *self,
+                     int        fd)
 {
-  gpointer tag;
+  guint i = (guint) fd >> PAGE_BITS;
 
-  if (g_source_is_destroyed (self->source))
-    return NULL;
-
-  tag = g_source_add_unix_fd (self->source, fd, condition);
-  if (!g_source_is_destroyed (self->source))
-    return tag;
-
-  g_source_remove_unix_fd (self->source, tag);
-
-  return NULL;
+  return i < self->n_pages ? self->pages[i] : NULL;
 }
 
+static SelMirrorPage *
+sel_mirror_ensure_page (SelMirror *self,
+                        int        fd)
+{
+  guint i = (guint) fd >> PAGE_BITS;
+
+  if (i >= self->n_pages)
+    {
+      guint n_pages = MAX (i + 1, 2 * self->n_pages);
+
+      self->pages = g_renew (SelMirrorPage *, self->pages, n_pages);
+      for (guint j = self->n_pages; j < n_pages; j++)
+        self->pages[j] = NULL;
+      self->n_pages = n_pages;
+    }
+  if (self->pages[i] == NULL)
+    self->pages[i] = g_new0 (SelMirrorPage, 1);
+
+  return self->pages[i];
+}
+
+/* Nearly all kinds of files tell again what has not been handled. Those in /proc and /sys, which are regular files, and
+ * perf events forget their news when they are polled. */
 static gboolean
-sel_mirror_remove_tag (gpointer key,
-                       gpointer value,
-                       gpointer user_data)
+sel_mirror_tells_once (int fd)
 {
-  SelMirror *self = user_data;
+  char path[64], name[64];
+  struct stat stat;
+  gssize length;
 
-  g_source_remove_unix_fd (self->source, value);
+  if (fstat (fd, &stat) < 0)
+    return FALSE;
+  if (S_ISREG (stat.st_mode))
+    return TRUE;
+  if ((stat.st_mode & S_IFMT) != 0)
+    return FALSE;
 
-  return TRUE;
+  /* Linux shows the kind of a file that has no name elsewhere. */
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  length = readlink (path, name, sizeof name - 1);
+  if (length < 0)
+    return FALSE;
+  name[length] = '\0';
+
+  return strstr (name, "perf_event") != NULL;
+}
+
+/* Another thread may destroy the source at any time. GLib takes out its descriptors then, and does not expect that
+ * somebody adds one, so it is tested before, and again after. */
+static void
+sel_mirror_add_poll (SelMirror *self,
+                     GPollFD   *poll)
+{
+  if (g_source_is_destroyed (self->source))
+    return;
+
+  g_source_add_poll (self->source, poll);
+  if (g_source_is_destroyed (self->source))
+    {
+      GMainContext *context = g_source_get_context (self->source);
+
+      if (context != NULL)
+        g_main_context_remove_poll (context, poll);
+    }
 }
 
 static void
-sel_mirror_remove_all_tags (SelMirror *self)
+sel_mirror_remove_poll (SelMirror *self,
+                        GPollFD   *poll)
 {
-  g_hash_table_foreach_remove (self->tags, sel_mirror_remove_tag, self);
+  if (!g_source_is_destroyed (self->source))
+    g_source_remove_poll (self->source, poll);
+  poll->events = poll->revents = 0;
+  self->n_polled--;
+}
+
+static void
+sel_mirror_remove_all (SelMirror *self)
+{
+  for (guint i = 0; i < self->n_pages && self->n_polled > 0; i++)
+    {
+      for (guint j = 0; self->pages[i] != NULL && j < PAGE_SIZE; j++)
+        {
+          if (self->pages[i]->polls[j].events != 0)
+            sel_mirror_remove_poll (self, &self->pages[i]->polls[j]);
+        }
+    }
 }
 
 /* Makes the context poll @fd for the events that the selector has armed. */
@@ -70,23 +156,36 @@ sel_mirror_sync_fd (SelMirror *self,
                     int        fd)
 {
   GIOCondition condition = sel_event_mask_to_poll (sel_registry_get_armed (core, fd), G_IO_IN, G_IO_OUT);
-  gpointer tag = g_hash_table_lookup (self->tags, GINT_TO_POINTER (fd));
+  SelKeySlot *slot = sel_registry_lookup (core, fd);
+  guint32 generation = slot != NULL ? slot->generation : 0;
+  SelMirrorPage *page = condition != 0 ? sel_mirror_ensure_page (self, fd) : sel_mirror_get_page (self, fd);
+  guint i = PAGE_INDEX (fd);
+  GPollFD *poll;
 
+  if (page == NULL)
+    return;
+
+  poll = &page->polls[i];
   if (condition == 0)
     {
-      if (tag != NULL)
-        g_source_remove_unix_fd (self->source, tag);
-      g_hash_table_remove (self->tags, GINT_TO_POINTER (fd));
+      if (poll->events != 0)
+        sel_mirror_remove_poll (self, poll);
+      return;
     }
-  else if (tag != NULL)
+
+  if (poll->events == 0 || page->generations[i] != generation)
+    page->tells_once[i] = slot != NULL && sel_mirror_tells_once (fd);
+  page->generations[i] = generation;
+  poll->fd = fd;
+  if (poll->events == 0)
     {
-      g_source_modify_unix_fd (self->source, tag, condition);
+      poll->events = (gushort) condition;
+      self->n_polled++;
+      sel_mirror_add_poll (self, poll);
     }
   else
     {
-      tag = sel_mirror_add_fd (self, fd, condition);
-      if (tag != NULL)
-        g_hash_table_insert (self->tags, GINT_TO_POINTER (fd), tag);
+      poll->events = (gushort) condition;
     }
 }
 
@@ -109,13 +208,14 @@ sel_mirror_steal_changed_fds (SelMirror  *self,
 
   if (watcher->changed_all)
     {
-      GHashTableIter iter;
-      gpointer fd;
-
       g_array_set_size (fds, 0);
-      g_hash_table_iter_init (&iter, self->tags);
-      while (g_hash_table_iter_next (&iter, &fd, NULL))
-        sel_mirror_append_fd (fd, fds);
+      for (guint i = 0; i < self->n_pages * PAGE_SIZE; i++)
+        {
+          SelMirrorPage *page = sel_mirror_get_page (self, (int) i);
+
+          if (page != NULL && page->polls[PAGE_INDEX (i)].events != 0)
+            sel_mirror_append_fd (GINT_TO_POINTER ((int) i), fds);
+        }
       sel_registry_foreach_armed (core, sel_mirror_append_fd, fds);
       watcher->changed_all = FALSE;
     }
@@ -128,6 +228,25 @@ sel_mirror_steal_changed_fds (SelMirror  *self,
   return fds;
 }
 
+/* See sel_mirror_add_poll(). */
+static gpointer
+sel_mirror_add_poll_fd (SelMirror *self,
+                        int        fd)
+{
+  gpointer tag;
+
+  if (g_source_is_destroyed (self->source))
+    return NULL;
+
+  tag = g_source_add_unix_fd (self->source, fd, G_IO_IN);
+  if (!g_source_is_destroyed (self->source))
+    return tag;
+
+  g_source_remove_unix_fd (self->source, tag);
+
+  return NULL;
+}
+
 static void
 sel_mirror_set_poll_fd (SelMirror *self,
                         int        poll_fd)
@@ -137,7 +256,7 @@ sel_mirror_set_poll_fd (SelMirror *self,
 
   if (self->poll_tag != NULL)
     g_source_remove_unix_fd (self->source, self->poll_tag);
-  self->poll_tag = poll_fd >= 0 ? sel_mirror_add_fd (self, poll_fd, G_IO_IN) : NULL;
+  self->poll_tag = poll_fd >= 0 ? sel_mirror_add_poll_fd (self, poll_fd) : NULL;
   self->poll_fd = poll_fd;
 }
 
@@ -150,11 +269,12 @@ sel_mirror_sync (SelMirror  *self,
   int poll_fd = sel_registry_get_poll_fd (core);
 
   watcher->mirrored = poll_fd < 0;
+  self->found.is_complete = watcher->mirrored;
   sel_mirror_set_poll_fd (self, poll_fd);
   if (!watcher->mirrored)
     {
-      if (g_hash_table_size (self->tags) > 0)
-        sel_mirror_remove_all_tags (self);
+      sel_mirror_remove_all (self);
+      g_array_set_size (self->found.findings, 0);
       return;
     }
 
@@ -168,8 +288,97 @@ sel_mirror_poll_nothing (SelMirror  *self,
                          SelWatcher *watcher)
 {
   sel_mirror_set_poll_fd (self, -1);
-  sel_mirror_remove_all_tags (self);
+  sel_mirror_remove_all (self);
   watcher->changed_all = TRUE;
+}
+
+/* --- What poll() has found --- */
+
+static void
+sel_mirror_add_finding (SelMirror     *self,
+                        SelMirrorPage *page,
+                        guint          i)
+{
+  GPollFD *poll = &page->polls[i];
+  guint revents = poll->revents;
+  SelReadyEvent event = { .fd = poll->fd, .generation = page->generations[i],
+                          .events = sel_event_mask_from_poll (revents, G_IO_IN, G_IO_OUT) };
+
+  poll->revents = 0;
+  if ((revents & G_IO_NVAL) != 0)
+    {
+      g_array_append_val (self->closed, poll->fd);
+    }
+  else if (page->places[i] != 0)
+    {
+      SelFinding *old = &g_array_index (self->found.findings, SelFinding, page->places[i] - 1);
+
+      old->events = (guint8) (old->generation == event.generation ? old->events | event.events : event.events);
+      old->generation = event.generation;
+      old->revents = (guint16) revents;
+      old->is_old = FALSE;
+    }
+  else
+    {
+      sel_found_add (&self->found, &event, revents, page->tells_once[i]);
+    }
+}
+
+static void
+sel_mirror_scan (SelMirror *self)
+{
+  for (guint i = 0; i < self->n_pages; i++)
+    {
+      SelMirrorPage *page = self->pages[i];
+
+      for (guint j = 0; page != NULL && j < PAGE_SIZE; j++)
+        {
+          if (G_UNLIKELY (page->polls[j].revents != 0))
+            sel_mirror_add_finding (self, page, j);
+        }
+    }
+}
+
+/* Drops the findings from earlier polls that are not true any more. */
+static void
+sel_mirror_drop_old (SelMirror *self,
+                     guint      n_old)
+{
+  GArray *findings = self->found.findings;
+  guint n = 0;
+
+  for (guint i = 0; i < findings->len; i++)
+    {
+      SelFinding *finding = &g_array_index (findings, SelFinding, i);
+
+      if (i < n_old)
+        sel_mirror_get_page (self, finding->fd)->places[PAGE_INDEX (finding->fd)] = 0;
+      if (!finding->is_old || finding->tells_once)
+        g_array_index (findings, SelFinding, n++) = *finding;
+    }
+  g_array_set_size (findings, n);
+}
+
+void
+sel_mirror_collect (SelMirror *self)
+{
+  GArray *findings = self->found.findings;
+  guint n_old = findings->len;
+
+  if (self->n_polled == 0)
+    return;
+
+  for (guint i = 0; i < n_old; i++)
+    {
+      SelFinding *finding = &g_array_index (findings, SelFinding, i);
+
+      finding->is_old = TRUE;
+      sel_mirror_ensure_page (self, finding->fd)->places[PAGE_INDEX (finding->fd)] = i + 1;
+    }
+
+  sel_mirror_scan (self);
+  if (n_old > 0)
+    sel_mirror_drop_old (self, n_old);
 }
 
 gboolean
@@ -178,16 +387,97 @@ sel_mirror_report_closed (SelMirror  *self,
                           GError    **error)
 {
   gboolean success = TRUE;
-  GHashTableIter iter;
-  gpointer fd, tag;
 
-  g_hash_table_iter_init (&iter, self->tags);
-  while (success && g_hash_table_iter_next (&iter, &fd, &tag))
+  if (G_LIKELY (self->closed->len == 0))
+    return TRUE;
+
+  sel_state_lock (core);
+  for (guint i = 0; success && i < self->closed->len; i++)
     {
-      if ((g_source_query_unix_fd (self->source, tag) & G_IO_NVAL) != 0 &&
-          fcntl (GPOINTER_TO_INT (fd), F_GETFD) < 0)
-        success = sel_ready_list_report_closed (core, GPOINTER_TO_INT (fd), error);
+      int fd = g_array_index (self->closed, int, i);
+
+      if (fcntl (fd, F_GETFD) < 0)
+        success = sel_ready_list_report_closed (core, fd, error);
     }
+  sel_state_unlock (core);
+  g_array_set_size (self->closed, 0);
 
   return success;
+}
+
+/* --- Batches, and callbacks that run a main loop --- */
+
+void
+sel_mirror_hold (SelMirror *self)
+{
+  for (guint i = 0; i < self->found.findings->len; i++)
+    {
+      int fd = g_array_index (self->found.findings, SelFinding, i).fd;
+      SelMirrorPage *page = sel_mirror_get_page (self, fd);
+
+      if (page == NULL || page->polls[PAGE_INDEX (fd)].events == 0)
+        continue;
+
+      sel_mirror_remove_poll (self, &page->polls[PAGE_INDEX (fd)]);
+      g_array_append_val (self->held, fd);
+    }
+}
+
+void
+sel_mirror_release (SelMirror  *self,
+                    SelCore    *core,
+                    SelWatcher *watcher)
+{
+  if (G_LIKELY (self->held->len == 0))
+    return;
+
+  sel_state_lock (core);
+  for (guint i = 0; watcher->mirrored && !watcher->changed_all && i < self->held->len; i++)
+    sel_mirror_sync_fd (self, core, g_array_index (self->held, int, i));
+  sel_state_unlock (core);
+  g_array_set_size (self->held, 0);
+}
+
+void
+sel_mirror_note_taken (SelMirror           *self,
+                       const SelReadyEvent *events,
+                       gssize               n_events,
+                       guint                batch)
+{
+  for (gssize i = 0; i < n_events; i++)
+    {
+      SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
+
+      if (page != NULL)
+        page->batches[PAGE_INDEX (events[i].fd)] = batch;
+    }
+}
+
+void
+sel_mirror_keep (SelMirror           *self,
+                 const SelReadyEvent *events,
+                 gssize               n_events,
+                 guint                batch)
+{
+  for (gssize i = 0; i < n_events; i++)
+    {
+      SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
+      guint j = PAGE_INDEX (events[i].fd);
+
+      if (page != NULL && page->tells_once[j] && page->batches[j] == batch)
+        sel_found_add (&self->found, &events[i], 0, TRUE);
+    }
+}
+
+void
+sel_mirror_give_back (SelMirror           *self,
+                      const SelReadyEvent *events,
+                      gssize               n_events)
+{
+  for (gssize i = 0; i < n_events; i++)
+    {
+      SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
+
+      sel_found_add (&self->found, &events[i], 0, page != NULL && page->tells_once[PAGE_INDEX (events[i].fd)]);
+    }
 }

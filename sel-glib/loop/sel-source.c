@@ -8,6 +8,8 @@
 #include "core/sel-wait-private.h"
 #include "loop/sel-mirror-private.h"
 #include "loop/sel-source-private.h"
+#include "loop/sel-source-run-private.h"
+#include "sel-error-private.h"
 
 /* A source that puts a selector into a context. Its watcher and its mirror are kept in step in prepare (); everything
  * that calls foreign code happens in dispatch (). */
@@ -25,6 +27,8 @@ typedef struct
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
   gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
   guint n_dispatches;
+  gboolean has_kept;         /* findings of earlier turns are to be dispatched */
+  SelSourceRun run;
 } SelSource;
 
 /* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an
@@ -106,6 +110,7 @@ sel_source_sync_locked (SelSource *self)
   SelCore *core = sel_core (self->selector);
 
   self->is_ready = FALSE;
+  self->has_kept = FALSE;
   self->next_resume = -1;
   if (sel_state_has (core, SEL_STATE_CLOSED))
     return;
@@ -124,6 +129,7 @@ sel_source_sync_locked (SelSource *self)
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
                        (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
+      self->has_kept = sel_found_tells_once (&self->mirror.found);
       self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
 }
@@ -146,7 +152,7 @@ static gboolean
 sel_source_needs_sync (SelSource *self)
 {
   return sel_source_has_flag (self, SEL_WATCHER_SYNC) || !sel_watcher_is_own (&self->watcher) ||
-         self->is_ready || self->awaits || self->next_resume >= 0 || self->bell.fd < 0 ||
+         self->is_ready || self->has_kept || self->awaits || self->next_resume >= 0 || self->bell.fd < 0 ||
          sel_state_is_new_process (sel_core (self->selector));
 }
 
@@ -155,7 +161,30 @@ sel_source_needs_sync (SelSource *self)
 static gboolean
 sel_source_has_work (SelSource *self)
 {
-  return self->is_ready || sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
+  return self->is_ready || self->has_kept || sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
+}
+
+/* After the poll() of the context. Returns: TRUE if it has found anything that is to be dispatched */
+static inline gboolean
+sel_source_collect (SelSource *self)
+{
+  self->watcher.is_prepared = FALSE;
+  sel_mirror_collect (&self->mirror);
+
+  return sel_mirror_has_found (&self->mirror);
+}
+
+/* In a loop of the callback: nothing that is for the callback may end the poll of that loop again and again. */
+static void
+sel_source_hold (SelSource *self)
+{
+  sel_state_lock (sel_core (self->selector));
+  if (!sel_watcher_begin_sync (&self->watcher, self->bell.revents != 0))
+    sel_source_renew_bell (self);
+  if (!self->watcher.mirrored)
+    sel_mirror_poll_nothing (&self->mirror, &self->watcher);
+  g_atomic_int_or (&self->watcher.flags, SEL_WATCHER_SYNC);
+  sel_state_unlock (sel_core (self->selector));
 }
 
 static gboolean
@@ -166,6 +195,18 @@ sel_source_prepare (GSource *source,
   gint64 next = self->next_resume;
 
   SEL_POINT ("prepare");
+  *timeout = -1;
+  if (G_UNLIKELY (self->run.is_running))
+    {
+      sel_source_hold (self);
+      self->watcher.is_prepared = TRUE;
+      return FALSE;
+    }
+
+  /* A source of a higher priority was ready, so that GLib has not called check () after the last poll(). */
+  if (G_UNLIKELY (self->watcher.is_prepared))
+    self->has_kept = sel_source_collect (self);
+
   if (sel_source_needs_sync (self))
     {
       sel_source_sync (self);
@@ -175,9 +216,9 @@ sel_source_prepare (GSource *source,
   /* From now on, a change by this thread rings the bell, too, as the context is about to poll. */
   SEL_POINT ("prepare-synced");
   self->watcher.is_prepared = TRUE;
+  self->mirror.found.n_waits = sel_found_get_n_waits (sel_core (self->selector));
   SEL_POINT ("prepared");
 
-  *timeout = -1;
   if (next >= 0)
     {
       /* The ready time of the source belongs to the program. */
@@ -196,7 +237,14 @@ sel_source_check (GSource *source)
 {
   SelSource *self = (SelSource *) source;
 
-  self->watcher.is_prepared = FALSE;
+  if (sel_source_collect (self))
+    {
+      if (G_LIKELY (!self->run.is_running))
+        return TRUE;
+      sel_mirror_hold (&self->mirror);
+    }
+  if (G_UNLIKELY (self->run.is_running))
+    return FALSE;
 
   if (G_LIKELY (!self->awaits && self->next_resume < 0))
     return sel_source_has_work (self);
@@ -230,38 +278,13 @@ static inline gboolean
 sel_source_begin_dispatch (SelSource *self)
 {
   SEL_POINT ("dispatch");
-  self->watcher.is_prepared = FALSE;
+
+  /* GLib does not call check () if prepare () has returned TRUE. */
+  if (G_UNLIKELY (self->watcher.is_prepared))
+    sel_source_collect (self);
+  self->has_kept = FALSE;
 
   return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
-}
-
-static gboolean
-sel_source_report_closed (SelSource  *self,
-                          GError    **error)
-{
-  SelCore *core = sel_core (self->selector);
-  gboolean success;
-
-  sel_state_lock (core);
-  success = sel_mirror_report_closed (&self->mirror, core, error);
-  sel_state_unlock (core);
-
-  return success;
-}
-
-/* TRUE if the error says that the system had no room for something, which may change soon. */
-static gboolean
-sel_source_error_may_pass (const GError *error)
-{
-  static const int errnums[] = { EAGAIN, ENOMEM, ENOBUFS, EMFILE, ENFILE, ENOSPC };
-
-  for (guint i = 0; i < G_N_ELEMENTS (errnums); i++)
-    {
-      if (g_error_matches (error, SEL_OS_ERROR, errnums[i]))
-        return TRUE;
-    }
-
-  return FALSE;
 }
 
 static void
@@ -284,9 +307,14 @@ sel_source_select (SelSource     *self,
 {
   SelCore *core = sel_core (self->selector);
   g_autoptr(GError) error = NULL;
-  gssize n = sel_dispatch_begin (core, events, SEL_MAX_DISPATCH, &error);
+  gssize n;
 
-  if (n == 0 && !sel_source_report_closed (self, &error))
+  if (self->watcher.mirrored)
+    sel_found_hand_over (&self->mirror.found, core);
+  n = sel_dispatch_begin (core, events, SEL_MAX_DISPATCH, &error);
+  if (self->watcher.mirrored)
+    sel_found_take_back (&self->mirror.found, core);
+  if (n >= 0 && !sel_mirror_report_closed (&self->mirror, core, &error))
     n = -1;
   if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
     return n;
@@ -297,6 +325,7 @@ sel_source_select (SelSource     *self,
       sel_state_lock (core);
       sel_mirror_poll_nothing (&self->mirror, &self->watcher);
       sel_state_unlock (core);
+      g_array_set_size (self->mirror.found.findings, 0);
       return 0;
     }
 
@@ -307,7 +336,7 @@ sel_source_select (SelSource     *self,
       return 0;
     }
 
-  if (sel_source_error_may_pass (error))
+  if (sel_error_may_pass (error))
     {
       sel_source_retry_later (self, error);
       return 0;
@@ -408,7 +437,7 @@ sel_source_dispatch_events (GSource     *source,
   SelBatch batch = { 0 };
   guint n_dispatches;
   gboolean goes_on;
-  gssize n;
+  gssize n, i;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
@@ -417,10 +446,18 @@ sel_source_dispatch_events (GSource     *source,
   n_dispatches = ++self->n_dispatches;
   SEL_POINT ("dispatch-selected");
   goes_on = n >= 0;
-  for (gssize i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
+  if (self->watcher.mirrored)
+    sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
+  for (i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
     goes_on = sel_source_dispatch_event (self, &batch, &events[i], func, user_data, n_dispatches);
 
   sel_dispatch_end (sel_core (self->selector), &batch);
+
+  if (self->watcher.mirrored)
+    {
+      sel_mirror_keep (&self->mirror, &events[i], n - i, n_dispatches);
+      self->has_kept = sel_found_tells_once (&self->mirror.found);
+    }
 
   return goes_on;
 }
@@ -462,6 +499,47 @@ sel_source_check_plain_events (SelSource           *self,
   return n_live;
 }
 
+/* Calls a GSourceFunc. The next wait of this thread, in the function, takes what was found. */
+static gboolean
+sel_source_call_function (SelSource   *self,
+                          GSourceFunc  callback,
+                          gpointer     user_data)
+{
+  SelCore *core = sel_core (self->selector);
+  gboolean can_recurse = !self->awaits && sel_core_get_setting (core, SEL_SETTING_CAN_RECURSE);
+  gboolean goes_on = sel_source_run_call (&self->run, &self->source, can_recurse, callback, user_data);
+
+  sel_mirror_release (&self->mirror, core, &self->watcher);
+
+  return goes_on;
+}
+
+/* Calls the callback of a plain source, which asks the selector again: the first select() gets what was found. */
+static gboolean
+sel_source_call_plain (SelSource           *self,
+                       GSourceFunc          callback,
+                       gpointer             user_data,
+                       const SelReadyEvent *events,
+                       gssize               n)
+{
+  SelCore *core = sel_core (self->selector);
+  SelFound *found = &self->mirror.found;
+  gboolean goes_on;
+
+  sel_mirror_give_back (&self->mirror, events, n);
+  found->n_waits = sel_found_get_n_waits (core);
+  found->is_complete = self->watcher.mirrored || (guint) n < sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH);
+  sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
+  goes_on = sel_source_call_function (self, callback, user_data);
+
+  /* A callback that does not ask was told. */
+  if (sel_found_take_back (&self->mirror.found, sel_core (self->selector)) || !self->watcher.mirrored)
+    g_array_set_size (found->findings, 0);
+  self->has_kept = sel_found_tells_once (found);
+
+  return goes_on;
+}
+
 /* The dispatch () of a source that has a GSourceFunc, which asks the selector itself. */
 static gboolean
 sel_source_dispatch (GSource     *source,
@@ -473,6 +551,8 @@ sel_source_dispatch (GSource     *source,
   SelPlainEvent plain[SEL_MAX_DISPATCH];
   gssize n, n_live;
 
+  if (G_UNLIKELY (self->run.is_running))
+    return sel_source_run_hold_ready_time (&self->run, source);
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
@@ -484,7 +564,8 @@ sel_source_dispatch (GSource     *source,
   if (n_live == 0 && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
-  if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
+  if (callback == NULL || !sel_source_call_plain (self, callback, user_data, events, n) ||
+      g_source_is_destroyed (source))
     return G_SOURCE_REMOVE;
 
   for (gssize i = 0; i < n_live; i++)
@@ -503,13 +584,22 @@ sel_source_dispatch_wait (GSource     *source,
                           gpointer     user_data)
 {
   SelSource *self = (SelSource *) source;
+  gboolean goes_on;
 
+  if (G_UNLIKELY (self->run.is_running))
+    return sel_source_run_hold_ready_time (&self->run, source);
   sel_source_begin_dispatch (self);
 
   /* The callback gets the same error when it asks the selector. */
-  sel_source_report_closed (self, NULL);
+  sel_mirror_report_closed (&self->mirror, sel_core (self->selector), NULL);
 
-  return callback (user_data);
+  if (self->watcher.mirrored)
+    sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
+  goes_on = sel_source_call_function (self, callback, user_data);
+  if (self->watcher.mirrored)
+    sel_found_take_back (&self->mirror.found, sel_core (self->selector));
+
+  return goes_on;
 }
 
 static void
@@ -553,14 +643,13 @@ static GSourceFuncs sel_wait_source_funcs = {
 
 static GSource *
 sel_source_new_full (SelBaseSelector *selector,
-                     GSourceFuncs    *funcs,
-                     gboolean         can_recurse)
+                     GSourceFuncs    *funcs)
 {
   GSource *source = g_source_new (funcs, sizeof (SelSource));
   SelSource *self = (SelSource *) source;
 
   g_source_set_static_name (source, "sel-glib selector");
-  g_source_set_can_recurse (source, can_recurse);
+  g_source_set_can_recurse (source, TRUE);
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->watcher.close = sel_source_close;
@@ -586,20 +675,19 @@ sel_source_new_full (SelBaseSelector *selector,
 GSource *
 sel_source_new_plain (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_source_funcs, FALSE);
+  return sel_source_new_full (selector, &sel_source_funcs);
 }
 
 GSource *
 sel_source_new_dispatch (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_dispatch_source_funcs, TRUE);
+  return sel_source_new_full (selector, &sel_dispatch_source_funcs);
 }
 
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
-  /* The callback may call the function of the program, which may run a main loop when the wait is over already. */
-  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs, FALSE);
+  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs);
 
   ((SelSource *) source)->awaits = TRUE;
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "core/sel-ready-list-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * What has a main loop found to be ready already? The part of the wait room that takes the result of another poll. A
+ * source hands its findings over when it is dispatched, and the next wait of the same thread takes them instead of
+ * asking the kernel again: the wait of the source itself, that of an asynchronous wait, or a select() in a callback.
+ *
+ * Some files tell their news only once: a second poll would find nothing. Of all other files the kernel tells the
+ * truth, so that findings about them are trusted only if no other wait has begun since the poll.
+ */
+typedef struct
+{
+  int fd;
+  guint32 generation;        /* of the registration that was polled for */
+  guint16 revents;           /* what poll() has said, of GIOCondition; 0: unknown */
+  guint8 events;             /* of SelEventMask */
+  guint8 tells_once : 1;     /* a second poll may find nothing */
+  guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
+} SelFinding;
+
+/* The owner is a source; the list of the wait room contains it while it is handed over. The thread of the source may
+ * use the members without the lock while it is not. */
+struct _SelFound
+{
+  GArray *findings;          /* of SelFinding */
+  gboolean is_complete;      /* the poll has looked at all registered descriptors */
+  guint n_waits;             /* sel_found_get_n_waits() before the poll */
+
+  /* Of the room only. */
+  gpointer thread;
+  guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
+  SelFound *next;
+};
+
+void     sel_found_init        (SelFound            *self);
+void     sel_found_clear       (SelFound            *self);
+
+/* Adds a finding. */
+void     sel_found_add         (SelFound            *self,
+                                const SelReadyEvent *event,
+                                guint                revents,
+                                gboolean             tells_once);
+
+/* TRUE if a second poll may not find what @self contains. */
+gboolean sel_found_tells_once  (SelFound            *self);
+
+/* Until sel_found_take_back(), the next wait of the calling thread takes what it has room for. Both must be called
+ * without the lock. Taking back returns TRUE if no wait has taken anything. */
+void     sel_found_hand_over   (SelFound            *self,
+                                SelCore             *core);
+gboolean sel_found_take_back   (SelFound            *self,
+                                SelCore             *core);
+
+/* For a wait that begins, with the lock held: reports what was handed over last. Returns: TRUE if that is all that the
+ * kernel could tell, so that it need not be asked */
+gboolean sel_found_take        (SelCore             *core);
+
+/* How many waits have begun. Needs no lock. */
+static inline guint
+sel_found_get_n_waits (SelCore *core)
+{
+  return __atomic_load_n (&core->wait.n_waits, __ATOMIC_RELAXED);
+}
+
+G_END_DECLS
