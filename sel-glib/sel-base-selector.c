@@ -304,7 +304,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    *
    * %TRUE if a main loop polls each registered descriptor, even if it could poll a single descriptor of the selector
    * instead. Callbacks are called in the same way; a turn of the loop takes time in proportion to the number of
-   * descriptors.
+   * descriptors. Descriptors that are reported as ready only once when they are polled, such as perf events and
+   * `/proc/self/mountinfo`, need this in a main loop.
    *
    * Since: 1.0
    */
@@ -321,7 +322,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * descriptors with this callback wait until it returns. A callback that runs a loop whenever it is called, and
    * reads nothing before, calls itself endlessly if this is %TRUE.
    *
-   * This has no effect on sel_base_selector_create_source(); use g_source_set_can_recurse() for that source.
+   * It also holds for the function of sel_base_selector_create_source(); g_source_set_can_recurse() has no effect on that
+   * source.
    *
    * Since: 1.0
    */

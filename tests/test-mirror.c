@@ -587,6 +587,99 @@ test_plain_hang_up (Room          *room,
   loop_close (&loop);
 }
 
+/* --- What poll() has found --- */
+
+/* The mechanism itself finds nothing, as for files that tell their news only once. */
+static void
+test_found (Room          *room,
+            gconstpointer  data)
+{
+  Loop loop;
+
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  room_watch (room, room->b[0], SEL_EVENT_WRITE);
+  loop_open (&loop, room);
+  g_free (turn (&loop, room->a[0], G_IO_IN));
+  assert_calls (&loop, "a:1 ");
+  g_free (turn (&loop, room->b[0], G_IO_ERR));
+  assert_calls (&loop, "b:2 ");
+  g_free (turn (&loop, -1, 0));
+  assert_calls (&loop, "");
+  loop_close (&loop);
+}
+
+/* The registration is another one than that which was polled for. */
+static gboolean
+rewatch_a (gpointer user_data)
+{
+  Room *room = user_data;
+
+  unwatch (room->selector, room->a[0]);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+test_found_stale (Room          *room,
+                  gconstpointer  data)
+{
+  GSource *first = g_idle_source_new ();
+  Loop loop;
+
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  loop_open (&loop, room);
+  g_source_set_callback (first, rewatch_a, room, NULL);
+  g_source_set_priority (first, G_PRIORITY_DEFAULT);
+  g_source_set_ready_time (first, 0);
+  g_source_attach (first, loop.context);
+  g_source_unref (first);
+  g_source_set_priority (loop.source, G_PRIORITY_DEFAULT);
+  g_free (turn (&loop, room->a[0], G_IO_IN));
+  g_free (turn (&loop, room->a[0], G_IO_IN));
+  g_assert_cmpstr (loop.calls->str, ==, "a:1 ");
+  g_string_truncate (loop.calls, 0);
+  loop_close (&loop);
+}
+
+typedef struct
+{
+  Room         *room;
+  SelReadyEvent events[4];
+  gssize        n_first;
+  gssize        n_second;
+} Plain;
+
+static gboolean
+select_twice (gpointer user_data)
+{
+  Plain *plain = user_data;
+  SelReadyEvent second[4];
+
+  plain->n_first = sel_base_selector_select_ready (plain->room->selector, 0, plain->events, 4, NULL, NULL);
+  plain->n_second = sel_base_selector_select_ready (plain->room->selector, 0, second, 4, NULL, NULL);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* The first select () gets what was found, the second one asks the mechanism. */
+static void
+test_found_plain (Room          *room,
+                  gconstpointer  data)
+{
+  Plain plain = { .room = room };
+  Loop loop;
+
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  loop_open_with (&loop, room, sel_base_selector_create_source (room->selector));
+  g_source_set_callback (loop.source, select_twice, &plain, NULL);
+  g_free (turn (&loop, room->a[0], G_IO_IN));
+  g_assert_cmpint (plain.n_first, ==, 1);
+  g_assert_cmpint (plain.events[0].fd, ==, room->a[0]);
+  g_assert_cmpint (plain.n_second, ==, 0);
+  loop_close (&loop);
+}
+
 static void
 test_can_recurse (Room          *room,
                   gconstpointer  data)
@@ -744,6 +837,9 @@ main (int    argc,
   room_add ("/mirror/no-callback", test_no_callback);
   room_add ("/mirror/plain-hang-up", test_plain_hang_up);
   room_add ("/mirror/can-recurse", test_can_recurse);
+  room_add ("/mirror/found", test_found);
+  room_add ("/mirror/found/stale", test_found_stale);
+  room_add ("/mirror/found/plain", test_found_plain);
   room_add ("/mirror/frees-callback", test_frees_callback);
   room_add ("/mirror/closed", test_closed);
   room_add ("/mirror/async", test_async);

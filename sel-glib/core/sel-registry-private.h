@@ -214,6 +214,16 @@ sel_registry_get_generation (SelCore *core)
   return core->registry.generation;
 }
 
+/* The generation of the registration of @fd, or 0 if it is not registered. */
+static inline guint32
+sel_registry_get_fd_generation (SelCore *core,
+                                int      fd)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+  return slot != NULL ? slot->generation : 0;
+}
+
 /* The generation of the registration that the current call of update () is about. */
 static inline guint32
 sel_registry_get_tag (SelCore *core)

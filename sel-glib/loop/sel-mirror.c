@@ -156,8 +156,7 @@ sel_mirror_sync_fd (SelMirror *self,
                     int        fd)
 {
   GIOCondition condition = sel_event_mask_to_poll (sel_registry_get_armed (core, fd), G_IO_IN, G_IO_OUT);
-  SelKeySlot *slot = sel_registry_lookup (core, fd);
-  guint32 generation = slot != NULL ? slot->generation : 0;
+  guint32 generation = sel_registry_get_fd_generation (core, fd);
   SelMirrorPage *page = condition != 0 ? sel_mirror_ensure_page (self, fd) : sel_mirror_get_page (self, fd);
   guint i = PAGE_INDEX (fd);
   GPollFD *poll;
@@ -174,7 +173,7 @@ sel_mirror_sync_fd (SelMirror *self,
     }
 
   if (poll->events == 0 || page->generations[i] != generation)
-    page->tells_once[i] = slot != NULL && sel_mirror_tells_once (fd);
+    page->tells_once[i] = sel_mirror_tells_once (fd);
   page->generations[i] = generation;
   poll->fd = fd;
   if (poll->events == 0)

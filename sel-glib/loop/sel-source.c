@@ -175,7 +175,7 @@ sel_source_collect (SelSource *self)
 }
 
 /* In a loop of the callback: nothing that is for the callback may end the poll of that loop again and again. */
-static void
+static gboolean
 sel_source_hold (SelSource *self)
 {
   sel_state_lock (sel_core (self->selector));
@@ -185,6 +185,9 @@ sel_source_hold (SelSource *self)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
   g_atomic_int_or (&self->watcher.flags, SEL_WATCHER_SYNC);
   sel_state_unlock (sel_core (self->selector));
+  self->watcher.is_prepared = TRUE;
+
+  return FALSE;
 }
 
 static gboolean
@@ -197,11 +200,7 @@ sel_source_prepare (GSource *source,
   SEL_POINT ("prepare");
   *timeout = -1;
   if (G_UNLIKELY (self->run.is_running))
-    {
-      sel_source_hold (self);
-      self->watcher.is_prepared = TRUE;
-      return FALSE;
-    }
+    return sel_source_hold (self);
 
   /* A source of a higher priority was ready, so that GLib has not called check () after the last poll(). */
   if (G_UNLIKELY (self->watcher.is_prepared))
