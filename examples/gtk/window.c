@@ -200,7 +200,6 @@ monitor_window_show_backend (MonitorWindow *self)
   GListModel *names = gtk_drop_down_get_model (self->backend);
   g_autoptr (GSocketAddress) address = echo_service_get_address (self->service);
   g_autofree char *address_text = g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
-  g_autofree char *subtitle = g_strdup_printf ("Echo server on %s", address_text);
   g_autofree char *hint = NULL;
 
   for (guint i = 0; i < g_list_model_get_n_items (names); i++)
@@ -210,7 +209,7 @@ monitor_window_show_backend (MonitorWindow *self)
   hint = g_strdup_printf ("An echo server waits on %s for clients,\nwith %s as the backend of its selector.",
                           address_text, backend);
   gtk_label_set_label (self->empty_hint, hint);
-  gtk_label_set_label (self->subtitle, subtitle);
+  gtk_label_set_label (self->subtitle, address_text);
   gtk_widget_set_visible (GTK_WIDGET (self->subtitle), TRUE);
   throughput_graph_mark (self->graph, backend);
   latency_meter_reset (self->latency);
