@@ -226,7 +226,7 @@ static void
 test_plain_ready_time_kept (BackendFixture *fixture)
 {
   /* GLib 2.90 shortens times that are further away than some centuries. */
-  gint64 time = g_get_monotonic_time () + 3600 * G_USEC_PER_SEC;
+  gint64 time = g_get_monotonic_time () + G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
   State state;
 
   state_open (&state, fixture);
