@@ -106,10 +106,11 @@ def bars(path, title, values, digits, mark=None):
 
     A value of more than ten times the second largest is not drawn to scale.
     """
-    row, left, right = 32, 290, 110
-    height = TOP + row * len(values) + 20
     drawn = sorted(value for _, value in values)
-    limit = drawn[-2] * 1.2 if len(drawn) > 1 and drawn[-1] > 10 * drawn[-2] else drawn[-1]
+    cut = len(drawn) > 1 and drawn[-1] > 10 * drawn[-2]
+    limit = drawn[-2] * 1.2 if cut else drawn[-1]
+    row, left, right = 32, 290, 210 if cut else 110
+    height = TOP + row * len(values) + 20
     svg = Svg(title, height)
     for number, (name, value) in enumerate(values):
         y = TOP + row * number
