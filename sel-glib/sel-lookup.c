@@ -4,11 +4,11 @@
 
 #include <fcntl.h>
 
-#include "core/sel-list-private.h"
 #include "core/sel-registry-private.h"
 #include "sel-base-selector-private.h"
 #include "sel-error-private.h"
 #include "sel-file-object.h"
+#include "sel-list-private.h"
 #include "sel-lookup-private.h"
 
 /* The public functions that look up registrations. */

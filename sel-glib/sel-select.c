@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include "core/sel-list-private.h"
 #include "core/sel-wait-private.h"
 #include "sel-base-selector-private.h"
+#include "sel-list-private.h"
 
 /* The public functions that wait, and those that report to a wait or end it. */
 

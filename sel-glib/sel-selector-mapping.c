@@ -2,9 +2,9 @@
 
 #include "config.h"
 
-#include "core/sel-list-private.h"
 #include "core/sel-registry-private.h"
 #include "sel-file-object.h"
+#include "sel-list-private.h"
 #include "sel-selector-mapping-private.h"
 
 /**

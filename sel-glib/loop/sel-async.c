@@ -4,11 +4,11 @@
 
 #include <math.h>
 
-#include "core/sel-list-private.h"
 #include "core/sel-wait-private.h"
 #include "loop/sel-source-private.h"
 #include "sel-async.h"
 #include "sel-error-private.h"
+#include "sel-list-private.h"
 
 /**
  * SECTION:sel-async
