@@ -66,6 +66,7 @@ sel_registry_update (SelCore       *core,
   gpointer outer;
 
   SEL_POINT ("locked-update");
+  sel_notify_will_update (core);
   outer = sel_state_enter_vfunc (core);
   core->registry.tag = generation;
   for (;;)
