@@ -81,6 +81,9 @@ else
   done
 fi
 
+[ -f "$datadir/sel-glib-1.0/Sel.d.ts" ] > "$log" 2>&1
+report "types for TypeScript"
+
 if have valac && have vapigen; then
   { installed "$source/tests/vala/compile.sh" "$source/tests/vala/test-vala.vala" "$work/vala" \
       && installed "$work/vala" --tap; } > "$log" 2>&1
