@@ -47,7 +47,7 @@ installed ()
 # Prints Infinity if the override is in effect.
 says_forever='print(imports.gi.Sel.WAIT_FOREVER)'
 
-echo 1..8
+echo 1..9
 
 meson install -C "$build" --destdir "$root" --no-rebuild > "$log" 2>&1
 report "meson install"
