@@ -14,21 +14,18 @@
 
 typedef struct
 {
-  GtkApplication *application;
   MonitorWindow *window;
 } Fixture;
+
+/* The program has one application. GTK keeps it on the session bus, if there is one, and a second one could not use the
+ * same object path. */
+static GtkApplication *application;
 
 static void
 set_up (Fixture       *fixture,
         gconstpointer  backend)
 {
-  g_autoptr (GError) error = NULL;
-
-  fixture->application = gtk_application_new (NULL, G_APPLICATION_NON_UNIQUE);
-  g_application_register (G_APPLICATION (fixture->application), NULL, &error);
-  g_assert_no_error (error);
-
-  fixture->window = MONITOR_WINDOW (monitor_window_new (fixture->application, backend));
+  fixture->window = MONITOR_WINDOW (monitor_window_new (application, backend));
   gtk_window_present (GTK_WINDOW (fixture->window));
 }
 
@@ -44,7 +41,6 @@ tear_down (Fixture       *fixture,
 
   /* Nothing in the window keeps the service. */
   g_assert_finalize_object (service);
-  g_object_unref (fixture->application);
 }
 
 #define wait_until(condition) \
@@ -346,7 +342,14 @@ int
 main (int    argc,
       char **argv)
 {
+  g_autoptr (GError) error = NULL;
+  int status;
+
   gtk_test_init (&argc, &argv, NULL);
+
+  application = gtk_application_new (NULL, G_APPLICATION_NON_UNIQUE);
+  g_application_register (G_APPLICATION (application), NULL, &error);
+  g_assert_no_error (error);
 
   g_test_add ("/window/empty", Fixture, NULL, set_up, test_empty, tear_down);
   g_test_add ("/window/add-and-remove", Fixture, NULL, set_up, test_add_and_remove, tear_down);
@@ -357,5 +360,8 @@ main (int    argc,
   g_test_add ("/window/not-started", Fixture, "nonsense", set_up, test_not_started, tear_down);
   g_test_add ("/window/names", Fixture, NULL, set_up, test_names, tear_down);
 
-  return g_test_run ();
+  status = g_test_run ();
+  g_object_unref (application);
+
+  return status;
 }
