@@ -63,15 +63,23 @@ def _to_fd(fileobj):
         fd = fileobj
     else:
         try:
-            if isinstance(fileobj, GObject.Object) and not hasattr(fileobj, 'fileno'):
+            if hasattr(fileobj, 'fileno'):
+                fd = int(fileobj.fileno())
+            elif isinstance(fileobj, GObject.Object):
                 fd = Sel.fileobj_to_fd(fileobj)
             else:
-                fd = int(fileobj.fileno())
+                # For example a GLib.IOChannel.
+                fd = int(fileobj.unix_get_fd())
         except (AttributeError, TypeError, ValueError, GLib.Error):
             raise ValueError('Invalid file object: {!r}'.format(fileobj)) from None
     if fd < 0:
         raise ValueError('Invalid file descriptor: {}'.format(fd))
     return fd
+
+
+def _is_at_exit():
+    """True if the interpreter is ending. PyGObject cannot call any function then, and raises ImportError."""
+    return sys.meta_path is None
 
 
 def _not_registered(fileobj):
@@ -129,15 +137,12 @@ class _Mapping(collections.abc.Mapping):
     def __init__(self, selector):
         self._selector = selector
 
-    def _c_mapping(self):
-        return Sel.BaseSelector.get_map(self._selector)
-
     def __len__(self):
-        mapping = self._c_mapping()
+        mapping = self._selector._get_c_map()
         return 0 if mapping is None else mapping.get_size()
 
     def __iter__(self):
-        mapping = self._c_mapping()
+        mapping = self._selector._get_c_map()
         return iter([] if mapping is None else [key.get_fd() for key in mapping.get_keys()])
 
     def __getitem__(self, fileobj):
@@ -190,11 +195,15 @@ class BaseSelector(Sel.BaseSelector):
                     return key.fd
             raise
 
+    def _get_c_map(self):
+        """Returns the mapping of the library, or None if the selector has no keys any more."""
+        return None if '_is_closing' in self.__dict__ else _get_c_map(self)
+
     def _find(self, fd):
         """Returns the key of a descriptor, or None."""
         key = self._keys.get(fd)
         if key is None:
-            mapping = Sel.BaseSelector.get_map(self)
+            mapping = self._get_c_map()
             if mapping is not None:
                 key = mapping.lookup(fd)
                 if key is not None:
@@ -202,7 +211,7 @@ class BaseSelector(Sel.BaseSelector):
         return key
 
     def _is_registered(self, fd):
-        mapping = Sel.BaseSelector.get_map(self)
+        mapping = self._get_c_map()
         return mapping is not None and mapping.contains(fd)
 
     def _get(self, key):
@@ -248,12 +257,17 @@ class BaseSelector(Sel.BaseSelector):
     def unregister(self, fileobj):
         fd = self._lookup(fileobj)
         key = self._forget(fd)
+        if key is None and '_is_closing' in self.__dict__:
+            raise _not_registered(fileobj)
         try:
-            c_key = Sel.BaseSelector.unregister(self, fd)
+            c_key = _unregister(self, fd)
         except GLib.Error as error:
             if _is_error(error, Sel.SelectorError.NOT_REGISTERED, Sel.SelectorError.CLOSED):
                 raise _not_registered(fileobj) from None
             raise self._to_exception(error) from None
+        except ImportError:
+            if not _is_at_exit():
+                raise
         return key or _to_python_key(c_key)
 
     def modify(self, fileobj, events, data=None):
@@ -324,9 +338,16 @@ class BaseSelector(Sel.BaseSelector):
         return self._call(Sel.BaseSelector.reinit)
 
     def close(self):
-        Sel.BaseSelector.close(self)
+        # The keys go first, as in the standard library: a finalizer of data may use the selector, which has no keys then,
+        # but is not closed. For example, the transports of asyncio do so.
+        self.__dict__['_is_closing'] = True
         self._keys.clear()
         self._callbacks.clear()
+        try:
+            _close(self)
+        except ImportError:
+            if not _is_at_exit():
+                raise
 
     def report(self, fd, events):
         Sel.BaseSelector.report(self, fd, Sel.EventMask(events))
@@ -389,7 +410,11 @@ class BaseSelector(Sel.BaseSelector):
         self.close()
 
 
+# The methods of the typelib whose names the override takes.
 _select_fds = Sel.BaseSelector.select_fds
+_get_c_map = Sel.BaseSelector.get_map
+_unregister = Sel.BaseSelector.unregister
+_close = Sel.BaseSelector.close
 BaseSelector = override(BaseSelector)
 __all__.append('BaseSelector')
 
