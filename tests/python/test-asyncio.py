@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import math
 import os
@@ -398,6 +399,30 @@ class Failures(TestCase):
         loop.call_soon(setattr, selector, 'do_fail', True)
         loop.call_soon_threadsafe(lambda: loop.call_soon(print))
         self.assertRaises(self.OnPurpose, loop.run_forever)
+
+    def test_reader(self):
+        # A reader that fails is called again, in its context.
+        variable = contextvars.ContextVar('variable', default='wrong')
+        variable.set('right')
+        loop = self.make_loop()
+        contexts, calls = [], []
+        loop.set_exception_handler(lambda loop, context: contexts.append(context['exception']))
+
+        def reader():
+            calls.append(variable.get())
+            if len(calls) == 3:
+                loop.stop()
+            self.fail()
+
+        r, w = socket.socketpair()
+        with r, w:
+            w.send(b'x')
+            loop.add_reader(r, reader)
+            variable.set('changed')
+            loop.run_forever()
+            loop.remove_reader(r)
+        self.assertEqual(calls, ['right'] * 3)
+        self.assertEqual([type(exception) for exception in contexts], [self.OnPurpose] * 3)
 
     def test_callback(self):
         # asyncio handles an exception of a callback, and names the callback.
@@ -799,6 +824,49 @@ class MainLoops(TestCase):
 
         Sel.asyncio.run(main())
         self.assertEqual(calls, ['glib', 'coroutine', 'asyncio'])
+
+    def test_main_loop_in_a_turn_does_not_spin(self):
+        # A descriptor of asyncio is ready while a coroutine runs a main loop.
+        loop = self.make_loop()
+        r, w = socket.socketpair()
+        calls = []
+
+        async def main():
+            w.send(b'x')
+            loop.add_reader(r, lambda: calls.append(r.recv(1)))
+            inner = GLib.MainLoop()
+            GLib.timeout_add(20, inner.quit)
+            # An idle source of a low priority runs if nothing else is ready.
+            self.when_idle(calls.append, 'idle')
+            n_before = n_iterations
+            inner.run()
+            calls.append('end')
+            # Not more than a few for each source. A loop that spins has thousands.
+            self.assertLess(n_iterations - n_before, 50)
+            while b'x' not in calls:
+                await asyncio.sleep(0)
+            loop.remove_reader(r)
+
+        n_iterations = 0
+
+        class Counter(GLib.Source):
+            def prepare(self):
+                nonlocal n_iterations
+                n_iterations += 1
+                return False, -1
+
+            def check(self):
+                return False
+
+            def dispatch(self, callback, args):
+                return True
+
+        counter = Counter()
+        counter.attach()
+        self.addCleanup(counter.destroy)
+        with r, w:
+            loop.run_until_complete(main())
+        self.assertEqual(calls, ['idle', 'end', b'x'])
 
     def test_priority(self):
         # An asyncio loop of low priority yields to sources of higher priority.

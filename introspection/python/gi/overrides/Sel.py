@@ -163,6 +163,7 @@ class BaseSelector(Sel.BaseSelector):
     # C code can create selectors too, so __init__() may not have run.
     @functools.cached_property
     def _keys(self):
+        load_accelerator()
         return {}
 
     @functools.cached_property
@@ -244,10 +245,13 @@ class BaseSelector(Sel.BaseSelector):
         try:
             return function(self, fd, *args)
         except GLib.Error as error:
-            # If the kernel refused the change, the library has unregistered the descriptor.
-            if not self._is_registered(fd):
-                self._forget(fd)
+            self._forget_if_unregistered(fd)
             raise self._to_exception(error) from None
+
+    def _forget_if_unregistered(self, fd):
+        # If the kernel refused the change, the library has unregistered the descriptor.
+        if not self._is_registered(fd):
+            self._forget(fd)
 
     def register(self, fileobj, events, data=None):
         mask = _to_mask(events)
@@ -420,6 +424,26 @@ __all__.append('BaseSelector')
 
 # selectors.BaseSelector.register() registers a file object, so call the method of the metaclass.
 abc.ABCMeta.register(selectors.BaseSelector, BaseSelector)
+
+
+@functools.lru_cache(None)
+def load_accelerator():
+    """Makes the methods that are called often faster, if the extension module in C is installed.
+
+    Returns the module, or None. The environment variable SEL_ACCELERATOR can be `no`, so that everything runs in
+    Python, or `yes`, so that a module that is missing or does not work is an error. The module is loaded at the first
+    use of a selector."""
+    choice = os.environ.get('SEL_ACCELERATOR')
+    if choice == 'no':
+        return None
+    try:
+        from gi.overrides import sel_accelerator
+    except ImportError:
+        if choice == 'yes':
+            raise
+        return None
+    sel_accelerator.accelerate_selector(BaseSelector, selectors.SelectorKey)
+    return sel_accelerator
 
 
 class _Concrete:

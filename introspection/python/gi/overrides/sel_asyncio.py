@@ -15,6 +15,7 @@ While a loop is running, functions such as asyncio.create_task() work in every c
 
 import asyncio
 import contextlib
+import heapq
 import math
 import selectors
 import signal
@@ -25,6 +26,8 @@ from gi import _ossighelper, version_info
 from gi.module import get_introspection_module
 from gi.repository import Gio, GLib, Sel
 
+from .Sel import load_accelerator
+
 __all__ = ['EventLoop', 'run', 'select']
 if 'DefaultEventLoopPolicy' in vars(asyncio):
     __all__.append('EventLoopPolicy')
@@ -33,7 +36,12 @@ if 'DefaultEventLoopPolicy' in vars(asyncio):
 _MAX_DELAY = 24 * 3600
 
 # The method without the override of PyGObject, which is for programs that iterate a context themselves.
-_iterate = get_introspection_module('GLib').MainContext.iteration
+_iterate_context = get_introspection_module('GLib').MainContext.iteration
+
+
+def _iterate(context):
+    """Runs one iteration, which may block."""
+    _iterate_context(context, True)
 
 
 class _Poller(selectors.BaseSelector):
@@ -62,6 +70,16 @@ class _Poller(selectors.BaseSelector):
 
     def get_map(self):
         return self._selector.get_map()
+
+
+class _Raiser:
+    """In place of the context of a handle, raises an exception again."""
+
+    def __init__(self, exception):
+        self._exception = exception
+
+    def run(self, *unused):
+        raise self._exception
 
 
 def _find_context():
@@ -172,7 +190,29 @@ class EventLoop(asyncio.SelectorEventLoop):
             except BaseException as exception:
                 self._fail(exception)
 
+    def _report(self, handle, exception):
+        """Handles an exception of a callback as the standard library does, by which it is raised again."""
+        context = handle._context
+        handle._context = _Raiser(exception)
+        try:
+            handle._run()
+        finally:
+            # The handle of a reader is called again.
+            handle._context = context
+
+    def _is_plain(self):
+        """True if neither a subclass nor this object has replaced a part of the turn that the accelerator takes."""
+        cls = type(self)
+        return (type(self._selector) is _Poller and type(self._sel).select is Sel.BaseSelector.select
+                and all(getattr(cls, name) is getattr(asyncio.SelectorEventLoop, name) and name not in self.__dict__
+                        for name in ('_run_once', '_process_events', '_add_callback', '_remove_reader', '_remove_writer')))
+
     def _attach(self):
+        if _accelerator is not None:
+            self._source = self._running_source = _accelerator.LoopSource(
+                self, self._sel, self._context, self._priority, self._is_plain())
+            self._arm()
+            return
         self._source = self._running_source = self._sel.create_source()
         self._source.set_name('asyncio')
         self._source.set_priority(self._priority)
@@ -301,7 +341,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._context.push_thread_default()
             try:
                 while not self._ended:
-                    _iterate(self._context, True)
+                    _iterate(self._context)
             finally:
                 self._context.pop_thread_default()
 
@@ -321,6 +361,12 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def _process_self_data(self, data):
         pass
+
+
+_accelerator = load_accelerator()
+if _accelerator is not None:
+    _accelerator.accelerate_loop(EventLoop, asyncio.Handle, asyncio.TimerHandle, heapq.heappush, heapq.heappop)
+    _iterate = _accelerator.iterate
 
 
 def run(main, *, debug=None, context=None):
