@@ -73,13 +73,17 @@ class _Poller(selectors.BaseSelector):
 
 
 class _Raiser:
-    """In place of the context of a handle, raises an exception again."""
+    """In place of the context of a handle, raises an exception again. Later calls run in the context."""
 
-    def __init__(self, exception):
+    def __init__(self, context, exception):
+        self._context = context
         self._exception = exception
 
-    def run(self, *unused):
-        raise self._exception
+    def run(self, *args):
+        exception, self._exception = self._exception, None
+        if exception is not None:
+            raise exception
+        return self._context.run(*args)
 
 
 def _find_context():
@@ -193,7 +197,7 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _report(self, handle, exception):
         """Handles an exception of a callback as the standard library does, by which it is raised again."""
         context = handle._context
-        handle._context = _Raiser(exception)
+        handle._context = _Raiser(context, exception)
         try:
             handle._run()
         finally:
