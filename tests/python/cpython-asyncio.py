@@ -55,7 +55,7 @@ class TestedPolicy(Sel.asyncio.EventLoopPolicy):
 
 
 def main():
-    asyncio.SelectorEventLoop = TestedEventLoop
+    asyncio.SelectorEventLoop = asyncio.EventLoop = TestedEventLoop
     # For loops that asyncio creates by itself, even after a test has reset the policy.
     asyncio.DefaultEventLoopPolicy = TestedPolicy
     support.use_resources = ['network'] if os.environ.get('SEL_TEST_NETWORK') else []
