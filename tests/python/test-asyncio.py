@@ -442,7 +442,8 @@ class Ends(TestCase):
     """The end of loops, selectors and programs."""
 
     def run_program(self, text, *options):
-        text = 'import asyncio, gi, os, sys\ngi.require_version("Sel", "1.0")\nfrom gi.repository import GLib, Sel\n' + text
+        text = ('import asyncio, gi, os, sys\ngi.require_version("Sel", "1.0")\n'
+                'from gi.repository import GLib, Sel\n' + text)
         return subprocess.run([sys.executable, *options, '-c', text], capture_output=True, text=True, check=True)
 
     def test_transport(self):

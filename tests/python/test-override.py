@@ -5,6 +5,7 @@
 import ctypes.util
 import errno
 import gc
+import inspect
 import math
 import os
 import selectors
@@ -185,6 +186,18 @@ with Sel.DefaultSelector() as selector:
     assert selector.select() == [(key, Sel.EVENT_WRITE)]
 '''
         subprocess.run([sys.executable, '-c', program, ctypes.util.find_library('gobject-2.0')], check=True)
+
+    def test_documentation(self):
+        # Every public name says what it does, also where C code has replaced the method.
+        self.assertEqual(Sel.DefaultSelector().select(0), [])
+        for cls in [Sel.BaseSelector, *CLASSES, Sel.asyncio.EventLoop, Sel.asyncio.EventLoopPolicy]:
+            self.assertTrue(cls.__doc__, cls)
+            for name, member in vars(cls).items():
+                if callable(member) and not name.startswith('_'):
+                    self.assertRegex(member.__doc__ or '', r'^[A-Z].*[.]', name)
+                    inspect.signature(member)
+        for function in Sel.asyncio.run, Sel.asyncio.select:
+            self.assertTrue(function.__doc__)
 
     def test_fileno(self):
         for cls in CLASSES:

@@ -172,8 +172,8 @@ accel_source_attach (AccelSource  *self,
 
 /* Puts the sources into the context. Sources of the same priority are dispatched in this order.
  *
- * If the first one could not recurse, GLib would take its descriptors out of the context and back around each turn, which
- * costs three system calls. */
+ * If the first one could not recurse, GLib would take its descriptors out of the context and back around each turn,
+ * which costs three system calls. */
 static void
 accel_source_attach_all (AccelSource *self)
 {

@@ -294,8 +294,8 @@ accel_turn_run_ready (PyObject *loop,
   return TRUE;
 }
 
-/* TRUE if the method in Python has to take the turn: in debug mode, if a subclass has replaced a part of it, or if there
- * are many cancelled timers. */
+/* TRUE if the method in Python has to take the turn: in debug mode, if a subclass has replaced a part of it, or if
+ * there are many cancelled timers. */
 static gboolean
 accel_turn_is_unusual (AccelSource *source,
                        PyObject    *loop,

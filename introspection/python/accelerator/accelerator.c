@@ -19,7 +19,8 @@ accel_install_methods (PyObject    *cls,
       if (method->python == NULL)
         return FALSE;
 
-      /* The documentation stands in the Python code. The first lines are the form in which Python expects signatures. */
+      /* The documentation stands in the Python code. The first lines are the form in which Python expects a
+         signature. */
       doc = PyObject_GetAttrString (method->python, "__doc__");
       method->def.ml_doc = g_strdup_printf ("%s%s\n--\n\n%s", method->def.ml_name, method->signature,
                                             doc != NULL && PyUnicode_Check (doc) ? PyUnicode_AsUTF8 (doc) : "");

@@ -98,10 +98,11 @@ def _find_context():
 class EventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that runs on a GLib.MainContext.
 
-    context: the main context; by default the one of the thread
-    selector: any Sel selector; the loop takes ownership of it
-    priority: the priority of coroutines and of asyncio's callbacks in the context
-    """
+    context: the main context; by default the thread-default one, or the global one in the main thread, or a new one
+    selector: any Sel selector; the loop takes ownership of it, and closes it
+    priority: the priority (int) of coroutines and of asyncio's callbacks in the context
+
+    Each iteration of the context runs one turn of asyncio at most."""
 
     def __init__(self, context=None, *, selector=None, priority=GLib.PRIORITY_DEFAULT):
         # PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
@@ -119,6 +120,10 @@ class EventLoop(asyncio.SelectorEventLoop):
     # Callbacks that are scheduled outside of an iteration of this loop have to make the source ready.
 
     def call_soon(self, callback, *args, context=None):
+        """Schedules callback(*args) for the next turn. Returns an asyncio.Handle.
+
+        context is a contextvars.Context; None is the current one. Only the thread of the loop may call this, also in
+        callbacks of GLib. Raises RuntimeError if the loop is closed."""
         handle = super().call_soon(callback, *args, context=context)
         if handle._source_traceback:
             del handle._source_traceback[-1]
@@ -127,6 +132,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         return handle
 
     def call_at(self, when, callback, *args, context=None):
+        """Schedules callback(*args) for a time of time(), in seconds. Returns an asyncio.TimerHandle.
+
+        A time in the past, or that is not a number, means the next turn. An infinite one never comes."""
         handle = super().call_at(when, callback, *args, context=context)
         if handle._source_traceback:
             del handle._source_traceback[-1]
@@ -135,6 +143,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         return handle
 
     def stop(self):
+        """Ends run_forever() and running() after the current turn, and quits the main loops that run in them."""
         super().stop()
         if self._in_turn:
             # A callback of asyncio may have run main loops, which have to end before the turn can.
@@ -160,7 +169,8 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._source.set_ready_time(0)
 
     def _take_turn(self, *unused):
-        """The callback of the source. PyGObject only prints exceptions of callbacks, so none may leave this function."""
+        """The callback of the source. PyGObject only prints exceptions of callbacks, so none may leave this
+        function."""
         self._in_turn = True
         try:
             self._run_once()
@@ -209,7 +219,8 @@ class EventLoop(asyncio.SelectorEventLoop):
         cls = type(self)
         return (type(self._selector) is _Poller and type(self._sel).select is Sel.BaseSelector.select
                 and all(getattr(cls, name) is getattr(asyncio.SelectorEventLoop, name) and name not in self.__dict__
-                        for name in ('_run_once', '_process_events', '_add_callback', '_remove_reader', '_remove_writer')))
+                        for name in ('_run_once', '_process_events', '_add_callback', '_remove_reader',
+                                     '_remove_writer')))
 
     def _attach(self):
         if _accelerator is not None:
@@ -285,8 +296,8 @@ class EventLoop(asyncio.SelectorEventLoop):
     def paused(self):
         """Inside this context manager, iterating the main context runs no callback and no coroutine of this loop.
 
-        PyGObject 3.50 and newer calls this around GLib.MainContext.iteration(), so that a callback of GLib that iterates
-        the context is not interrupted by coroutines."""
+        PyGObject 3.50 and newer calls this around GLib.MainContext.iteration(), so that a callback of GLib that
+        iterates the context is not interrupted by coroutines."""
         if self._in_turn or self._source is None or threading.get_ident() != self._thread_id:
             # Either no turn can begin, or the loop does not run or is paused already.
             yield
@@ -339,6 +350,10 @@ class EventLoop(asyncio.SelectorEventLoop):
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run_forever(self):
+        """Runs the main context until stop() is called.
+
+        Raises what asyncio does not handle, such as KeyboardInterrupt and SystemExit, and RuntimeError if the loop is
+        closed, another loop runs in this thread, or another thread owns the context."""
         self._check_closed()
         self._check_running()
         with self._keyboard_interrupt(), self.running():
@@ -352,11 +367,15 @@ class EventLoop(asyncio.SelectorEventLoop):
     # Use Python's own signal handlers, because a main loop of PyGObject replaces the wakeup descriptor.
 
     def add_signal_handler(self, sig, callback, *args):
+        """Calls callback(*args) in the loop when the signal comes. Only in the main thread.
+
+        Raises ValueError for an invalid signal, and RuntimeError if it cannot be caught."""
         super().add_signal_handler(sig, callback, *args)
         signal.signal(sig, lambda signum, frame: self._handle_signal(signum))
         signal.siginterrupt(sig, False)
 
     def remove_signal_handler(self, sig):
+        """Removes the handler of a signal. Returns False if there was none."""
         removed = super().remove_signal_handler(sig)
         if removed and self.is_running() and not self._signal_handlers:
             # Signal handlers of other parts of the program have to end the wait, too.
@@ -374,14 +393,18 @@ if _accelerator is not None:
 
 
 def run(main, *, debug=None, context=None):
-    """asyncio.run() on a GLib main context."""
+    """asyncio.run() on a GLib main context. Returns the result of the coroutine, or raises its exception.
+
+    main: the coroutine
+    debug: True or False sets the debug mode of the loop; None leaves it
+    context: a GLib.MainContext; by default the one of the thread"""
     with asyncio.Runner(debug=debug, loop_factory=lambda: EventLoop(context)) as runner:
         return runner.run(main)
 
 
 async def select(selector, timeout, io_priority, cancellable):
-    """The coroutine of selector.select_async(). When it is cancelled, it waits for the end of the asynchronous wait, so
-    that another one can start."""
+    """The coroutine of selector.select_async(), with the same arguments and result. When it is cancelled, it waits for
+    the end of the asynchronous wait, so that another one can start."""
     done = asyncio.get_running_loop().create_future()
     own_cancellable = Gio.Cancellable()
     handler = 0 if cancellable is None else cancellable.connect(own_cancellable.cancel)
