@@ -336,8 +336,9 @@ class BaseSelector(Sel.BaseSelector):
         return key
 
     def get_map(self):
-        """Returns a mapping of file objects to keys, which changes with the selector, or None if the selector is
-        closed."""
+        """Returns a mapping of file objects to keys, or None if the selector is closed.
+
+        The mapping changes with the selector."""
         return None if self.is_closed() else _Mapping(self)
 
     # Every method accepts file objects, so the methods for objects are the same.
@@ -407,8 +408,9 @@ class BaseSelector(Sel.BaseSelector):
                 raise
 
     def report(self, fd, events):
-        """Reports a ready descriptor (int). Only do_wait() of a subclass may call it. Other events than the registered
-        ones are dropped."""
+        """Reports a ready descriptor (int). Only do_wait() of a subclass may call it.
+
+        Other events than the registered ones are dropped."""
         Sel.BaseSelector.report(self, fd, Sel.EventMask(events))
 
     def _wrap(self, func):
@@ -420,11 +422,11 @@ class BaseSelector(Sel.BaseSelector):
         return call
 
     def attach(self, context=None, priority=GLib.PRIORITY_DEFAULT, func=None, *user_data):
-        """Adds the selector to a GLib.MainContext (None: the default one). Returns the ID of the source (int, 0 if
-        closed).
+        """Adds the selector to a GLib.MainContext (None: the default one). Returns the ID of the source.
 
-        func(selector, key, events, *user_data) is called for each ready file object that has no callback. If it returns
-        a false value, the source is removed. GLib.source_remove() removes the source, too."""
+        The ID is an int, and 0 if the selector is closed. func(selector, key, events, *user_data) is called for each
+        ready file object that has no callback. If it returns a false value, the source is removed. GLib.source_remove()
+        removes the source, too."""
         return Sel.BaseSelector.attach(self, context, priority, self._wrap(func), *user_data)
 
     def create_dispatch_source(self, func=None, *user_data):
@@ -432,8 +434,7 @@ class BaseSelector(Sel.BaseSelector):
         return Sel.BaseSelector.create_dispatch_source(self, self._wrap(func), *user_data)
 
     def register_callback(self, fileobj, events, func, *user_data):
-        """Registers a file object with a function that a main loop calls when the file object is ready. Returns the
-        key.
+        """Registers a file object with a function that a main loop calls when it is ready. Returns the key.
 
         The selector has to be attached to the context of the main loop. The arguments of the function are (selector,
         key, events, *user_data). If the result is false, or the function raises an exception, the file object is
@@ -447,8 +448,9 @@ class BaseSelector(Sel.BaseSelector):
     register_object_callback = register_callback
 
     def set_callback(self, fileobj, func, *user_data):
-        """Sets the function of a registered file object, as register_callback() does. With None, the function of the
-        source is called. Raises KeyError if it is not registered."""
+        """Sets the function of a registered file object, as register_callback() does.
+
+        With None, the function of the source is called. Raises KeyError if it is not registered."""
         fd = self._lookup(fileobj)
         self._call(Sel.BaseSelector.set_callback, fd, None if func is None else _call_key_callback)
         if func is None:
@@ -458,11 +460,12 @@ class BaseSelector(Sel.BaseSelector):
 
     def select_async(self, timeout=None, io_priority=GLib.PRIORITY_DEFAULT, cancellable=None, callback=None,
                      *user_data):
-        """Waits without blocking. Without a callback it returns an awaitable, for an asyncio loop that runs on a GLib
-        main loop; its result is the list that select() returns.
+        """Waits without blocking, in a main loop. Without a callback it returns an awaitable.
 
-        timeout is in seconds; None waits without end. io_priority is the priority in the main context. cancellable is a
-        Gio.Cancellable, or None. callback(selector, result, *user_data) calls select_finish(). One wait at a time."""
+        The awaitable is for an asyncio loop that runs on a GLib main loop. Its result is the list that select()
+        returns. timeout is in seconds; None waits without end. io_priority is the priority in the main context.
+        cancellable is a Gio.Cancellable, or None. callback(selector, result, *user_data) calls select_finish(). One
+        wait at a time."""
         if timeout is None:
             timeout = WAIT_FOREVER
         if callback is not None:
@@ -529,8 +532,8 @@ def _override_concrete(name):
     c_class = getattr(Sel, name)
     members = {'__module__': __name__,
                '__doc__': 'A selector over a mechanism of the kernel: {}. See BaseSelector.\n\n'
-                          'The constructor raises OSError if the system does not have it (ENOSYS; see is_supported()), or '
-                          'refuses it. Keyword arguments set properties.'.format(name[:-len('Selector')].lower())}
+                          'The constructor raises OSError if the system does not have it (ENOSYS; see is_supported()),
+                          or ' 'refuses it. Keyword arguments set properties.'.format(name[:-len('Selector')].lower())}
     if hasattr(c_class, 'get_fd'):
         def fileno(self):
             """Returns the descriptor of the mechanism (int), which is readable if a registered file object is ready.
