@@ -155,12 +155,21 @@ class Server {
     }
 }
 
+const USAGE = 'usage: echo-server.js [--backend=default|select|poll|epoll|devpoll|kqueue] [--port=PORT]';
 const options = {backend: 'default', port: '0'};
 for (const argument of System.programArgs) {
+    if (argument === '--help') {
+        print(USAGE);
+        System.exit(0);
+    }
+    if (argument === '--version') {
+        print(`echo-server.js: sel-glib ${Sel.get_major_version()}.${Sel.get_minor_version()}.${Sel.get_micro_version()}`);
+        System.exit(0);
+    }
     const [, name, value] = argument.match(/^--(backend|port)=(\w+)$/) ?? [];
 
     if (!name || (name === 'backend' && !BACKENDS[value])) {
-        printerr('usage: echo-server.js [--backend=default|select|poll|epoll|devpoll|kqueue] [--port=PORT]');
+        printerr(USAGE);
         System.exit(2);
     }
     options[name] = value;

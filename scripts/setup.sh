@@ -140,6 +140,14 @@ may_have_many_files ()
   [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
 }
 
+# Prints the number and the size of the packages that apt-get is about to install.
+tell_size ()
+{
+  LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2> /dev/null < /dev/null \
+    | sed -n 's/.* \([0-9]*\) newly installed.*/\1 packages with their dependencies/p; s/^Need to get /download: /p
+        s/^After this operation, \(.*\) of additional disk space.*/on the disk: \1/p' >&2
+}
+
 # Installs packages. Prints the reason if that is not possible.
 install_packages ()
 {
@@ -157,8 +165,9 @@ install_packages ()
     as_root=sudo
   fi
 
-  say "installing: $*"
   $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  say "installing: $*"
+  tell_size "$@"
   $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "$@" < /dev/null >&2
 }
@@ -167,14 +176,14 @@ install_packages ()
 install_missing ()
 {
   # The name of a package may be known only after another package was installed.
-  for round in 1 2; do
-    packages=$(missing "$@" | tr '\n' ' ')
+  for attempt in 1 2; do
+    packages=$(missing "$@" | sort -u | tr '\n' ' ')
     [ -n "$packages" ] || return 0
 
-    install_packages $packages || die "round $round: could not install: $packages"
+    install_packages $packages || die "could not install these packages: $packages"
   done
 
-  packages=$(missing "$@" | tr '\n' ' ')
+  packages=$(missing "$@" | sort -u | tr '\n' ' ')
   [ -z "$packages" ] || die "still missing or too old after installing: $packages"
 }
 
@@ -197,9 +206,11 @@ configure ()
   fi
 }
 
-# An old build directory has to be configured again before it accepts new options.
+# An old build directory has to be configured again before it accepts new options. It also has to look again for tools
+# that were installed after it was created.
 set_options ()
 {
+  meson configure --clearcache "$builddir" >&2
   meson configure "$builddir" "$@" >&2 \
     || meson setup --reconfigure "$builddir" "$top" "$@" >&2 \
     || die "could not configure in $builddir"

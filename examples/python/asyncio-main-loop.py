@@ -7,8 +7,8 @@ usage: asyncio-main-loop.py [PORT]
 In a GTK program, Gtk.Application.run() replaces main_loop.run().
 """
 
+import argparse
 import asyncio
-import sys
 
 import gi
 
@@ -59,12 +59,20 @@ async def serve(counter, port, main_loop):
     await server.serve_forever()
 
 
+def parse_port():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('port', nargs='?', type=int, default=0, help='the port on 127.0.0.1; by default a free one')
+    version = Sel.get_major_version(), Sel.get_minor_version(), Sel.get_micro_version()
+    parser.add_argument('--version', action='version', version='sel-glib %d.%d.%d' % version)
+    return parser.parse_args().port
+
+
 def main():
     main_loop = GLib.MainLoop()
     counter = Counter()
     with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
         loop = runner.get_loop()
-        server = loop.create_task(serve(counter, int(sys.argv[1]) if len(sys.argv) > 1 else 0, main_loop))
+        server = loop.create_task(serve(counter, parse_port(), main_loop))
         try:
             with loop.running(main_loop.quit):
                 main_loop.run()

@@ -5,9 +5,9 @@
 usage: echo-server.py [PORT]
 """
 
+import argparse
 import functools
 import socket
-import sys
 
 import gi
 
@@ -64,8 +64,16 @@ def accept(listener, selector, key, events):
     return GLib.SOURCE_CONTINUE
 
 
+def parse_port():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('port', nargs='?', type=int, default=0, help='the port on 127.0.0.1; by default a free one')
+    version = Sel.get_major_version(), Sel.get_minor_version(), Sel.get_micro_version()
+    parser.add_argument('--version', action='version', version='sel-glib %d.%d.%d' % version)
+    return parser.parse_args().port
+
+
 def main():
-    listener = socket.create_server(('127.0.0.1', int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    listener = socket.create_server(('127.0.0.1', parse_port()))
     listener.setblocking(False)
 
     with listener, Sel.DefaultSelector() as selector:

@@ -532,8 +532,8 @@ def _override_concrete(name):
     c_class = getattr(Sel, name)
     members = {'__module__': __name__,
                '__doc__': 'A selector over a mechanism of the kernel: {}. See BaseSelector.\n\n'
-                          'The constructor raises OSError if the system does not have it (ENOSYS; see is_supported()),
-                          or ' 'refuses it. Keyword arguments set properties.'.format(name[:-len('Selector')].lower())}
+                          'The constructor raises OSError if the system does not have it, or refuses it; see '
+                          'is_supported(). Keyword arguments set properties.'.format(name[:-len('Selector')].lower())}
     if hasattr(c_class, 'get_fd'):
         def fileno(self):
             """Returns the descriptor of the mechanism (int), which is readable if a registered file object is ready.
