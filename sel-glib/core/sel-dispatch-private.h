@@ -110,6 +110,10 @@ sel_dispatch_next (SelCore  *core,
           return entry;
         }
     }
+  else if (entry == batch->end && batch->is_alone)
+    {
+      return NULL; /* sel_dispatch_end() does the rest */
+    }
 
   return sel_dispatch_next_slow (core, batch);
 }

@@ -110,6 +110,9 @@ sel_dispatch_remove_batch (SelCore  *core,
 {
   SelBatch **batches = &core->dispatch.batches;
 
+  /* This also makes everything that the thread of the batch did before it ended visible to the one that frees it. */
+  g_assert (!sel_batch_is_in_use (batch));
+
   while (*batches != NULL && *batches != batch)
     batches = &(*batches)->next;
   if (*batches != NULL)
@@ -177,11 +180,15 @@ sel_dispatch_poll (SelCore        *core,
 /* Stores what may change while the event is still right. */
 static inline void
 sel_batch_entry_look_up (SelBatchEntry *entry,
-                         SelKeySlot    *slot,
+                         SelKeyPage    *page,
                          int            fd)
 {
-  entry->key = sel_key_slot_get_key (slot, fd);
-  entry->callback = sel_key_slot_get_extra (slot, fd)->callback;
+  const SelKeyExtra *extra = &page->extras[SEL_KEY_TABLE_INDEX (fd)];
+
+  entry->key = extra->key;
+  entry->callback = extra->callback;
+  if (G_UNLIKELY (entry->key == NULL))
+    entry->key = sel_key_slot_make_key (&page->slots[SEL_KEY_TABLE_INDEX (fd)], fd);
 }
 
 /* With the lock of the wait that has found the events. */
@@ -197,11 +204,12 @@ sel_batch_fill (SelCore             *core,
   for (const SelReadyEvent *event = events; event < events + n; event++, entry++)
     {
       int fd = event->fd;
-      SelKeySlot *slot = &pages[(guint) fd >> SEL_KEY_TABLE_PAGE_BITS]->slots[SEL_KEY_TABLE_INDEX (fd)];
+      SelKeyPage *page = pages[(guint) fd >> SEL_KEY_TABLE_PAGE_BITS];
 
-      sel_batch_entry_look_up (entry, slot, fd);
+      sel_batch_entry_look_up (entry, page, fd);
       entry->fd = fd;
-      entry->events = event->events | sel_hangup_count (core, slot) << SEL_BATCH_CHECKS_SHIFT;
+      entry->events = event->events;
+      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)]) << SEL_BATCH_CHECKS_SHIFT;
     }
 
   batch->events = events;
@@ -336,7 +344,7 @@ sel_dispatch_look_up (SelCore       *core,
   if (G_UNLIKELY (slot == NULL))
     return FALSE;
 
-  sel_batch_entry_look_up (entry, slot, entry->fd);
+  sel_batch_entry_look_up (entry, sel_key_slot_get_page (slot, entry->fd), entry->fd);
 
   return TRUE;
 }
@@ -393,10 +401,6 @@ sel_dispatch_next_slow (SelCore  *core,
                         SelBatch *batch)
 {
   const SelBatchEntry *entry = NULL;
-
-  /* The end of a batch that was not disturbed: sel_dispatch_end() does the rest. */
-  if (batch->next_entry == batch->end && batch->is_alone)
-    return NULL;
 
   sel_state_lock (core);
   sel_dispatch_finish (core, batch, &sel_batch_idle);
