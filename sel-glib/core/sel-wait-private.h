@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <math.h>
+
 #include "core/sel-lifecycle-private.h"
 #include "core/sel-ready-list-private.h"
 #include "core/sel-timeout-private.h"
@@ -222,7 +224,7 @@ sel_wait_run (SelCore        *core,
 
   if (!sel_timeout_is_forever (timeout))
     {
-      if (!sel_wait_check_timeout (core, timeout, error))
+      if (G_UNLIKELY (isnan (timeout)) && !sel_wait_check_timeout (core, timeout, error))
         return -1;
 
       if (timeout > 0)
