@@ -283,6 +283,7 @@ sel_registry_mark_changed (SelCore    *core,
                            int         fd,
                            SelKeySlot *slot)
 {
+  sel_notify_count_change (core);
   if (G_LIKELY (!sel_state_has (core, SEL_STATE_IN_WAIT)))
     return;
 
