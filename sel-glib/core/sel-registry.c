@@ -66,6 +66,7 @@ sel_registry_update (SelCore       *core,
   gpointer outer;
 
   SEL_POINT ("locked-update");
+  sel_notify_will_update (core);
   outer = sel_state_enter_vfunc (core);
   core->registry.tag = generation;
   for (;;)
@@ -282,6 +283,7 @@ sel_registry_mark_changed (SelCore    *core,
                            int         fd,
                            SelKeySlot *slot)
 {
+  sel_notify_count_change (core);
   if (G_LIKELY (!sel_state_has (core, SEL_STATE_IN_WAIT)))
     return;
 
