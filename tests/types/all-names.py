@@ -95,8 +95,9 @@ def callbacks(selector: Sel.BaseSelector, sock: socket.socket) -> None:
     selector.set_callback(sock, ready)
     selector.set_callback(sock, ready_with_data, 'name')
     selector.set_callback(sock, None)
-    numbers.extend([selector.attach(), selector.attach(None, GLib.PRIORITY_HIGH, ready),
-                    selector.attach(GLib.MainContext.default(), 0, ready_with_data, 'name'), selector.attach(func=ready)])
+    numbers.extend([selector.attach(), selector.attach(None, 0, ready),
+                    selector.attach(GLib.MainContext.default(), 0, ready_with_data, 'name'),
+                    selector.attach(func=ready)])
     sources: list[GLib.Source] = [selector.create_source(), selector.create_dispatch_source(),
                                   selector.create_dispatch_source(ready),
                                   selector.create_dispatch_source(ready_with_data, 'name')]
