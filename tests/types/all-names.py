@@ -65,6 +65,7 @@ def properties(selector: Sel.BaseSelector) -> None:
     selector.set_hangup_policy(selector.get_hangup_policy() or selector.props.hangup_policy)
     selector.set_interruptible(selector.get_interruptible() or selector.props.interruptible)
     selector.set_max_dispatch(selector.get_max_dispatch() + selector.props.max_dispatch)
+    bools.extend([selector.props.closed, selector.props.map is None or selector.props.map.contains(0)])
     selector.set_max_dispatch('many')  # type: ignore
     Sel.EpollSelector(no_such_property=1)  # type: ignore
 
@@ -172,7 +173,10 @@ async def main() -> int:
 def asyncio_module() -> None:
     loop: asyncio.AbstractEventLoop = Sel.asyncio.EventLoop()
     numbers.append(Sel.asyncio.run(main(), debug=True, context=GLib.MainContext.default()))
-    asyncio.set_event_loop_policy(Sel.asyncio.EventLoopPolicy())
+    policy = Sel.asyncio.EventLoopPolicy()
+    asyncio.set_event_loop_policy(policy)
+    if isinstance(policy.get_event_loop_for_context(GLib.MainContext.default()), Sel.asyncio.EventLoop):
+        numbers.append(1)
     own = Sel.asyncio.EventLoop(GLib.MainContext(), selector=Sel.EpollSelector(), priority=GLib.PRIORITY_HIGH)
     with own.running() as running, own.running(GLib.MainLoop().quit), own.paused():
         running.run_until_complete(main())

@@ -411,6 +411,13 @@ function _init() {
         return mapping && (this[MAPPING] ??= new SelectorMapping(this, mapping, toRegisteredFd));
     };
 
+    // The property is the same object as the result of the method.
+    Object.defineProperty(proto, 'map', {
+        get() {
+            return this.get_map();
+        },
+    });
+
     proto[Symbol.iterator] = function () {
         return (this.get_map() ?? []).values();
     };
