@@ -143,6 +143,15 @@ sel_notify_get_fd (SelCore *core)
   return core->notify.wakeup->read_fd;
 }
 
+/* Called before the kernel is told about a change. A wait that does not see changes has to end: it will look again, and
+ * the kernel may refuse changes until then. The waiting thread then needs the lock, which the caller holds. */
+static inline void
+sel_notify_will_update (SelCore *core)
+{
+  if (G_UNLIKELY (!core->notify.wait_sees_updates) && sel_state_has (core, SEL_STATE_IN_WAIT))
+    sel_notify_wake (core);
+}
+
 /* The set of events that the kernel waits for on @fd has changed, or on any descriptor if @fd is -1. */
 static inline void
 sel_notify_changed (SelCore *core,

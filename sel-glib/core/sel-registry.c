@@ -66,11 +66,12 @@ sel_registry_update (SelCore       *core,
   gpointer outer;
 
   SEL_POINT ("locked-update");
+  sel_notify_will_update (core);
   outer = sel_state_enter_vfunc (core);
   core->registry.tag = generation;
   for (;;)
     {
-      success = klass->update != NULL && klass->update (selector, fd, old_events, new_events, error);
+      success = klass->update (selector, fd, old_events, new_events, error);
       if (G_LIKELY (success) || !sel_error_is_os (*error, EINTR))
         break;
       g_clear_error (error);

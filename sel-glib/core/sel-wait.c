@@ -115,7 +115,8 @@ sel_wait_explain_limit (SelCore  *core,
   guint n_keys = sel_registry_get_n_keys (core);
   struct rlimit limit;
 
-  if (!sel_error_is_os (*error, EINVAL) || getrlimit (RLIMIT_NOFILE, &limit) < 0 || n_keys < limit.rlim_cur)
+  if (!sel_error_is_os (*error, EINVAL) || getrlimit (RLIMIT_NOFILE, &limit) < 0 ||
+      (n_keys < limit.rlim_cur && limit.rlim_cur > 1))
     return;
 
   g_prefix_error (error, "%u descriptors are registered, but RLIMIT_NOFILE is only %lu: ",
