@@ -102,7 +102,7 @@ def measure_languages(results, build):
     environment = {
         "GI_TYPELIB_PATH": str(build / "introspection"),
         "LD_LIBRARY_PATH": str(build / "sel-glib"),
-        "PYTHONPATH": str(ROOT / "introspection" / "python"),
+        "PYTHONPATH": "%s:%s" % (ROOT / "introspection" / "python", build / "introspection" / "python"),
         "GJS_PATH": str(ROOT / "introspection" / "gjs"),
     }
     python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
