@@ -101,6 +101,12 @@ sel_source_close (SelWatcher *watcher)
   g_source_unref (&self->source);
 }
 
+static gboolean
+sel_source_is_destroyed (SelWatcher *watcher)
+{
+  return g_source_is_destroyed (&sel_source_from_watcher (watcher)->source);
+}
+
 /* Makes the context poll the descriptors that the selector needs, and nothing else. */
 static void
 sel_source_sync_locked (SelSource *self)
@@ -590,6 +596,7 @@ sel_source_new_full (SelBaseSelector *selector,
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->watcher.close = sel_source_close;
+  self->watcher.is_destroyed = sel_source_is_destroyed;
   sel_mirror_init (&self->mirror, source);
   self->bell.fd = -1;
   self->next_resume = -1;
