@@ -50,6 +50,13 @@ have_python_gi ()
   return 1
 }
 
+# Checks for the headers with which the C part of the override for Python is built.
+have_python_headers ()
+{
+  [ -f "$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2> /dev/null)/Python.h" ] \
+    && have_module 'pygobject-3.0 >= 3.42'
+}
+
 # Prints the packages that are needed to build the Debian packages. A test builds them.
 missing_for_packages ()
 {
@@ -100,6 +107,7 @@ missing ()
   have_module gobject-introspection-1.0 || echo libgirepository1.0-dev
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
+    have_python_headers || echo python3-dev python-gi-dev
     have valgrind || echo valgrind
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac
@@ -122,6 +130,9 @@ optional ()
   have_module 'gtk4 >= 4.8' || echo libgtk-4-dev
   have Xvfb || echo xvfb
   have spin || echo spin
+  have mypy || echo mypy
+  have node || echo nodejs
+  have npm || echo npm
   may_have_many_files || have linux.uml || echo user-mode-linux
 }
 

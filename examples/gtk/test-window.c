@@ -141,7 +141,7 @@ static void
 test_backends (Fixture       *fixture,
                gconstpointer  backend)
 {
-  GtkDropDown *drop_down = GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
+  GtkDropDown *drop_down = GTK_DROP_DOWN (find (GTK_WIDGET (fixture->window),
                                                 GTK_TYPE_DROP_DOWN));
   EchoService *service = monitor_window_get_service (fixture->window);
   g_auto (GStrv) backends = echo_list_backends ();
@@ -266,7 +266,7 @@ static void
 test_not_started (Fixture       *fixture,
                   gconstpointer  backend)
 {
-  GtkDropDown *backends = GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
+  GtkDropDown *backends = GTK_DROP_DOWN (find (GTK_WIDGET (fixture->window),
                                                GTK_TYPE_DROP_DOWN));
   gboolean shows_one = gtk_drop_down_get_selected_item (backends) != NULL;
 
@@ -274,14 +274,17 @@ test_not_started (Fixture       *fixture,
   g_assert_nonnull (strstr (monitor_window_get_message (fixture->window), "no such backend"));
   wait_until (shows_text (GTK_WIDGET (fixture->window), "no such backend"));
   g_assert_false (is_enabled (fixture, "add-clients"));
-  g_assert_false (is_enabled (fixture, "backend"));
+  g_assert_true (is_enabled (fixture, "backend"));
 
   g_assert_true (is_enabled (fixture, "start"));
   activate (fixture, "win.start");
   g_assert_cmpint (monitor_window_is_running (fixture->window), ==, shows_one);
 
-  /* Choose another backend. */
-  gtk_drop_down_set_selected (backends, 1);
+  /* Choose another backend, with the drop-down or with a key. */
+  if (g_test_rand_bit ())
+    gtk_drop_down_set_selected (backends, 1);
+  else
+    gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.backend", "s", "poll");
   g_assert_true (monitor_window_is_running (fixture->window));
   g_assert_null (monitor_window_get_message (fixture->window));
   g_assert_false (is_enabled (fixture, "start"));
@@ -338,6 +341,16 @@ test_names (Fixture       *fixture,
   g_assert_cmpuint (check_names (GTK_WIDGET (fixture->window)), ==, 15);
 }
 
+static void
+test_narrow (Fixture       *fixture,
+             gconstpointer  backend)
+{
+  int minimum;
+
+  gtk_widget_measure (GTK_WIDGET (fixture->window), GTK_ORIENTATION_HORIZONTAL, -1, &minimum, NULL, NULL, NULL);
+  g_assert_cmpint (minimum, <=, 360);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -359,6 +372,7 @@ main (int    argc,
   g_test_add ("/window/too-many", Fixture, NULL, set_up, test_too_many, tear_down);
   g_test_add ("/window/not-started", Fixture, "nonsense", set_up, test_not_started, tear_down);
   g_test_add ("/window/names", Fixture, NULL, set_up, test_names, tear_down);
+  g_test_add ("/window/narrow", Fixture, NULL, set_up, test_narrow, tear_down);
 
   status = g_test_run ();
   g_object_unref (application);

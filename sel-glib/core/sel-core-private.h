@@ -74,6 +74,7 @@ typedef struct
   guint turn;                /* rotates the descriptors that are always ready */
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */
+  gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
   guint n_waits;             /* atomic: how many waits have begun */
   SelFound *found;           /* what sources have handed over; the lock protects the list */
@@ -85,6 +86,8 @@ typedef struct
   SelWakeup *wakeup;         /* reference counted, so that it can be signalled after the selector was finalized */
   GPtrArray *watchers;       /* NULL if there are none */
   gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
+  gboolean counts_changes;   /* somebody needs the next member */
+  gsize changes;             /* atomic: how often the table has changed; see sel-dispatch-private.h */
 } SelNotify;
 
 /* sel-dispatch: which callback runs now, and which memory does it still use? */
@@ -104,6 +107,7 @@ typedef struct
 typedef struct
 {
   GError *open_error;        /* why it could not be opened */
+  gboolean has_object;       /* open () has succeeded, and release () was not called yet */
 } SelLifecycle;
 
 /* The settings that the class has as properties. */

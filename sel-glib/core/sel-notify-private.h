@@ -39,6 +39,10 @@ struct _SelWatcher
   /* Called without the lock, and only in the thread: the selector is closed. The context must not poll the descriptor
    * of the mechanism any more. */
   void (*close) (SelWatcher *watcher);
+
+  /* Nullable. Called with the lock, in any thread: TRUE if the source is destroyed, so that it does no work any more.
+   * Its watcher stays in the list as long as the program has a reference to it. */
+  gboolean (*is_destroyed) (SelWatcher *watcher);
 };
 
 void         sel_notify_init             (SelCore         *core);
@@ -52,7 +56,8 @@ gboolean     sel_notify_open_wakeup      (SelCore         *core,
                                           GError         **error);
 void         sel_notify_close_wakeup     (SelCore         *core);
 
-/* Returns: FALSE if there was no wake-up to be drained */
+/* Does nothing while a descriptor is always ready: a wait would end at once, and programs that poll the descriptor of
+ * the mechanism have to see that. Returns: FALSE if there was no wake-up to be drained */
 gboolean     sel_notify_drain_wakeup     (SelCore         *core);
 
 /* Ends the kernel's wait. Needs no lock and may be called in a signal handler. */
@@ -100,9 +105,37 @@ void         sel_notify_changed_slow     (SelCore         *core,
 gboolean     sel_notify_give_garbage     (SelCore         *core,
                                           SelCallback     *callback);
 
+/* Takes the callbacks that were given to sources that are destroyed now. Returns: (nullable): an array that frees them;
+ * the calling thread has to free it, after it has given back the lock */
+GPtrArray   *sel_notify_take_garbage     (SelCore         *core);
+
 /* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were
  * taken out of the list; call their close () without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
+
+/* Batches of callbacks have to know whether the table has changed since they have looked at it. Nobody does as long as
+ * changes are not counted. */
+static inline void
+sel_notify_set_counts_changes (SelCore  *core,
+                               gboolean  counts_changes)
+{
+  core->notify.counts_changes = counts_changes;
+}
+
+/* Sequentially consistent, as the next function: sel-dispatch-private.h says why. */
+static inline void
+sel_notify_count_change (SelCore *core)
+{
+  if (G_UNLIKELY (core->notify.counts_changes))
+    __atomic_fetch_add (&core->notify.changes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Needs no lock. */
+static inline gsize
+sel_notify_get_changes (SelCore *core)
+{
+  return __atomic_load_n (&core->notify.changes, __ATOMIC_SEQ_CST);
+}
 
 /* TRUE if the calling thread is the thread of the watcher. Needs no lock, and no order: see
  * sel_state_get_vfunc_thread(). */
@@ -117,6 +150,15 @@ static inline int
 sel_notify_get_fd (SelCore *core)
 {
   return core->notify.wakeup->read_fd;
+}
+
+/* Called before the kernel is told about a change. A wait that does not see changes has to end: it will look again, and
+ * the kernel may refuse changes until then. The waiting thread then needs the lock, which the caller holds. */
+static inline void
+sel_notify_will_update (SelCore *core)
+{
+  if (G_UNLIKELY (!core->notify.wait_sees_updates) && sel_state_has (core, SEL_STATE_IN_WAIT))
+    sel_notify_wake (core);
 }
 
 /* The set of events that the kernel waits for on @fd has changed, or on any descriptor if @fd is -1. */

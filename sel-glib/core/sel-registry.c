@@ -66,11 +66,12 @@ sel_registry_update (SelCore       *core,
   gpointer outer;
 
   SEL_POINT ("locked-update");
+  sel_notify_will_update (core);
   outer = sel_state_enter_vfunc (core);
   core->registry.tag = generation;
   for (;;)
     {
-      success = klass->update != NULL && klass->update (selector, fd, old_events, new_events, error);
+      success = klass->update (selector, fd, old_events, new_events, error);
       if (G_LIKELY (success) || !sel_error_is_os (*error, EINTR))
         break;
       g_clear_error (error);
@@ -115,6 +116,7 @@ sel_registry_change_always_ready (SelCore    *core,
     {
       g_array_append_val (fds, fd);
       sel_state_set (core, SEL_STATE_ALWAYS_READY);
+      sel_notify_wake (core);
       return;
     }
 
@@ -282,6 +284,7 @@ sel_registry_mark_changed (SelCore    *core,
                            int         fd,
                            SelKeySlot *slot)
 {
+  sel_notify_count_change (core);
   if (G_LIKELY (!sel_state_has (core, SEL_STATE_IN_WAIT)))
     return;
 

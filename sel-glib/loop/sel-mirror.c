@@ -391,7 +391,7 @@ sel_mirror_report_closed (SelMirror  *self,
     return TRUE;
 
   sel_state_lock (core);
-  for (guint i = 0; success && i < self->closed->len; i++)
+  for (guint i = 0; success && sel_state_is_usable (core) && i < self->closed->len; i++)
     {
       int fd = g_array_index (self->closed, int, i);
 

@@ -29,6 +29,7 @@ typedef struct
   guint n_dispatches;
   gboolean has_kept;         /* findings of earlier turns are to be dispatched */
   SelSourceRun run;
+  SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */
 } SelSource;
 
 /* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an
@@ -85,6 +86,8 @@ sel_source_leave (SelSource *self,
   sel_state_lock (core);
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
+  else if (self->batch != NULL)
+    sel_dispatch_remove_batch (core, self->batch);
   sel_notify_remove_watcher (core, &self->watcher);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
@@ -101,6 +104,12 @@ sel_source_close (SelWatcher *watcher)
   if (!self->awaits)
     g_source_destroy (&self->source);
   g_source_unref (&self->source);
+}
+
+static gboolean
+sel_source_is_destroyed (SelWatcher *watcher)
+{
+  return g_source_is_destroyed (&sel_source_from_watcher (watcher)->source);
 }
 
 /* Makes the context poll the descriptors that the selector needs, and nothing else. */
@@ -299,24 +308,47 @@ sel_source_retry_later (SelSource    *self,
   self->next_resume = self->retry_time;
 }
 
-/* Asks the selector, without waiting. Returns how many descriptors are ready, or -1 if the source is to be removed. */
-static gssize
-sel_source_select (SelSource     *self,
-                   SelReadyEvent *events)
+/* In mirrored mode, the next wait of this thread takes what the context has found. Fails if the selector's own
+ * descriptor is closed. */
+static gboolean
+sel_source_hand_over (SelSource  *self,
+                      GError    **error)
 {
   SelCore *core = sel_core (self->selector);
-  g_autoptr(GError) error = NULL;
-  gssize n;
 
+  if (!self->watcher.mirrored)
+    return TRUE;
+
+  sel_found_hand_over (&self->mirror.found, core);
+  if (sel_mirror_report_closed (&self->mirror, core, error))
+    return TRUE;
+
+  sel_found_take_back (&self->mirror.found, core);
+
+  return FALSE;
+}
+
+static void
+sel_source_take_back (SelSource *self)
+{
   if (self->watcher.mirrored)
-    sel_found_hand_over (&self->mirror.found, core);
-  n = sel_dispatch_begin (core, events, SEL_MAX_DISPATCH, &error);
-  if (self->watcher.mirrored)
-    sel_found_take_back (&self->mirror.found, core);
-  if (n >= 0 && !sel_mirror_report_closed (&self->mirror, core, &error))
-    n = -1;
-  if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
-    return n;
+    sel_found_take_back (&self->mirror.found, sel_core (self->selector));
+}
+
+/* The selector was asked, and nothing is ready, or it has failed with @error. Returns: FALSE if the source is to be
+ * removed */
+static gboolean
+sel_source_handle_nothing (SelSource *self,
+                           gssize     n,
+                           GError    *local_error)
+{
+  SelCore *core = sel_core (self->selector);
+  g_autoptr(GError) error = local_error;
+
+  if (n == 0)
+    return TRUE;
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
+    return FALSE;
 
   /* There is nothing to poll before sel_base_selector_reinit(). */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED))
@@ -325,101 +357,129 @@ sel_source_select (SelSource     *self,
       sel_mirror_poll_nothing (&self->mirror, &self->watcher);
       sel_state_unlock (core);
       g_array_set_size (self->mirror.found.findings, 0);
-      return 0;
+      return TRUE;
     }
 
   /* Another thread waits, and its wait reports the descriptors that are ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     {
       sel_wait_block_source (core);
-      return 0;
+      return TRUE;
     }
 
   if (sel_error_may_pass (error))
     {
       sel_source_retry_later (self, error);
-      return 0;
+      return TRUE;
     }
 
   g_warning ("A selector does not work any more, and is taken out of the main loop: %s", error->message);
 
-  return -1;
-}
-
-/* If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready descriptors, and the remaining
- * part of this batch is out of date. */
-static gboolean
-sel_source_is_over (SelSource *self,
-                    guint      n_dispatches)
-{
-  return n_dispatches != self->n_dispatches || g_source_is_destroyed (&self->source);
+  return FALSE;
 }
 
 /* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be
  * removed */
-static gboolean
+static inline gboolean
 sel_source_call (SelSource           *self,
-                 const SelBatch      *batch,
-                 const SelReadyEvent *event,
+                 const SelBatchEntry *entry,
                  SelSelectorFunc      func,
                  gpointer             user_data)
 {
-  SelCore *core = sel_core (self->selector);
-  SelCallback *callback = batch->callback;
-  SelSelectorFunc own_func;
+  SelCallback *callback = entry->callback;
+  gboolean goes_on;
 
-  if (callback == NULL)
-    return func (self->selector, batch->key, event->events, user_data);
+  if (callback != NULL)
+    {
+      func = (SelSelectorFunc) callback->func;
+      user_data = callback->user_data;
+    }
 
-  own_func = (SelSelectorFunc) callback->func;
-  if (!own_func (self->selector, batch->key, event->events, callback->user_data))
-    sel_dispatch_remove_callback (core, event->fd, callback);
+  goes_on = func (self->selector, entry->key, entry->events, user_data);
+  if (G_LIKELY (goes_on) || callback == NULL)
+    return goes_on;
+
+  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, callback);
 
   return TRUE;
 }
 
-static void
-sel_source_pause_without_callback (SelSource           *self,
-                                   const SelReadyEvent *event)
+/* The function of a source that has none. @user_data is the batch. */
+static gboolean
+sel_source_pause_without_callback (SelBaseSelector *selector,
+                                   SelSelectorKey  *key,
+                                   SelEventMask     events,
+                                   gpointer         user_data)
 {
-  SelCore *core = sel_core (self->selector);
+  const SelReadyEvent *event = sel_batch_get_current_event (user_data);
+  SelCore *core = sel_core (selector);
 
   g_warning ("Descriptor %d is ready, but neither it nor its source has a callback; it is not "
              "waited for until it is modified", event->fd);
   sel_state_lock (core);
   sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
   sel_state_unlock (core);
+
+  return G_SOURCE_CONTINUE;
 }
 
-/* Dispatches one ready descriptor. Returns: FALSE if the source is to be removed */
-static gboolean
-sel_source_dispatch_event (SelSource           *self,
-                           SelBatch            *batch,
-                           const SelReadyEvent *event,
-                           SelSelectorFunc      func,
-                           gpointer             user_data,
-                           guint                n_dispatches)
+/* Calls a callback for which checks are due. Returns: FALSE if the source is to be removed */
+static G_NO_INLINE gboolean
+sel_source_call_checked (SelSource           *self,
+                         const SelReadyEvent *event,
+                         const SelBatchEntry *entry,
+                         SelSelectorFunc      func,
+                         gpointer             user_data)
 {
   SelCore *core = sel_core (self->selector);
+  SelBatchEntry unchecked = *entry;
+  SelEventMask registered;
   gboolean goes_on;
 
-  if (!sel_dispatch_enter (core, batch, event, self) || sel_source_is_over (self, n_dispatches))
+  if ((sel_batch_entry_get_checks (entry) & SEL_HANGUP_CHECK_STALE) != 0 && sel_hangup_check_stale (core, event))
     return TRUE;
 
-  if (G_UNLIKELY ((batch->checks & SEL_HANGUP_CHECK_STALE) != 0) && sel_hangup_check_stale (core, event))
-    return TRUE;
+  registered = sel_selector_key_get_events (entry->key);
+  unchecked.events = event->events;
+  goes_on = sel_source_call (self, &unchecked, func, user_data);
+  if (sel_batch_entry_get_checks (entry) != 0)
+    sel_hangup_check (core, event, registered);
 
-  if (G_UNLIKELY (batch->callback == NULL && func == NULL))
+  return goes_on;
+}
+
+/* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
+ * descriptors, and the remaining part of the batch is out of date: @n_passed tells where it begins.
+ * Returns: FALSE if the source is to be removed */
+static inline gboolean
+sel_source_dispatch_batch (SelSource       *self,
+                           SelBatch        *batch,
+                           SelSelectorFunc  func,
+                           gpointer         user_data,
+                           gssize          *n_passed)
+{
+  SelCore *core = sel_core (self->selector);
+  const SelBatchEntry *entry;
+  gboolean goes_on = TRUE;
+
+  if (func == NULL)
     {
-      sel_source_pause_without_callback (self, event);
-      return TRUE;
+      func = sel_source_pause_without_callback;
+      user_data = batch;
     }
 
-  SEL_POINT ("dispatch-entered");
-  goes_on = sel_source_call (self, batch, event, func, user_data);
+  while (goes_on && (entry = sel_dispatch_next (core, batch)) != NULL && !g_source_is_destroyed (&self->source))
+    {
+      SEL_POINT ("dispatch-entered");
+      if (n_passed != NULL)
+        *n_passed = entry - batch->entries + 1;
+      if (G_LIKELY (sel_batch_entry_get_checks (entry) == 0))
+        goes_on = sel_source_call (self, entry, func, user_data);
+      else
+        goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
+    }
 
-  if (G_UNLIKELY (batch->checks != 0))
-    sel_hangup_check (core, event, batch->registered);
+  sel_dispatch_end (core, batch);
 
   return goes_on;
 }
@@ -431,32 +491,33 @@ sel_source_dispatch_events (GSource     *source,
                             gpointer     user_data)
 {
   SelSource *self = (SelSource *) source;
+  SelBatch *batch = self->batch;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   SelReadyEvent events[SEL_MAX_DISPATCH];
-  SelBatch batch = { 0 };
+  GError *error = NULL;
+  gssize n;
+  gssize n_passed = 0;
   guint n_dispatches;
   gboolean goes_on;
-  gssize n, i;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  n = sel_source_select (self, events);
-  n_dispatches = ++self->n_dispatches;
+  if (!sel_source_hand_over (self, &error))
+    return sel_source_handle_nothing (self, -1, error);
+  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, &error);
   SEL_POINT ("dispatch-selected");
-  goes_on = n >= 0;
-  if (self->watcher.mirrored)
-    sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
-  for (i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
-    goes_on = sel_source_dispatch_event (self, &batch, &events[i], func, user_data, n_dispatches);
+  sel_source_take_back (self);
+  if (G_UNLIKELY (n <= 0))
+    return sel_source_handle_nothing (self, n, error);
+  if (G_LIKELY (!self->watcher.mirrored))
+    return sel_source_dispatch_batch (self, batch, func, user_data, NULL);
 
-  sel_dispatch_end (sel_core (self->selector), &batch);
-
-  if (self->watcher.mirrored)
-    {
-      sel_mirror_keep (&self->mirror, &events[i], n - i, n_dispatches);
-      self->has_kept = sel_found_tells_once (&self->mirror.found);
-    }
+  n_dispatches = ++self->n_dispatches;
+  sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
+  goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
+  sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
+  self->has_kept = sel_found_tells_once (&self->mirror.found);
 
   return goes_on;
 }
@@ -548,6 +609,7 @@ sel_source_dispatch (GSource     *source,
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
   SelPlainEvent plain[SEL_MAX_DISPATCH];
+  GError *error = NULL;
   gssize n, n_live;
 
   if (G_UNLIKELY (self->run.is_running))
@@ -555,8 +617,11 @@ sel_source_dispatch (GSource     *source,
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  n = sel_source_select (self, events);
-  if (n < 0)
+  if (!sel_source_hand_over (self, &error))
+    return sel_source_handle_nothing (self, -1, error);
+  n = sel_dispatch_poll (sel_core (self->selector), events, &error);
+  sel_source_take_back (self);
+  if (n <= 0 && !sel_source_handle_nothing (self, n, error))
     return G_SOURCE_REMOVE;
 
   n_live = sel_source_check_plain_events (self, events, n, plain);
@@ -595,8 +660,7 @@ sel_source_dispatch_wait (GSource     *source,
   if (self->watcher.mirrored)
     sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
   goes_on = sel_source_call_function (self, callback, user_data);
-  if (self->watcher.mirrored)
-    sel_found_take_back (&self->mirror.found, sel_core (self->selector));
+  sel_source_take_back (self);
 
   return goes_on;
 }
@@ -614,6 +678,7 @@ sel_source_finalize (GSource *source)
 
   sel_mirror_clear (&self->mirror);
   sel_watcher_clear (&self->watcher);
+  g_free (self->batch);
   g_clear_object (&self->selector);
 }
 
@@ -640,9 +705,11 @@ static GSourceFuncs sel_wait_source_funcs = {
   .finalize = sel_source_finalize,
 };
 
+/* Takes @batch. */
 static GSource *
 sel_source_new_full (SelBaseSelector *selector,
-                     GSourceFuncs    *funcs)
+                     GSourceFuncs    *funcs,
+                     SelBatch        *batch)
 {
   GSource *source = g_source_new (funcs, sizeof (SelSource));
   SelSource *self = (SelSource *) source;
@@ -652,9 +719,17 @@ sel_source_new_full (SelBaseSelector *selector,
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->watcher.close = sel_source_close;
+  self->watcher.is_destroyed = sel_source_is_destroyed;
   sel_mirror_init (&self->mirror, source);
   self->bell.fd = -1;
   self->next_resume = -1;
+  self->batch = batch;
+  if (batch != NULL)
+    {
+      sel_state_lock (sel_core (selector));
+      sel_dispatch_add_batch (sel_core (selector), batch);
+      sel_state_unlock (sel_core (selector));
+    }
 
   if (!sel_notify_add_watcher (sel_core (selector), &self->watcher))
     {
@@ -674,19 +749,19 @@ sel_source_new_full (SelBaseSelector *selector,
 GSource *
 sel_source_new_plain (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_source_funcs);
+  return sel_source_new_full (selector, &sel_source_funcs, NULL);
 }
 
 GSource *
 sel_source_new_dispatch (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_dispatch_source_funcs);
+  return sel_source_new_full (selector, &sel_dispatch_source_funcs, g_new0 (SelBatch, 1));
 }
 
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
-  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs);
+  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs, NULL);
 
   ((SelSource *) source)->awaits = TRUE;
 
