@@ -53,4 +53,5 @@ fi
 
 # Memory that is read after it was freed is an error. The interpreters keep memory until the end, and lgi itself looks at
 # memory without a value, so that leaks and such memory are no errors here.
-G_SLICE=always-malloc ROUNDS=5 exec valgrind --quiet --leak-check=no --undef-value-errors=no --error-exitcode=9 "$found" "$script"
+G_SLICE=always-malloc ROUNDS=5 exec valgrind --quiet --leak-check=no --undef-value-errors=no --error-exitcode=9 \
+  "$found" "$script"

@@ -254,6 +254,7 @@ rescue Missing => e
   puts "ok #{number} #{name} # SKIP #{BINDING}: #{e.message}"
 rescue Exception => e
   failed = true
-  puts "not ok #{number} #{name}", "# #{e.class}: #{e.message.gsub("\n", "\n# ")}", "# #{e.backtrace.first(3).join("\n# ")}"
+  puts "not ok #{number} #{name}", "# #{e.class}: #{e.message}".gsub("\n", "\n# ")
+  puts e.backtrace.first(3).map { |line| "# #{line}" }
 end
 exit(!failed)
