@@ -51,7 +51,7 @@ if ! command -v valgrind > /dev/null 2>&1; then
   exit 0
 fi
 
-# Memory that is read after it was freed is an error. The interpreters keep memory until the end, and lgi itself looks at
-# memory without a value, so that leaks and such memory are no errors here.
+# Reading freed memory is an error here. Leaks are not, because the interpreters keep memory until the end. Uninitialised
+# memory is not, because lgi itself reads it.
 G_SLICE=always-malloc ROUNDS=5 exec valgrind --quiet --leak-check=no --undef-value-errors=no --error-exitcode=9 \
   "$found" "$script"
