@@ -51,7 +51,7 @@ if ! command -v valgrind > /dev/null 2>&1; then
   exit 0
 fi
 
-# Reading freed memory is an error here. Leaks are not, because the interpreters keep memory until the end. Uninitialised
-# memory is not, because lgi itself reads it.
+# Reading freed memory is an error here. Leaks are not, because the interpreters keep memory until the end.
+# Uninitialised memory is not, because lgi itself reads it.
 G_SLICE=always-malloc ROUNDS=5 exec valgrind --quiet --leak-check=no --undef-value-errors=no --error-exitcode=9 \
   "$found" "$script"
