@@ -149,7 +149,7 @@ test_complete_list (BackendFixture *fixture)
     }
 }
 
-/* The kernel forgets the write filter of a full pipe. With and without a main loop, and if both events are waited for. */
+/* The kernel forgets the write filter of a full pipe. */
 static void
 test_full_pipe (BackendFixture *fixture)
 {
