@@ -104,6 +104,30 @@ gboolean     sel_notify_give_garbage     (SelCore         *core,
  * taken out of the list; call their close () without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
+/* Batches of callbacks have to know whether the table has changed since they have looked at it. Nobody does as long as
+ * changes are not counted. */
+static inline void
+sel_notify_set_counts_changes (SelCore  *core,
+                               gboolean  counts_changes)
+{
+  core->notify.counts_changes = counts_changes;
+}
+
+/* Sequentially consistent, as the next function: sel-dispatch-private.h says why. */
+static inline void
+sel_notify_count_change (SelCore *core)
+{
+  if (G_UNLIKELY (core->notify.counts_changes))
+    __atomic_fetch_add (&core->notify.changes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Needs no lock. */
+static inline gsize
+sel_notify_get_changes (SelCore *core)
+{
+  return __atomic_load_n (&core->notify.changes, __ATOMIC_SEQ_CST);
+}
+
 /* TRUE if the calling thread is the thread of the watcher. Needs no lock, and no order: see
  * sel_state_get_vfunc_thread(). */
 static inline gboolean
