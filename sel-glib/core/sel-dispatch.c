@@ -247,6 +247,23 @@ sel_dispatch_replace (SelCore       *core,
     }
 }
 
+void
+sel_dispatch_end_own_slow (SelCore *core)
+{
+  gpointer thread = sel_thread_self ();
+
+  sel_state_lock (core);
+  for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
+    {
+      if (sel_batch_is_in_use (batch) && batch->thread == thread)
+        {
+          batch->is_over = TRUE;
+          sel_notify_count_change (core);
+        }
+    }
+  sel_state_unlock (core);
+}
+
 static SelBatch *
 sel_dispatch_add_nested (SelCore *core)
 {

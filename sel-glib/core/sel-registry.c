@@ -71,7 +71,7 @@ sel_registry_update (SelCore       *core,
   core->registry.tag = generation;
   for (;;)
     {
-      success = klass->update (selector, fd, old_events, new_events, error);
+      success = klass->update != NULL && klass->update (selector, fd, old_events, new_events, error);
       if (G_LIKELY (success) || !sel_error_is_os (*error, EINTR))
         break;
       g_clear_error (error);
