@@ -326,6 +326,20 @@ class Keys(TestCase):
             raw.register(selector, r, Sel.EventMask.READ, None)
             self.assertEqual(selector.unregister(r), (r, r, READ, None))
 
+    def test_unregistered_during_the_wait(self):
+        # A descriptor that another thread unregisters after it was reported is not in the list.
+        class Selector(Sel.PollSelector):
+            def _find(self, fd):
+                return None
+
+        r, w = self.pipe()
+        os.write(w, b'x')
+        with Selector() as selector:
+            get_introspection_module('Sel').BaseSelector.register(selector, r, Sel.EventMask.READ, None)
+            self.assertEqual(selector.select(0), [])
+            key = selector.register(w, WRITE)
+            self.assertEqual(selector.select(0), [(key, WRITE)])
+
     def test_check(self):
         for selector in self.selectors():
             r, w = self.pipe()
