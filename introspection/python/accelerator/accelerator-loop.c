@@ -207,7 +207,7 @@ accel_loop_run_turn (PyObject    *self,
   int stopping;
 
   source->in_turn = TRUE;
-  success = PyObject_SetAttr (self, accel_names._in_turn, Py_True) == 0 && accel_turn_run (source, self);
+  success = accel_turn_run (source, self);
   source->in_turn = FALSE;
   accel_source_unblock (source);
 
@@ -235,8 +235,6 @@ accel_take_turn (PyObject        *self,
   Py_DECREF (source);
   if (goes_on < 0)
     accel_fail (self);
-  if (PyObject_SetAttr (self, accel_names._in_turn, Py_False) < 0)
-    return NULL;
   if (goes_on > 0)
     Py_RETURN_TRUE;
 
