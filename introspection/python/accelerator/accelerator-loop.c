@@ -5,7 +5,6 @@
 /* The methods of EventLoop that are called in each turn. */
 
 static AccelMethod loop_methods[];
-static PyObject *heappush;
 
 enum { METHOD_ARM, METHOD_TAKE_TURN, METHOD_CALL_AT, METHOD_CALL_LATER, METHOD_CALL_SOON };
 
@@ -129,14 +128,9 @@ accel_push_timer (PyObject *self,
                   PyObject *timer)
 {
   PyObject *scheduled = PyObject_GetAttr (self, accel_names._scheduled);
-  PyObject *result = NULL;
-  gboolean success;
+  gboolean success = scheduled != NULL && accel_heap_push (scheduled, timer) && accel_handle_set_scheduled (timer, TRUE);
 
-  if (scheduled != NULL)
-    result = PyObject_Vectorcall (heappush, (PyObject *[]) { scheduled, timer }, 2, NULL);
-  success = result != NULL && accel_handle_set_scheduled (timer, TRUE);
   Py_XDECREF (scheduled);
-  Py_XDECREF (result);
 
   return success && accel_loop_arm (self);
 }
@@ -260,19 +254,17 @@ static AccelMethod loop_methods[] = {
   { .def = { NULL, NULL, 0, NULL } },
 };
 
-/* accelerate_loop (EventLoop, Handle, TimerHandle, heappush, heappop) */
+/* accelerate_loop (EventLoop, Handle, TimerHandle) */
 PyObject *
 accel_accelerate_loop (PyObject *module,
                        PyObject *args)
 {
-  PyObject *cls, *handle, *timer_handle, *push, *pop;
+  PyObject *cls, *handle, *timer_handle;
 
-  if (!PyArg_ParseTuple (args, "OO!O!OO", &cls, &PyType_Type, &handle, &PyType_Type, &timer_handle, &push, &pop))
+  if (!PyArg_ParseTuple (args, "OO!O!", &cls, &PyType_Type, &handle, &PyType_Type, &timer_handle))
     return NULL;
 
-  heappush = Py_NewRef (push);
   accel_handle_init (handle, timer_handle);
-  accel_turn_init (pop);
   if (!accel_install_methods (cls, loop_methods))
     return NULL;
 

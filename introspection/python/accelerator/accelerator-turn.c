@@ -15,14 +15,6 @@
 /* How many ready descriptors a turn handles. The next turn handles the rest. */
 #define MAX_EVENTS 256
 
-static PyObject *heappop;
-
-void
-accel_turn_init (PyObject *pop)
-{
-  heappop = Py_NewRef (pop);
-}
-
 /* Calls a method without a result. Returns: FALSE with an exception */
 static gboolean
 accel_call (PyObject *object,
@@ -127,7 +119,7 @@ accel_turn_add_events (AccelSource *source,
 static PyObject *
 accel_turn_pop_timer (PyObject *scheduled)
 {
-  PyObject *handle = PyObject_CallOneArg (heappop, scheduled);
+  PyObject *handle = accel_heap_pop (scheduled);
 
   if (handle != NULL && !accel_handle_set_scheduled (handle, FALSE))
     Py_CLEAR (handle);

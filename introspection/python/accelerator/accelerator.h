@@ -108,14 +108,20 @@ PyObject        *accel_handle_new_timer  (PyObject          *loop,
                                           PyObject          *args,
                                           PyObject          *context);
 int              accel_handle_is_cancelled (PyObject        *handle);
+gboolean         accel_handle_peek_when  (PyObject          *timer,
+                                          double            *when);
 gboolean         accel_handle_get_when   (PyObject          *timer,
                                           double            *when);
 gboolean         accel_handle_set_scheduled (PyObject       *timer,
                                           gboolean           scheduled);
 PyObject        *accel_handle_call       (PyObject          *handle);
 
+/* accelerator-heap.c */
+gboolean         accel_heap_push         (PyObject          *heap,
+                                          PyObject          *timer);
+PyObject        *accel_heap_pop          (PyObject          *heap);
+
 /* accelerator-turn.c */
-void             accel_turn_init         (PyObject          *pop);
 gboolean         accel_turn_run          (AccelSource       *source,
                                           PyObject          *loop);
 gboolean         accel_turn_arm          (AccelSource       *source,

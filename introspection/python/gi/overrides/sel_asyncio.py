@@ -15,7 +15,6 @@ While a loop is running, functions such as asyncio.create_task() work in every c
 
 import asyncio
 import contextlib
-import heapq
 import math
 import selectors
 import signal
@@ -395,7 +394,7 @@ class EventLoop(asyncio.SelectorEventLoop):
 
 _accelerator = load_accelerator()
 if _accelerator is not None:
-    _accelerator.accelerate_loop(EventLoop, asyncio.Handle, asyncio.TimerHandle, heapq.heappush, heapq.heappop)
+    _accelerator.accelerate_loop(EventLoop, asyncio.Handle, asyncio.TimerHandle)
     _iterate = _accelerator.iterate
 
 
