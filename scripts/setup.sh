@@ -130,6 +130,9 @@ optional ()
   have_module 'gtk4 >= 4.8' || echo libgtk-4-dev
   have Xvfb || echo xvfb
   have spin || echo spin
+  have mypy || echo mypy
+  have node || echo nodejs
+  have npm || echo npm
   may_have_many_files || have linux.uml || echo user-mode-linux
 }
 

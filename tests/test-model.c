@@ -5,8 +5,8 @@
  *
  * Without arguments the program does a short run that prints TAP, or a run of SEL_TEST_MODEL_SECONDS seconds, if this
  * is set in the environment. --seconds=N or --operations=N starts a long run, with seeds from --seed=N on.
- * --backends=epoll,poll limits the run to these backends. --replay=HEX repeats a sequence that an earlier failure has
- * printed.
+ * --backends=epoll,poll, or SEL_TEST_BACKENDS in the environment, limits the run to these backends. --replay=HEX repeats
+ * a sequence that an earlier failure has printed.
  */
 
 #include "model.h"
@@ -300,6 +300,8 @@ main (int   argc,
   g_option_context_set_ignore_unknown_options (context, TRUE);
   g_option_context_parse (context, &argc, &argv, NULL);
   used_backends = model_supported_backends ();
+  if (backend_names == NULL)
+    backend_names = g_strdup (g_getenv ("SEL_TEST_BACKENDS"));
   if (backend_names != NULL)
     used_backends &= parse_backends (backend_names);
 

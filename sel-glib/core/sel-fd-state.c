@@ -9,6 +9,7 @@
 #ifdef HAVE_SYS_FILIO_H
 #include <sys/filio.h>
 #endif
+#include <unistd.h>
 
 #include "core/sel-fd-state-private.h"
 

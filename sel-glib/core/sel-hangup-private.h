@@ -24,21 +24,19 @@ typedef enum
   SEL_HANGUP_CHECK_STALE = 1 << 1
 } SelHangupChecks;
 
+/* The slow path of the next function. */
+SelHangupChecks sel_hangup_count_slow  (SelCore             *core,
+                                        SelKeySlot          *slot);
+
 /* Counts a call of the slot's callback. Must be called with the lock held. */
 static inline SelHangupChecks
 sel_hangup_count (SelCore    *core,
                   SelKeySlot *slot)
 {
-  gboolean check_each_call = slot->hangup.maybe_hung_up &&
-                             sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
-
-  if (G_LIKELY (!sel_hangup_count_call (&slot->hangup, check_each_call)))
+  if (G_LIKELY (!sel_hangup_count_may_be_due (&slot->hangup)))
     return SEL_HANGUP_CHECK_NOTHING;
 
-  if (sel_hangup_count_is_stale_due (&slot->hangup))
-    return SEL_HANGUP_CHECK_AFTER_CALL | SEL_HANGUP_CHECK_STALE;
-
-  return SEL_HANGUP_CHECK_AFTER_CALL;
+  return sel_hangup_count_slow (core, slot);
 }
 
 /* The following functions must be called without the lock. */

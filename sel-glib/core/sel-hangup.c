@@ -6,6 +6,22 @@
 #include "core/sel-hangup-private.h"
 
 SelHangupChecks
+sel_hangup_count_slow (SelCore    *core,
+                       SelKeySlot *slot)
+{
+  gboolean check_each_call = slot->hangup.maybe_hung_up &&
+                             sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+
+  if (!sel_hangup_count_is_due (&slot->hangup, check_each_call))
+    return SEL_HANGUP_CHECK_NOTHING;
+
+  if (sel_hangup_count_is_stale_due (&slot->hangup))
+    return SEL_HANGUP_CHECK_AFTER_CALL | SEL_HANGUP_CHECK_STALE;
+
+  return SEL_HANGUP_CHECK_AFTER_CALL;
+}
+
+SelHangupChecks
 sel_hangup_count_event (SelCore             *core,
                         const SelReadyEvent *event,
                         SelEventMask        *registered)

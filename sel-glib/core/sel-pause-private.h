@@ -32,7 +32,7 @@ void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);
 
-/* The same, until @function has returned or SEL_PAUSE_INTERVAL has passed. */
+/* The same, until the function that @function stands for has returned or SEL_PAUSE_INTERVAL has passed. */
 void     sel_pause_defer           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     gconstpointer        function);

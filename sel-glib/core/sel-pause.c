@@ -12,7 +12,7 @@ typedef struct
 {
   int fd;
   guint32 generation;
-  gconstpointer function;    /* the pause ends when it has returned, or NULL */
+  gconstpointer function;    /* stands for a callback that runs: the pause ends when it has returned; or NULL */
 } SelPause;
 
 void

@@ -20,9 +20,11 @@ CONTENTS = {
     'libsel-glib-1.0-dev': [
         r'/usr/include/sel-glib-1\.0/sel-glib/sel-glib\.h', r'/usr/lib/.*/libsel-glib-1\.0\.so',
         r'/usr/lib/.*/libsel-glib-1\.0\.a', r'/usr/lib/.*/pkgconfig/sel-glib-1\.0\.pc',
-        r'/usr/share/gir-1\.0/Sel-1\.0\.gir', r'/usr/share/vala/vapi/sel-glib-1\.0\.vapi'],
+        r'/usr/share/gir-1\.0/Sel-1\.0\.gir', r'/usr/share/vala/vapi/sel-glib-1\.0\.vapi',
+        r'/usr/share/sel-glib-1\.0/Sel\.d\.ts'],
     'gir1.2-sel-1.0': [r'/usr/lib/.*/girepository-1\.0/Sel-1\.0\.typelib', r'/usr/share/gjs-1\.0/overrides/Sel\.js'],
-    'python3-sel-glib': [r'/usr/lib/python3/dist-packages/gi/overrides/Sel\.py',
+    'python3-sel-glib': [r'/usr/lib/python3/dist-packages/gi-stubs/repository/Sel\.pyi',
+                         r'/usr/lib/python3/dist-packages/gi/overrides/Sel\.py',
                          r'/usr/lib/python3/dist-packages/gi/overrides/sel_accelerator\..*\.so'],
     'libsel-glib-doc': [r'/usr/share/gtk-doc/html/sel-glib/index\.html',
                         r'/usr/share/gtk-doc/html/sel-glib/sel-glib\.devhelp2',

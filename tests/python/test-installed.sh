@@ -37,6 +37,11 @@ root=$work/root
 [ -f "$root$overrides/Sel.py" ] && [ -f "$root$overrides/sel_asyncio.py" ]
 result $? "the overrides are where they were asked for"
 
+[ -f "$root${overrides%/overrides}-stubs/repository/Sel.pyi" ] \
+  && [ -f "$root${overrides%/overrides}-stubs/overrides/sel_asyncio.pyi" ] \
+  && grep -q __getattr__ "$root${overrides%/overrides}-stubs/__init__.pyi"
+result $? "the stubs are beside the package gi"
+
 # The accelerator is optional when the library is built.
 accelerator=no
 [ -z "$(find "$build/introspection/python" -name 'sel_accelerator.*.so' 2> /dev/null)" ] || accelerator=yes
