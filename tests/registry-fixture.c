@@ -93,7 +93,7 @@ assert_told (RegistryFixture *fixture,
 {
   SelKeySlot *slot = sel_registry_lookup (fixture->core, fd);
 
-  g_assert_true (sel_notify_drain_wakeup (fixture->core));
+  g_assert_true (sel_wakeup_drain (fixture->core->notify.wakeup));
   g_assert_true (sel_state_has (fixture->core, SEL_STATE_CHANGED));
   g_assert_true (slot == NULL || slot->changed_in_wait);
   sel_registry_clear_changed (fixture->core);
@@ -104,7 +104,7 @@ assert_told (RegistryFixture *fixture,
 void
 assert_not_told (RegistryFixture *fixture)
 {
-  g_assert_false (sel_notify_drain_wakeup (fixture->core));
+  g_assert_false (sel_wakeup_drain (fixture->core->notify.wakeup));
   g_assert_false (sel_state_has (fixture->core, SEL_STATE_CHANGED));
 }
 
