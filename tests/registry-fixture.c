@@ -31,7 +31,7 @@ in_update (FakeSelector *fake,
 
   /* A waiting thread was woken before the change, because the kernel may refuse changes until it has returned. */
   if (sel_state_has (core, SEL_STATE_IN_WAIT) && !interrupted)
-    g_assert_cmpint (sel_notify_drain_wakeup (core), ==, !core->notify.wait_sees_updates);
+    g_assert_cmpint (sel_wakeup_drain (core->notify.wakeup), ==, !core->notify.wait_sees_updates);
 
   fixture->tag = sel_registry_get_tag (core);
   fixture->word = (guint) g_atomic_int_get (&core->state.word);
