@@ -210,6 +210,10 @@ sel_base_selector_set_setting (SelBaseSelector *self,
       sel_state_unlock (core);
     }
 
+  /* What is paused by the old policy may have to be told by the new one. */
+  if (changed && setting == SEL_SETTING_HANGUP_POLICY)
+    sel_pause_resume_all (core);
+
   if (changed)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP (setting)]);
 }

@@ -224,6 +224,17 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
 
 G_STATIC_ASSERT ((int) EPOLLIN == SEL_EVENT_READ && (int) EPOLLOUT == 2 * SEL_EVENT_WRITE);
 
+/* An error alone may be work, for example messages in the error queue of a socket. A hang-up says that nothing will be
+ * sent any more; the probe finds out if something can still be written. */
+static inline SelEnds
+sel_epoll_selector_get_ends (guint revents)
+{
+  if ((revents & (EPOLLHUP | EPOLLRDHUP)) != 0)
+    return SEL_READ_END;
+
+  return (revents & EPOLLERR) != 0 ? SEL_UNKNOWN_END : 0;
+}
+
 /* Fast path: adds reports to the ready list, up to the first report that needs the slow path. The list is empty and has
  * room for all reports. The kernel reports no descriptor twice in one wait. Returns the number of added reports. */
 static inline gsize
@@ -269,7 +280,7 @@ sel_epoll_selector_report (SelBaseSelector  *self,
 
       if (!sel_backend_report_tagged (self, fd, (guint32) (event->data.u64 >> 32),
                                       sel_event_mask_from_poll (event->events, READ_EVENTS, EPOLLOUT),
-                                      (event->events & ~(guint) (EPOLLIN | EPOLLOUT)) != 0))
+                                      sel_epoll_selector_get_ends (event->events)))
         stale = fd;
     }
 

@@ -231,10 +231,11 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   for (int i = 0; i < n_ready; i++)
     {
       const struct kevent *event = &priv->events[i];
+      SelEventMask events = event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ;
+      SelEnds ends = (event->flags & EV_EOF) != 0 ? (SelEnds) events : 0;
 
       if (!sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
-                                      event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ,
-                                      (event->flags & (EV_EOF | EV_ERROR)) != 0) &&
+                                      events, ends) &&
           !sel_kqueue_selector_forget (self, event, error))
         return FALSE;
     }

@@ -91,26 +91,27 @@ sel_backend_begin_reports (SelBaseSelector *self)
   sel_wait_begin_reports (sel_core (self));
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. @maybe_hung_up tells that the other end will not
- * send or receive any more, or that there is an error. The backend counts the reports in the ready list. Returns:
- * FALSE if the registration with this tag does not exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. @ends is what the kernel tells about the other
+ * end. The backend counts the reports in the ready list. Returns: FALSE if the registration with this tag does not
+ * exist any more */
 static inline gboolean
 sel_backend_report_tagged (SelBaseSelector *self,
                            int              fd,
                            guint32          tag,
                            SelEventMask     events,
-                           gboolean         maybe_hung_up)
+                           SelEnds          ends)
 {
-  return sel_ready_list_report_tagged (sel_core (self), fd, tag, events, maybe_hung_up);
+  return sel_ready_list_report_tagged (sel_core (self), fd, tag, events, ends);
 }
 
 /* The same for kernels that give back no tag; counts the report. */
 static inline void
 sel_backend_report_untagged (SelBaseSelector *self,
                              int              fd,
-                             SelEventMask     events)
+                             SelEventMask     events,
+                             SelEnds          ends)
 {
-  sel_ready_list_report_untagged (sel_core (self), fd, events);
+  sel_ready_list_report_untagged (sel_core (self), fd, events, ends);
 }
 
 /* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if @fd is the wake-up

@@ -19,8 +19,7 @@ struct _SelBatch
 {
   SelSelectorKey *key;       /* NULL: no callback runs */
   SelCallback *callback;     /* the callback of the descriptor, or NULL if it has none of its own */
-  SelEventMask registered;   /* the events that the descriptor is registered for */
-  SelHangupChecks checks;    /* the checks that are due */
+  SelHangupChecks checks;    /* the checks that are due before the call */
 
   /* Of the room only. */
   SelBatch *next;

@@ -201,8 +201,7 @@ sel_dispatch_enter_locked (SelCore             *core,
   batch->key = sel_key_slot_get_key (slot, event->fd);
   batch->callback = callback;
   batch->function = function;
-  batch->registered = slot->registered;
-  batch->checks = sel_hangup_count (core, slot);
+  batch->checks = sel_hangup_count (core, slot, event);
 
   return TRUE;
 }

@@ -68,7 +68,8 @@ sel_ready_list_lookup (SelCore *core,
 void
 sel_ready_list_report_untagged (SelCore      *core,
                                 int           fd,
-                                SelEventMask  events)
+                                SelEventMask  events,
+                                SelEnds       ends)
 {
   SelKeySlot *slot;
 
@@ -76,8 +77,7 @@ sel_ready_list_report_untagged (SelCore      *core,
   slot = sel_ready_list_lookup (core, fd);
   if (slot != NULL && (events & slot->active) != 0)
     {
-      sel_hangup_count_note (&slot->hangup, TRUE);
-      sel_ready_list_add (core, fd, slot, events & slot->active);
+      sel_ready_list_add (core, fd, slot, events & slot->active, ends);
     }
   else if (fd == sel_notify_get_fd (core))
     {
@@ -124,8 +124,7 @@ sel_ready_list_report_always_ready (SelCore *core)
       int fd = fds[(core->wait.turn % n + i) % n];
       SelKeySlot *slot = sel_registry_lookup (core, fd);
 
-      sel_hangup_count_note (&slot->hangup, TRUE);
-      sel_ready_list_add (core, fd, slot, slot->active);
+      sel_ready_list_add (core, fd, slot, slot->active, SEL_UNKNOWN_END);
     }
 }
 

@@ -91,8 +91,9 @@ guint           sel_registry_get_n_keys         (SelCore                *core);
 
 /* For the rooms above. */
 
-/* Adds a slot to the set that the kernel waits for. If @is_new, the registration gets a new generation. The slot is
- * not paused after that. On failure, the kernel does not wait for @fd. @error is not NULL. */
+/* Makes the kernel wait for a slot. If @is_new, the slot gets a new generation and is not paused any more; otherwise
+ * the kernel knows nothing about it, and its pause goes on. On failure, the kernel does not wait for @fd. @error is
+ * not NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,
@@ -107,6 +108,13 @@ gboolean        sel_registry_arm_wakeup         (SelCore                *core,
 void            sel_registry_disarm             (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
+
+/* Makes the kernel wait for @events only, which are some of those that it waits for, or 0. Returns: FALSE if the kernel
+ * refuses; then it does not wait for @fd at all */
+gboolean        sel_registry_arm_only           (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot,
+                                                 SelEventMask            events);
 
 void            sel_registry_foreach            (SelCore                *core,
                                                  SelKeyTableFunc         func,
@@ -194,7 +202,7 @@ sel_registry_find_active (SelCore             *core,
   SelKeySlot *slot = sel_key_table_get_slot (&core->registry.table, event->fd);
 
   /* A free slot is not active either. */
-  return slot != NULL && slot->generation == event->generation && slot->active != 0 ? slot : NULL;
+  return slot != NULL && slot->generation == event->generation && (slot->active & event->events) != 0 ? slot : NULL;
 }
 
 /* The same, also if it is paused. */

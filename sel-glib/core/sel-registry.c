@@ -181,6 +181,31 @@ sel_registry_disarm (SelCore    *core,
   slot->armed = 0;
 }
 
+gboolean
+sel_registry_arm_only (SelCore      *core,
+                       int           fd,
+                       SelKeySlot   *slot,
+                       SelEventMask  events)
+{
+  g_autoptr(GError) ignored = NULL;
+
+  if (events == 0 || (slot->armed == 0 && !slot->always_ready))
+    {
+      sel_registry_disarm (core, fd, slot);
+      return TRUE;
+    }
+
+  if (!slot->always_ready && !sel_registry_update (core, fd, slot->armed, events, slot->generation, &ignored))
+    {
+      sel_registry_disarm (core, fd, slot);
+      return FALSE;
+    }
+  if (!slot->always_ready)
+    slot->armed = events & SEL_ALL_EVENTS;
+
+  return TRUE;
+}
+
 /*
  * TRUE if the kernel's refusal to wait for a descriptor means that it is always ready. EPIPE comes from kqueue for a
  * pipe whose other end is closed, where the other mechanisms report an error or a hang-up. EPERM comes from epoll
@@ -241,8 +266,6 @@ sel_registry_set_armed (SelCore      *core,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed & SEL_ALL_EVENTS;
-  slot->active = slot->registered;
-  sel_hangup_count_reset (&slot->hangup);
   if (G_UNLIKELY (core->registry.identities != NULL))
     sel_fd_identities_remember (core->registry.identities, fd);
   sel_registry_set_always_ready (core, fd, slot, arming->always_ready);
@@ -256,12 +279,17 @@ sel_registry_arm_slot (SelCore     *core,
                        GError     **error)
 {
   Arming arming = { .generation = is_new ? sel_registry_next_generation (core) : slot->generation };
+  SelEventMask old_events = is_new ? slot->armed : 0;
 
+  if (is_new)
+    sel_key_slot_resume (slot);
   slot->generation = arming.generation;
   slot->armed = 0;
-  slot->active = slot->registered;
-  if (!sel_registry_arm (core, fd, 0, slot->registered, &arming, error))
-    return FALSE;
+  if (!sel_registry_arm (core, fd, old_events, slot->active, &arming, error))
+    {
+      sel_registry_disarm_events (core, fd, old_events);
+      return FALSE;
+    }
 
   sel_registry_set_armed (core, fd, slot, &arming);
 
@@ -472,6 +500,8 @@ sel_registry_rearm (SelCore       *core,
     }
 
   slot->registered = new_events & SEL_ALL_EVENTS;
+  sel_key_slot_resume (slot);
+  sel_hangup_count_reset (&slot->hangup);
   sel_registry_set_armed (core, fd, slot, &arming);
   sel_registry_mark_changed (core, fd, slot);
   sel_notify_changed (core, fd);

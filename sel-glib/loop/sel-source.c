@@ -373,12 +373,11 @@ sel_source_dispatch_event (SelSource           *self,
                            guint                n_dispatches)
 {
   SelCore *core = sel_core (self->selector);
-  gboolean goes_on;
 
   if (!sel_dispatch_enter (core, batch, event, self) || sel_source_is_over (self, n_dispatches))
     return TRUE;
 
-  if (G_UNLIKELY ((batch->checks & SEL_HANGUP_CHECK_STALE) != 0) && sel_hangup_check_stale (core, event))
+  if (G_UNLIKELY (batch->checks != 0) && sel_hangup_check (core, event, batch->checks))
     return TRUE;
 
   if (G_UNLIKELY (batch->callback == NULL && func == NULL))
@@ -388,12 +387,8 @@ sel_source_dispatch_event (SelSource           *self,
     }
 
   SEL_POINT ("dispatch-entered");
-  goes_on = sel_source_call (self, batch, event, func, user_data);
 
-  if (G_UNLIKELY (batch->checks != 0))
-    sel_hangup_check (core, event, batch->registered);
-
-  return goes_on;
+  return sel_source_call (self, batch, event, func, user_data);
 }
 
 /* The dispatch () of a source that has a SelSelectorFunc. */
@@ -434,32 +429,24 @@ sel_source_is_due (GSource *source)
   return ready_time >= 0 && ready_time <= g_source_get_time (source);
 }
 
-typedef struct
-{
-  SelReadyEvent event;
-  SelEventMask registered;
-  SelHangupChecks checks;
-} SelPlainEvent;
-
-/* Counts a call for each event, and drops the stale ones. Returns how many are left. */
-static gssize
+/* Counts a call for each event. Returns: TRUE if any is left after the checks */
+static gboolean
 sel_source_check_plain_events (SelSource           *self,
                                const SelReadyEvent *events,
-                               gssize               n,
-                               SelPlainEvent       *plain)
+                               gssize               n)
 {
   SelCore *core = sel_core (self->selector);
-  gssize n_live = 0;
+  gboolean is_ready = FALSE;
 
   for (gssize i = 0; i < n; i++)
     {
-      plain[n_live].event = events[i];
-      plain[n_live].checks = sel_hangup_count_event (core, &events[i], &plain[n_live].registered);
-      if ((plain[n_live].checks & SEL_HANGUP_CHECK_STALE) == 0 || !sel_hangup_check_stale (core, &events[i]))
-        n_live++;
+      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
+
+      if (checks == 0 || !sel_hangup_check (core, &events[i], checks))
+        is_ready = TRUE;
     }
 
-  return n_live;
+  return is_ready;
 }
 
 /* The dispatch () of a source that has a GSourceFunc, which asks the selector itself. */
@@ -470,8 +457,7 @@ sel_source_dispatch (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
-  SelPlainEvent plain[SEL_MAX_DISPATCH];
-  gssize n, n_live;
+  gssize n;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
@@ -480,20 +466,10 @@ sel_source_dispatch (GSource     *source,
   if (n < 0)
     return G_SOURCE_REMOVE;
 
-  n_live = sel_source_check_plain_events (self, events, n, plain);
-  if (n_live == 0 && !sel_source_is_due (source))
+  if (!sel_source_check_plain_events (self, events, n) && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
-  if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
-    return G_SOURCE_REMOVE;
-
-  for (gssize i = 0; i < n_live; i++)
-    {
-      if (plain[i].checks != 0)
-        sel_hangup_check (sel_core (self->selector), &plain[i].event, plain[i].registered);
-    }
-
-  return G_SOURCE_CONTINUE;
+  return callback != NULL && callback (user_data) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 /* The dispatch () of an asynchronous wait, whose callback is also called if nothing is ready. */
