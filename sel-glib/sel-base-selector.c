@@ -210,8 +210,8 @@ sel_base_selector_set_setting (SelBaseSelector *self,
       sel_state_unlock (core);
     }
 
-  /* What is paused by the old policy may have to be told by the new one. */
-  if (changed && setting == SEL_SETTING_HANGUP_POLICY)
+  /* What is paused by the old policy may have to be told by the new one; mirrored mode has no alarms. */
+  if (changed && (setting == SEL_SETTING_HANGUP_POLICY || setting == SEL_SETTING_FORCE_MIRRORED))
     sel_pause_resume_all (core);
 
   if (changed)

@@ -78,6 +78,7 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   priv->outer_fd = -1;
   sel_backend_set_poll_fd (self, priv->epoll_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_has_alarms (self);
 
   return TRUE;
 }
@@ -96,6 +97,8 @@ sel_epoll_selector_update (SelBaseSelector  *self,
   };
   int op = EPOLL_CTL_MOD;
 
+  if (G_UNLIKELY (sel_backend_is_alarm (self)))
+    event.events |= EPOLLET;
   if (old_events == 0)
     op = EPOLL_CTL_ADD;
   else if (new_events == 0)

@@ -116,6 +116,7 @@ sel_kqueue_selector_open (SelBaseSelector  *self,
 
   sel_backend_set_poll_fd (self, priv->kqueue_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_has_alarms (self);
 
   return TRUE;
 }
@@ -157,6 +158,7 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
   guint32 tag = sel_backend_get_tag (self);
+  gushort flags = sel_backend_is_alarm (self) ? EV_ADD | EV_CLEAR : EV_ADD;
   SelEventMask added = 0;
 
   if (new_events != 0 &&
@@ -169,7 +171,7 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
       if ((new_events & filters[i].event) == 0)
         continue;
 
-      if (!sel_kqueue_change (priv->kqueue_fd, fd, i, EV_ADD, tag))
+      if (!sel_kqueue_change (priv->kqueue_fd, fd, i, flags, tag))
         {
           /* The descriptor was open just now: NetBSD returns EBADF for a pipe whose other end is closed. */
           sel_os_error_set (error, fd, errno == EBADF ? EPIPE : errno);

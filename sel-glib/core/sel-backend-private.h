@@ -32,6 +32,13 @@ sel_backend_set_poll_fd (SelBaseSelector *self,
   sel_registry_set_poll_fd (sel_core (self), poll_fd);
 }
 
+/* Tells that update () obeys sel_backend_is_alarm(). */
+static inline void
+sel_backend_set_has_alarms (SelBaseSelector *self)
+{
+  sel_registry_set_has_alarms (sel_core (self));
+}
+
 /* The open () of a mechanism that this system does not have. Sets an error and returns FALSE. */
 gboolean         sel_backend_set_unsupported (SelBaseSelector  *self,
                                               GError          **error);
@@ -43,6 +50,13 @@ static inline guint32
 sel_backend_get_tag (SelBaseSelector *self)
 {
   return sel_registry_get_tag (sel_core (self));
+}
+
+/* TRUE if the kernel is to report each change once, instead of the state. The old events are empty then. */
+static inline gboolean
+sel_backend_is_alarm (SelBaseSelector *self)
+{
+  return sel_registry_is_alarm (sel_core (self));
 }
 
 /* For mechanisms that accept any number: fails as epoll does if @fd is closed, or cannot be waited for by any means. */

@@ -25,6 +25,7 @@ typedef struct
   guint8 registered : 2;       /* the events that the program asked for; 0: the slot is free */
   guint8 armed : 2;            /* the events that the kernel waits for */
   guint8 always_ready : 1;     /* the descriptor is always ready, and the kernel does not wait for it */
+  guint8 alarm : 1;            /* paused, but the kernel tells changes: see sel_registry_arm_alarm () */
   guint8 changed_in_wait : 1;  /* registered, changed or resumed since the current wait began */
   SelHangupCount hangup;
   gpointer data;

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "core/sel-fd-probe-private.h"
 #include "core/sel-registry-private.h"
 
 G_BEGIN_DECLS
@@ -27,6 +28,9 @@ typedef enum
  * others do not have to wait for all of them. */
 #define SEL_PAUSE_MAX_RESUMED 64
 
+/* For the same reason, a pause takes at least this time for each descriptor that is paused, in microseconds. */
+#define SEL_PAUSE_SHARE 100
+
 /* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */
 typedef struct
 {
@@ -51,6 +55,14 @@ void     sel_pause_begin           (SelCore             *core,
 void     sel_pause_begin_ended     (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelEventMask         ended);
+
+/* The kernel reports a paused descriptor that it watches for changes. Resumes it, unless the report says nothing else
+ * than that it has ended. */
+void     sel_pause_ring            (SelCore             *core,
+                                    int                  fd,
+                                    SelKeySlot          *slot,
+                                    SelEventMask         events,
+                                    SelEnds              ends);
 
 /* The same as the first, until @function has returned or SEL_PAUSE_INTERVAL has passed. */
 void     sel_pause_defer           (SelCore             *core,

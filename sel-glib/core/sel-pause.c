@@ -4,7 +4,6 @@
 
 #include <errno.h>
 
-#include "core/sel-fd-probe-private.h"
 #include "core/sel-pause-private.h"
 #include "sel-error-private.h"
 
@@ -163,8 +162,16 @@ sel_pause_begin_ended (SelCore             *core,
   pause.once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
   if (!pause.once)
     length = sel_hangup_count_take_pause (&slot->hangup);
-  pause.until = g_get_monotonic_time () + length;
+  pause.until = g_get_monotonic_time () + MAX (length, SEL_PAUSE_SHARE * (gint64) sel_pause_get_n (core));
   sel_pause_slot (core, event->fd, slot, ended, &pause);
+
+  /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. */
+  if (slot->active == 0 && length > SEL_HANGUP_MIN_PAUSE && sel_registry_arm_alarm (core, event->fd, slot) &&
+      pause.once)
+    {
+      g_array_index (core->pauses.list, SelPause, core->pauses.list->len - 1).until = G_MAXINT64;
+      sel_pause_update_state (core);
+    }
 }
 
 /* Tells the kernel about a slot. If that fails for a reason that may pass, tries again after a pause. */
@@ -225,6 +232,25 @@ sel_pause_end (SelCore        *core,
   else if (pause->ended != 0)
     sel_hangup_count_resume (&slot->hangup);
   sel_pause_resume_slot (core, pause->fd, slot);
+}
+
+void
+sel_pause_ring (SelCore      *core,
+                int           fd,
+                SelKeySlot   *slot,
+                SelEventMask  events,
+                SelEnds       ends)
+{
+  SelEventMask ended;
+
+  events &= slot->registered;
+  if (sel_fd_probe (fd, events, ends, &ended) == SEL_FD_READY && ended == events)
+    return;
+
+  /* The length of the next pause stays, as the change may be nothing that the callback does anything about. */
+  slot->hangup.n_useless = 0;
+  sel_pause_remove_fd (core, fd);
+  sel_pause_resume_slot (core, fd, slot);
 }
 
 void
@@ -343,6 +369,8 @@ sel_pause_arm_if_active (int         fd,
 {
   if (slot->active != 0)
     sel_pause_arm_slot (user_data, fd, slot, FALSE);
+  else if (slot->alarm)
+    sel_registry_arm_alarm (user_data, fd, slot);
 }
 
 gboolean

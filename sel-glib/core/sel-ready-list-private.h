@@ -25,7 +25,9 @@ void     sel_ready_list_report_untagged  (SelCore      *core,
 /* Takes a report that leads to no event. Returns: FALSE if the kernel should not have reported it at all */
 gboolean sel_ready_list_report_unknown   (SelCore      *core,
                                           int           fd,
-                                          guint32       tag);
+                                          guint32       tag,
+                                          SelEventMask  events,
+                                          SelEnds       ends);
 
 /* @fd turns out to be closed, in a wait or in a main loop: the kernel is told to forget it, but its key stays. Fails
  *   if @fd is the selector's own. */
@@ -141,7 +143,7 @@ sel_ready_list_report_tagged (SelCore      *core,
   SelKeySlot *slot = sel_key_table_get_slot (sel_registry_get_table (core), fd);
 
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->active) == 0))
-    return sel_ready_list_report_unknown (core, fd, tag);
+    return sel_ready_list_report_unknown (core, fd, tag, events, ends);
 
   sel_ready_list_add (core, fd, slot, events & slot->active, ends);
 

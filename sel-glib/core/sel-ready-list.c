@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/sel-pause-private.h"
 #include "core/sel-ready-list-private.h"
 #include "sel-error-private.h"
 
@@ -36,14 +37,20 @@ sel_ready_list_get_filter_room (SelCore *core)
 }
 
 gboolean
-sel_ready_list_report_unknown (SelCore *core,
-                               int      fd,
-                               guint32  tag)
+sel_ready_list_report_unknown (SelCore      *core,
+                               int           fd,
+                               guint32       tag,
+                               SelEventMask  events,
+                               SelEnds       ends)
 {
   SelKeySlot *slot = sel_registry_lookup (core, fd);
 
   if (slot != NULL && slot->generation == tag && slot->armed != 0)
-    return TRUE;
+    {
+      if (slot->alarm)
+        sel_pause_ring (core, fd, slot, events, ends);
+      return TRUE;
+    }
 
   core->wait.list.needs_retry = TRUE;
   if (fd != sel_notify_get_fd (core))

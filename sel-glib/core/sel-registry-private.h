@@ -116,6 +116,25 @@ gboolean        sel_registry_arm_only           (SelCore                *core,
                                                  SelKeySlot             *slot,
                                                  SelEventMask            events);
 
+/* For a slot that is paused completely: makes the kernel report changes only, once for each, if the mechanism can. The
+ * kernel reports the present state first. Mirrored mode has no alarms, as poll () cannot do that. */
+gboolean        sel_registry_arm_alarm          (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot);
+
+/* For mechanisms that can do that. */
+static inline void
+sel_registry_set_has_alarms (SelCore *core)
+{
+  core->registry.has_alarms = TRUE;
+}
+
+static inline gboolean
+sel_registry_is_alarm (SelCore *core)
+{
+  return core->registry.is_alarm;
+}
+
 void            sel_registry_foreach            (SelCore                *core,
                                                  SelKeyTableFunc         func,
                                                  gpointer                user_data);
@@ -150,7 +169,7 @@ void            sel_registry_foreach_armed      (SelCore                *core,
                                                  GFunc                   func,
                                                  gpointer                user_data);
 
-/* The events that the kernel waits for on @fd, which may be the selector's own. */
+/* The events that the kernel waits for on @fd, which may be the selector's own; 0 if it waits for changes only. */
 SelEventMask    sel_registry_get_armed          (SelCore                *core,
                                                  int                     fd);
 

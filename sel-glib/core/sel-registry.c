@@ -179,6 +179,7 @@ sel_registry_disarm (SelCore    *core,
   sel_registry_disarm_events (core, fd, slot->armed);
   sel_registry_set_always_ready (core, fd, slot, FALSE);
   slot->armed = 0;
+  slot->alarm = FALSE;
 }
 
 gboolean
@@ -204,6 +205,24 @@ sel_registry_arm_only (SelCore      *core,
     slot->armed = events & SEL_ALL_EVENTS;
 
   return TRUE;
+}
+
+gboolean
+sel_registry_arm_alarm (SelCore    *core,
+                        int         fd,
+                        SelKeySlot *slot)
+{
+  g_autoptr(GError) ignored = NULL;
+
+  if (!core->registry.has_alarms || sel_registry_get_poll_fd (core) < 0)
+    return FALSE;
+
+  core->registry.is_alarm = TRUE;
+  slot->alarm = sel_registry_update (core, fd, 0, slot->registered, slot->generation, &ignored) != FALSE;
+  core->registry.is_alarm = FALSE;
+  slot->armed = slot->alarm ? slot->registered : 0;
+
+  return slot->alarm;
 }
 
 /*
@@ -266,6 +285,7 @@ sel_registry_set_armed (SelCore      *core,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed & SEL_ALL_EVENTS;
+  slot->alarm = FALSE;
   if (G_UNLIKELY (core->registry.identities != NULL))
     sel_fd_identities_remember (core->registry.identities, fd);
   sel_registry_set_always_ready (core, fd, slot, arming->always_ready);
@@ -279,8 +299,12 @@ sel_registry_arm_slot (SelCore     *core,
                        GError     **error)
 {
   Arming arming = { .generation = is_new ? sel_registry_next_generation (core) : slot->generation };
-  SelEventMask old_events = is_new ? slot->armed : 0;
+  SelEventMask old_events;
 
+  /* The kernel keeps an alarm one if it is only modified. */
+  if (is_new && slot->alarm)
+    sel_registry_disarm (core, fd, slot);
+  old_events = is_new ? slot->armed : 0;
   if (is_new)
     sel_key_slot_resume (slot);
   slot->generation = arming.generation;
@@ -493,6 +517,11 @@ sel_registry_rearm (SelCore       *core,
 {
   Arming arming = { .generation = sel_registry_next_generation (core) };
 
+  if (G_UNLIKELY (slot->alarm))
+    {
+      sel_registry_disarm (core, fd, slot);
+      old_events = 0;
+    }
   if (!sel_registry_arm (core, fd, old_events, new_events, &arming, error))
     {
       sel_registry_remove_slot (core, fd, slot, removed);
