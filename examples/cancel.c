@@ -4,10 +4,9 @@
  * descriptor, and no event is lost. */
 
 #include <glib-unix.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include <sel-glib/sel-glib.h>
+#include "echo-common.h"
 
 typedef struct
 {
@@ -46,14 +45,21 @@ main (int    argc,
       char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (SelBaseSelector) selector = sel_default_selector_new (&error);
+  g_autoptr (SelBaseSelector) selector = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  Worker worker = { .selector = selector, .cancellable = cancellable };
-  guint seconds = argc > 1 ? (guint) atoi (argv[1]) : 1;
+  Worker worker = { .cancellable = cancellable };
+  int seconds = 1;
+  const GOptionEntry options[] = {
+    { "seconds", 's', 0, G_OPTION_ARG_INT, &seconds, "Cancel the wait after so many seconds", "SECONDS" },
+    { NULL }
+  };
   GThread *thread;
   gboolean cancelled;
   int fds[2];
 
+  echo_parse_arguments ("- cancel a wait in another thread", options, &argc, &argv);
+
+  worker.selector = selector = sel_default_selector_new (&error);
   if (selector == NULL || !g_unix_open_pipe (fds, FD_CLOEXEC, &error)
       || !sel_base_selector_register (selector, fds[0], SEL_EVENT_READ, NULL, NULL, &error))
     {
@@ -61,10 +67,10 @@ main (int    argc,
       return 1;
     }
 
-  g_print ("A thread waits; it will be cancelled in %u s (try: cancel 5).\n", seconds);
+  g_print ("A thread waits; it will be cancelled in %d s (try: cancel --seconds=5).\n", seconds);
   thread = g_thread_new ("worker", worker_run, &worker);
 
-  for (guint i = 0; i < seconds * 10; i++)
+  for (int i = 0; i < seconds * 10; i++)
     {
       if (write (fds[1], "tick", 4) != 4)
         break;

@@ -505,16 +505,12 @@ main (int    argc,
       "Let a connection end before all have had an answer", NULL },
     { NULL }
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("- talk to echo-server");
   g_autoptr (GError) error = NULL;
 
-  g_option_context_add_main_entries (context, options, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error) || port <= 0 || port > G_MAXUINT16
-      || client.n_connections < 1 || client.n_messages < 1 || client.size < 1)
+  echo_parse_arguments ("- talk to echo-server", options, &argc, &argv);
+  if (port <= 0 || port > G_MAXUINT16 || client.n_connections < 1 || client.n_messages < 1 || client.size < 1)
     {
-      g_printerr ("echo-client: %s\n", error != NULL ? error->message
-                                                     : "start echo-server, then give me its "
-                                                       "--port (see --help)");
+      g_printerr ("echo-client: start echo-server, then give me its --port (see --help)\n");
       return 2;
     }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <locale.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "echo-common.h"
@@ -20,6 +22,44 @@ static const struct
   { "devpoll", sel_devpoll_selector_get_type, sel_devpoll_selector_is_supported, sel_devpoll_selector_new },
   { "kqueue", sel_kqueue_selector_get_type, sel_kqueue_selector_is_supported, sel_kqueue_selector_new },
 };
+
+/* Parses the options of an example, and --version. Ends the program if they are wrong. */
+void
+echo_parse_arguments (const char         *description,
+                      const GOptionEntry *options,
+                      int                *argc,
+                      char             ***argv)
+{
+  gboolean version = FALSE;
+  const GOptionEntry common[] = {
+    { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version of the library", NULL },
+    { NULL }
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new (description);
+  g_autoptr (GError) error = NULL;
+
+  setlocale (LC_ALL, "");
+  g_option_context_add_main_entries (context, common, NULL);
+  if (options != NULL)
+    g_option_context_add_main_entries (context, options, NULL);
+
+  if (!g_option_context_parse (context, argc, argv, &error))
+    {
+      g_printerr ("%s: %s\n", g_get_prgname (), error->message);
+      exit (2);
+    }
+  if (*argc > 1)
+    {
+      g_printerr ("%s: unexpected argument: %s (see --help)\n", g_get_prgname (), (*argv)[1]);
+      exit (2);
+    }
+  if (version)
+    {
+      g_print ("%s: sel-glib %u.%u.%u\n", g_get_prgname (), sel_get_major_version (), sel_get_minor_version (),
+               sel_get_micro_version ());
+      exit (0);
+    }
+}
 
 SelBaseSelector *
 echo_selector_new (const char  *backend,

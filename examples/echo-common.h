@@ -7,6 +7,10 @@
 /* The exit status of a program if the system does not support its selector. */
 #define ECHO_EXIT_NOT_SUPPORTED 77
 
+void             echo_parse_arguments        (const char         *description,
+                                              const GOptionEntry *options,
+                                              int                *argc,
+                                              char             ***argv);
 SelBaseSelector *echo_selector_new           (const char  *backend,
                                               GError     **error);
 const char      *echo_backend_name           (SelBaseSelector *selector);

@@ -362,18 +362,12 @@ main (int    argc,
       "Print the backends that this system has", NULL },
     { NULL }
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("- echo what clients send");
   g_autoptr (GError) error = NULL;
   Server server = { .listener = -1 };
   guint limit;
   int status;
 
-  g_option_context_add_main_entries (context, options, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error))
-    {
-      g_printerr ("echo-server: %s\n", error->message);
-      return 2;
-    }
+  echo_parse_arguments ("- echo what clients send", options, &argc, &argv);
   if (list_backends)
     {
       echo_print_backends ();

@@ -13,7 +13,7 @@ import System from 'system';
 // Newer versions of GLib have this function in the namespace GLibUnix.
 const addSignal = await import('gi://GLibUnix').then(
     ({default: GLibUnix}) => GLibUnix.signal_add ?? GLibUnix.signal_add_full,
-    () => GLib.unix_signal_add);
+    () => /** @type {any} */ (GLib).unix_signal_add);
 
 const {READ, WRITE} = Sel.EventMask;
 const SIGINT = 2;
@@ -21,6 +21,7 @@ const SIGTERM = 15;
 const CHUNK_SIZE = 16384;
 const PAUSE_MS = 100;
 
+/** @type {Record<string, typeof Sel.DefaultSelector>} */
 const BACKENDS = {
     default: Sel.DefaultSelector,
     select: Sel.SelectSelector,
@@ -30,14 +31,19 @@ const BACKENDS = {
     kqueue: Sel.KqueueSelector,
 };
 
-const wouldBlock = error => error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.WOULD_BLOCK);
+const wouldBlock = (/** @type {any} */ error) => error.matches?.(Gio.IOErrorEnum, Gio.IOErrorEnum.WOULD_BLOCK);
 
 // Writes all data back before it reads more. So a client that does not read cannot make the server use more memory.
 class Connection {
+    /**
+     * @param {Server} server
+     * @param {Gio.Socket} socket
+     */
     constructor(server, socket) {
         this.server = server;
         this.socket = socket;
         this.stream = socket.connection_factory_create_connection().get_input_stream();
+        /** @type {Uint8Array} */
         this.pending = new Uint8Array();
         this.events = READ;
         server.selector.register_callback(socket, READ, () => this.ready());
@@ -58,7 +64,7 @@ class Connection {
 
     echo() {
         if (this.pending.length === 0) {
-            if (this.socket.condition_check(GLib.IOCondition.IN) === 0)
+            if (!this.socket.condition_check(GLib.IOCondition.IN))
                 return true;
             this.pending = this.stream.read_bytes(CHUNK_SIZE, null).toArray();
             if (this.pending.length === 0)
@@ -92,6 +98,10 @@ class Connection {
 }
 
 class Server {
+    /**
+     * @param {Sel.BaseSelector} selector
+     * @param {number} port
+     */
     constructor(selector, port) {
         this.selector = selector;
         this.loop = new GLib.MainLoop(null, false);
@@ -102,7 +112,7 @@ class Server {
         this.listener.set_listen_backlog(1024);
         this.listener.bind(Gio.InetSocketAddress.new_from_string('127.0.0.1', port), true);
         this.listener.listen();
-        this.port = this.listener.local_address.get_port();
+        this.port = /** @type {Gio.InetSocketAddress} */ (this.listener.local_address).get_port();
         this.listen();
     }
 
@@ -126,6 +136,7 @@ class Server {
     }
 
     // If no descriptor is free, the listener stays ready and the main loop would spin.
+    /** @param {any} error */
     pause(error) {
         this.fail(error);
         GLib.timeout_add(GLib.PRIORITY_DEFAULT, PAUSE_MS, () => {
@@ -136,6 +147,7 @@ class Server {
         return GLib.SOURCE_REMOVE;
     }
 
+    /** @param {any} error */
     fail(error) {
         this.nErrors++;
         printerr(`echo-server.js: ${error.message}`);
@@ -155,21 +167,32 @@ class Server {
     }
 }
 
+const USAGE = 'usage: echo-server.js [--backend=default|select|poll|epoll|devpoll|kqueue] [--port=PORT]';
+/** @type {Record<string, string>} */
 const options = {backend: 'default', port: '0'};
 for (const argument of System.programArgs) {
+    if (argument === '--help') {
+        print(USAGE);
+        System.exit(0);
+    }
+    if (argument === '--version') {
+        print(`echo-server.js: sel-glib ${Sel.get_major_version()}.${Sel.get_minor_version()}.${Sel.get_micro_version()}`);
+        System.exit(0);
+    }
     const [, name, value] = argument.match(/^--(backend|port)=(\w+)$/) ?? [];
 
     if (!name || (name === 'backend' && !BACKENDS[value])) {
-        printerr('usage: echo-server.js [--backend=default|select|poll|epoll|devpoll|kqueue] [--port=PORT]');
+        printerr(USAGE);
         System.exit(2);
     }
     options[name] = value;
 }
 
-const selector = new BACKENDS[options.backend]();
+const Selector = BACKENDS[options.backend];
+const selector = new Selector();
 const server = new Server(selector, Number(options.port));
 
-print(`echo-server.js: listening on 127.0.0.1 port ${server.port} with ${GObject.type_name(selector.constructor.$gtype)}`);
+print(`echo-server.js: listening on 127.0.0.1 port ${server.port} with ${GObject.type_name(Selector.$gtype)}`);
 print(`  try: nc 127.0.0.1 ${server.port}, or any other client; Ctrl-C ends the server`);
 server.run();
 print(`  connections ${server.nConnections}, bytes echoed ${server.nBytes}, errors ${server.nErrors}`);

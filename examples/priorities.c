@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sel-glib/sel-glib.h>
+#include "echo-common.h"
 
 typedef struct
 {
@@ -80,12 +80,17 @@ read_command (SelBaseSelector *selector,
 }
 
 int
-main (void)
+main (int    argc,
+      char **argv)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (SelBaseSelector) selector = sel_default_selector_new (&error);
-  Program program = { .loop = g_main_loop_new (NULL, FALSE), .candidate = 2 };
+  g_autoptr (SelBaseSelector) selector = NULL;
+  Program program = { .candidate = 2 };
 
+  echo_parse_arguments ("- a timer, a selector and idle work in one main loop", NULL, &argc, &argv);
+
+  program.loop = g_main_loop_new (NULL, FALSE);
+  selector = sel_default_selector_new (&error);
   if (selector == NULL)
     {
       g_printerr ("priorities: %s\n", error->message);

@@ -12,7 +12,7 @@ cancel=$2
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-echo "1..6"
+echo "1..12"
 
 # With FIFOs each line is sent only after the answer to the line before.
 mkfifo "$work/in" "$work/out" || exit 1
@@ -42,8 +42,19 @@ exec 3>&- 4<&-
 "$priorities" < "$0" > "$work/log"
 result $? "priorities: takes a file"
 
-"$cancel" 1 > "$work/log"
+"$cancel" --seconds=1 > "$work/log"
 status=$?
 sed 's/^/# /' "$work/log"
 grep -q "ended with: Operation was cancelled" "$work/log" || status=1
 result "$status" "cancel: ends a wait"
+
+# Every program tells its options and its version, and refuses what it does not know.
+for program in "$priorities" "$cancel"; do
+  name=$(basename "$program")
+  "$program" --help | grep -q "$name \[OPTION" && "$program" --help | grep -q -- --version
+  result $? "$name: --help"
+  "$program" --version | grep -q '^[a-z]*: sel-glib [0-9]'
+  result $? "$name: --version"
+  ! "$program" --nonsense 2> /dev/null && ! "$program" nonsense 2> /dev/null
+  result $? "$name: refuses unknown arguments"
+done

@@ -50,6 +50,13 @@ have_python_gi ()
   return 1
 }
 
+# Checks for the headers with which the C part of the override for Python is built.
+have_python_headers ()
+{
+  [ -f "$(/usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2> /dev/null)/Python.h" ] \
+    && have_module 'pygobject-3.0 >= 3.42'
+}
+
 # Prints the packages that are needed to build the Debian packages. A test builds them.
 missing_for_packages ()
 {
@@ -100,6 +107,7 @@ missing ()
   have_module gobject-introspection-1.0 || echo libgirepository1.0-dev
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
+    have_python_headers || echo python3-dev python-gi-dev
     have valgrind || echo valgrind
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac
@@ -122,6 +130,9 @@ optional ()
   have_module 'gtk4 >= 4.8' || echo libgtk-4-dev
   have Xvfb || echo xvfb
   have spin || echo spin
+  have mypy || echo mypy
+  have node || echo nodejs
+  have npm || echo npm
   may_have_many_files || have linux.uml || echo user-mode-linux
 }
 
@@ -130,6 +141,14 @@ optional ()
 may_have_many_files ()
 {
   [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
+}
+
+# Prints the number and the size of the packages that apt-get is about to install.
+tell_size ()
+{
+  LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2> /dev/null < /dev/null \
+    | sed -n 's/.* \([0-9]*\) newly installed.*/\1 packages with their dependencies/p; s/^Need to get /download: /p
+        s/^After this operation, \(.*\) of additional disk space.*/on the disk: \1/p' >&2
 }
 
 # Installs packages. Prints the reason if that is not possible.
@@ -149,8 +168,9 @@ install_packages ()
     as_root=sudo
   fi
 
-  say "installing: $*"
   $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  say "installing: $*"
+  tell_size "$@"
   $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "$@" < /dev/null >&2
 }
@@ -159,14 +179,14 @@ install_packages ()
 install_missing ()
 {
   # The name of a package may be known only after another package was installed.
-  for round in 1 2; do
-    packages=$(missing "$@" | tr '\n' ' ')
+  for attempt in 1 2; do
+    packages=$(missing "$@" | sort -u | tr '\n' ' ')
     [ -n "$packages" ] || return 0
 
-    install_packages $packages || die "round $round: could not install: $packages"
+    install_packages $packages || die "could not install these packages: $packages"
   done
 
-  packages=$(missing "$@" | tr '\n' ' ')
+  packages=$(missing "$@" | sort -u | tr '\n' ' ')
   [ -z "$packages" ] || die "still missing or too old after installing: $packages"
 }
 
@@ -189,9 +209,11 @@ configure ()
   fi
 }
 
-# An old build directory has to be configured again before it accepts new options.
+# An old build directory has to be configured again before it accepts new options. It also has to look again for tools
+# that were installed after it was created.
 set_options ()
 {
+  meson configure --clearcache "$builddir" >&2
   meson configure "$builddir" "$@" >&2 \
     || meson setup --reconfigure "$builddir" "$top" "$@" >&2 \
     || die "could not configure in $builddir"

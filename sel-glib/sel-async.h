@@ -17,5 +17,10 @@ SEL_AVAILABLE_IN_1_0
 GPtrArray *sel_base_selector_select_finish (SelBaseSelector      *self,
                                             GAsyncResult         *result,
                                             GError              **error);
+SEL_AVAILABLE_IN_1_0
+GList     *sel_base_selector_select_finish_list
+                                           (SelBaseSelector      *self,
+                                            GAsyncResult         *result,
+                                            GError              **error);
 
 G_END_DECLS

@@ -85,9 +85,11 @@ typedef struct
   SelSelectorMapping *map;
 } SelBaseSelectorPrivate;
 
-/* The number of a setting's property; there are no others. */
+/* The numbers of the properties: first those of the settings, then those that can only be read. */
 #define PROP(setting) ((setting) + 1)
-#define N_PROPERTIES PROP (SEL_N_SETTINGS)
+#define PROP_CLOSED PROP (SEL_N_SETTINGS)
+#define PROP_MAP (PROP_CLOSED + 1)
+#define N_PROPERTIES (PROP_MAP + 1)
 
 static GParamSpec *properties[N_PROPERTIES];
 
@@ -224,8 +226,20 @@ sel_base_selector_get_property (GObject    *object,
                                 GValue     *value,
                                 GParamSpec *pspec)
 {
-  guint setting = sel_core_get_setting (sel_core (object), property_id - PROP (0));
+  guint setting;
 
+  if (property_id == PROP_CLOSED)
+    {
+      g_value_set_boolean (value, sel_base_selector_is_closed (SEL_BASE_SELECTOR (object)));
+      return;
+    }
+  if (property_id == PROP_MAP)
+    {
+      g_value_set_object (value, sel_base_selector_get_map (SEL_BASE_SELECTOR (object)));
+      return;
+    }
+
+  setting = sel_core_get_setting (sel_core (object), property_id - PROP (0));
   if (G_VALUE_HOLDS_BOOLEAN (value))
     g_value_set_boolean (value, setting != 0);
   else if (G_VALUE_HOLDS_UINT (value))
@@ -252,13 +266,35 @@ sel_base_selector_set_property (GObject      *object,
   sel_base_selector_set_setting (SEL_BASE_SELECTOR (object), property_id - PROP (0), setting);
 }
 
+static gboolean
+sel_base_selector_set_missing (SelBaseSelector  *self,
+                               const char       *function,
+                               GError          **error)
+{
+  g_set_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED, "%s does not implement %s ()",
+               G_OBJECT_TYPE_NAME (self), function);
+
+  return FALSE;
+}
+
+/* The update () of a class that has none. */
+static gboolean
+sel_base_selector_real_update (SelBaseSelector  *self,
+                               int               fd,
+                               SelEventMask      old_events,
+                               SelEventMask      new_events,
+                               GError          **error)
+{
+  return sel_base_selector_set_missing (self, "update", error);
+}
+
 /* The wait () of a class that has none. */
 static gboolean
 sel_base_selector_real_wait (SelBaseSelector  *self,
                              gdouble           timeout,
                              GError          **error)
 {
-  return FALSE;
+  return sel_base_selector_set_missing (self, "wait", error);
 }
 
 static void
@@ -274,6 +310,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   object_class->finalize = sel_base_selector_finalize;
   object_class->get_property = sel_base_selector_get_property;
   object_class->set_property = sel_base_selector_set_property;
+  klass->update = sel_base_selector_real_update;
   klass->wait = sel_base_selector_real_wait;
 
   /**
@@ -359,6 +396,30 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
     g_param_spec_enum ("hangup-policy", NULL, "What a main loop does with a hang-up that a callback ignores",
                        SEL_TYPE_HANGUP_POLICY, SEL_HANGUP_POLICY_THROTTLE,
                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:closed:
+   *
+   * %TRUE if the selector was closed. There is no notification, because any thread may close a selector.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_CLOSED] =
+    g_param_spec_boolean ("closed", NULL, "TRUE if the selector was closed",
+                          FALSE,
+                          G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * SelBaseSelector:map:
+   *
+   * The live view of the registered descriptors, or %NULL if the selector was closed.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_MAP] =
+    g_param_spec_object ("map", NULL, "The live view of the registered descriptors",
+                         SEL_TYPE_SELECTOR_MAPPING,
+                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 }

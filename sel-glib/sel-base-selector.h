@@ -296,7 +296,15 @@ SEL_AVAILABLE_IN_1_0
 GPtrArray          *sel_base_selector_check                 (SelBaseSelector  *self,
                                                              GError          **error);
 SEL_AVAILABLE_IN_1_0
+GList              *sel_base_selector_check_list            (SelBaseSelector  *self,
+                                                             GError          **error);
+SEL_AVAILABLE_IN_1_0
 GPtrArray          *sel_base_selector_select                (SelBaseSelector  *self,
+                                                             gdouble           timeout,
+                                                             GCancellable     *cancellable,
+                                                             GError          **error);
+SEL_AVAILABLE_IN_1_0
+GList              *sel_base_selector_select_list           (SelBaseSelector  *self,
                                                              gdouble           timeout,
                                                              GCancellable     *cancellable,
                                                              GError          **error);

@@ -8,6 +8,7 @@
 #include "sel-base-selector-private.h"
 #include "sel-error-private.h"
 #include "sel-file-object.h"
+#include "sel-list-private.h"
 #include "sel-lookup-private.h"
 
 /* The public functions that look up registrations. */
@@ -153,4 +154,24 @@ sel_base_selector_check (SelBaseSelector  *self,
     }
 
   return keys;
+}
+
+/**
+ * sel_base_selector_check_list: (rename-to sel_base_selector_check)
+ * @self: a selector
+ * @error: return location for an error, or %NULL
+ *
+ * The form of sel_base_selector_check() for other languages, with the same arguments and errors. In them it has the name
+ * `check`. C programs do not need it, because an array is faster.
+ *
+ * Returns: (transfer full) (element-type SelSelectorKey): the keys of closed descriptors; %NULL if there are none, and on error. Free with
+ *   `g_list_free_full (list, g_object_unref)`
+ *
+ * Since: 1.0
+ */
+GList *
+sel_base_selector_check_list (SelBaseSelector  *self,
+                              GError          **error)
+{
+  return sel_list_from_array (sel_base_selector_check (self, error));
 }

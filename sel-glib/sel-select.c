@@ -4,6 +4,7 @@
 
 #include "core/sel-wait-private.h"
 #include "sel-base-selector-private.h"
+#include "sel-list-private.h"
 
 /* The public functions that wait, and those that report to a wait or end it. */
 
@@ -45,6 +46,30 @@ sel_base_selector_select (SelBaseSelector  *self,
     return NULL;
 
   return sel_wait_make_list (sel_core (self));
+}
+
+/**
+ * sel_base_selector_select_list: (rename-to sel_base_selector_select)
+ * @self: a selector
+ * @timeout: seconds to wait at most; 0 or less does not wait, %SEL_WAIT_FOREVER has no end
+ * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
+ * @error: return location for an error, or %NULL
+ *
+ * The form of sel_base_selector_select() for other languages, with the same arguments and errors. In them it has the name
+ * `select`. C programs do not need it, because an array is faster.
+ *
+ * Returns: (transfer full) (element-type SelSelectorEvent): the descriptors that are ready; %NULL if there are none, and on error. Free with
+ *   `g_list_free_full (list, (GDestroyNotify) sel_selector_event_unref)`
+ *
+ * Since: 1.0
+ */
+GList *
+sel_base_selector_select_list (SelBaseSelector  *self,
+                               gdouble           timeout,
+                               GCancellable     *cancellable,
+                               GError          **error)
+{
+  return sel_list_from_array (sel_base_selector_select (self, timeout, cancellable, error));
 }
 
 /**

@@ -12,34 +12,35 @@
  * See the description of #SelSelectorEvent.
  */
 
-struct _SelSelectorEvent
+typedef struct
 {
-  SelSelectorKey *key;
-  SelEventMask events;
-};
+  int n_events;              /* atomic: how many were not freed yet */
+  SelSelectorEvent events[];
+} SelSelectorEventBlock;
 
 G_DEFINE_BOXED_TYPE (SelSelectorEvent, sel_selector_event,
                      sel_selector_event_ref, sel_selector_event_unref)
 
-/* Takes the reference to @key. */
 SelSelectorEvent *
-sel_selector_event_new (SelSelectorKey *key,
-                        SelEventMask    events)
+sel_selector_event_new_block (guint n)
 {
-  SelSelectorEvent *self = g_atomic_rc_box_new (SelSelectorEvent);
+  SelSelectorEventBlock *block = g_malloc (sizeof (SelSelectorEventBlock) + n * sizeof (SelSelectorEvent));
 
-  self->key = key;
-  self->events = events;
+  block->n_events = (int) n;
 
-  return self;
+  return block->events;
 }
 
 static void
-sel_selector_event_clear (gpointer user_data)
+sel_selector_event_free (SelSelectorEvent *self)
 {
-  SelSelectorEvent *self = user_data;
+  SelSelectorEvent *first = self - self->index;
+  SelSelectorEventBlock *block = (SelSelectorEventBlock *) (void *)
+                                 ((char *) first - G_STRUCT_OFFSET (SelSelectorEventBlock, events));
 
-  g_clear_object (&self->key);
+  g_object_unref (self->key);
+  if (g_atomic_int_dec_and_test (&block->n_events))
+    g_free (block);
 }
 
 /**
@@ -57,7 +58,9 @@ sel_selector_event_ref (SelSelectorEvent *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return g_atomic_rc_box_acquire (self);
+  g_atomic_int_inc (&self->ref_count);
+
+  return self;
 }
 
 /**
@@ -73,7 +76,8 @@ sel_selector_event_unref (SelSelectorEvent *self)
 {
   g_return_if_fail (self != NULL);
 
-  g_atomic_rc_box_release_full (self, sel_selector_event_clear);
+  if (g_atomic_int_dec_and_test (&self->ref_count))
+    sel_selector_event_free (self);
 }
 
 /**

@@ -4,6 +4,7 @@
 
 #include "core/sel-registry-private.h"
 #include "sel-file-object.h"
+#include "sel-list-private.h"
 #include "sel-selector-mapping-private.h"
 
 /**
@@ -217,4 +218,22 @@ sel_selector_mapping_get_keys (SelSelectorMapping *self)
   g_rw_lock_reader_unlock (&self->lock);
 
   return keys != NULL ? keys : g_ptr_array_new_with_free_func (g_object_unref);
+}
+
+/**
+ * sel_selector_mapping_list_keys: (rename-to sel_selector_mapping_get_keys)
+ * @self: a mapping
+ *
+ * The form of sel_selector_mapping_get_keys() for other languages, with the same arguments and errors. In them it has the name
+ * `get_keys`. C programs do not need it, because an array is faster.
+ *
+ * Returns: (transfer full) (element-type SelSelectorKey): the keys in the order of their registration; %NULL if there are none. Free with
+ *   `g_list_free_full (list, g_object_unref)`
+ *
+ * Since: 1.0
+ */
+GList *
+sel_selector_mapping_list_keys (SelSelectorMapping *self)
+{
+  return sel_list_from_array (sel_selector_mapping_get_keys (self));
 }

@@ -24,5 +24,7 @@ SelSelectorKey *sel_selector_mapping_lookup_object   (SelSelectorMapping *self,
                                                       GObject            *fileobj);
 SEL_AVAILABLE_IN_1_0
 GPtrArray      *sel_selector_mapping_get_keys        (SelSelectorMapping *self);
+SEL_AVAILABLE_IN_1_0
+GList          *sel_selector_mapping_list_keys       (SelSelectorMapping *self);
 
 G_END_DECLS

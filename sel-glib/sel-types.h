@@ -49,10 +49,53 @@ typedef enum
 /**
  * SEL_WAIT_FOREVER:
  *
- * The timeout, in seconds, of a wait without a limit: positive infinity.
+ * The timeout, in seconds, of a wait without a limit: positive infinity. In languages whose bindings read it from the
+ * typelib, it is the largest finite number, which has the same effect.
  *
  * Since: 1.0
  */
-#define SEL_WAIT_FOREVER ((gdouble) INFINITY)
+#ifdef __GI_SCANNER__
+#define SEL_WAIT_FOREVER 1.7976931348623157e308
+#else
+#define SEL_WAIT_FOREVER HUGE_VAL
+#endif
+
+#ifndef __GTK_DOC_IGNORE__
+#ifdef __cplusplus
+/* In C++ the operators give a SelEventMask, not a number. */
+extern "C++"
+{
+inline SelEventMask
+operator| (SelEventMask a, SelEventMask b)
+{
+  return static_cast<SelEventMask> (static_cast<unsigned int> (a) | static_cast<unsigned int> (b));
+}
+
+inline SelEventMask
+operator& (SelEventMask a, SelEventMask b)
+{
+  return static_cast<SelEventMask> (static_cast<unsigned int> (a) & static_cast<unsigned int> (b));
+}
+
+inline SelEventMask
+operator~ (SelEventMask a)
+{
+  return static_cast<SelEventMask> (~static_cast<unsigned int> (a) & 3u);
+}
+
+inline SelEventMask &
+operator|= (SelEventMask &a, SelEventMask b)
+{
+  return a = a | b;
+}
+
+inline SelEventMask &
+operator&= (SelEventMask &a, SelEventMask b)
+{
+  return a = a & b;
+}
+}
+#endif
+#endif
 
 G_END_DECLS

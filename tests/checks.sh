@@ -15,7 +15,7 @@ failures=
 set_up ()
 {
   [ -f "$build/build.ninja" ] || meson setup "$build" "$source" \
-    -Dintrospection=false -Dexamples=false -Dwerror=true "$@" || failures="$failures configuring"
+    -Dintrospection=disabled -Dexamples=false -Dwerror=true "$@" || failures="$failures configuring"
 }
 
 skip ()

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the commands of the manual's first page literally, and compares their output. Prints TAP.
+"""Runs the commands of the README and of the manual's first page literally. Prints TAP.
 
 usage: manual-walk.py SOURCE-DIRECTORY [--install]
 
-Starts in a copy of the sources, with an empty home directory. Lines with apt-get run only with
---install. Otherwise the script checks that the packages are installed.
+Starts in a copy of the sources, with an empty home directory. Each block of the README runs in the copy, in the order of
+the README. The blocks of the manual run in one shell, and their output is compared. Lines with apt-get run only with
+--install. Otherwise the script checks that the packages are installed. "sh tests/run.sh" does not run, because this
+script is one of its tests.
 """
 
 import os
@@ -54,11 +56,30 @@ def read_page():
     return blocks, output
 
 
-def readme_commands():
-    """Returns the commands in the README's section on installing."""
+def readme_blocks():
+    """Returns the blocks of commands in the README."""
     with open(os.path.join(SOURCE, 'README.md')) as f:
-        part = re.search(r'^## Installing$(.*?)^## ', f.read(), re.M | re.S).group(1)
-    return [block.strip('\n') for block in re.findall(r'^```sh$(.*?)^```$', part, re.M | re.S)]
+        parts = re.split(r'^## (.*)$', '## \n' + f.read(), flags=re.M)
+    return [Block(section, commands.strip('\n')) for section, text in zip(parts[1::2], parts[2::2])
+            for commands in re.findall(r'^```sh$(.*?)^```$', text, re.M | re.S)]
+
+
+def readme_walk(blocks, tree, env):
+    """Runs the blocks that the manual does not have, and returns a result for each."""
+    for block in blocks:
+        lines = [line for line in block.commands.splitlines() if not line.startswith('sh tests/run.sh')]
+        command = ['sh', '-e', '-c', '\n'.join(lines)]
+        if 'gtk' in block.commands:
+            if subprocess.run(['pkg-config', '--exists', 'gtk4 >= 4.8']).returncode != 0 or not shutil.which('Xvfb'):
+                yield 'README: %s # SKIP missing tool GTK 4 or Xvfb' % lines[0], []
+                continue
+            command = ['sh', os.path.join(tree, 'examples', 'gtk', 'with-xvfb.sh')] + command
+        if any('-Ddocs=true' in line for line in lines) and not shutil.which('gtkdoc-scan'):
+            yield 'README: %s # SKIP missing tool gtk-doc' % lines[0], []
+            continue
+        done = subprocess.run(command, cwd=tree, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, universal_newlines=True)
+        yield 'README: ' + lines[-1], done.stdout.splitlines() if done.returncode != 0 else []
 
 
 def missing_tools(blocks):
@@ -95,7 +116,10 @@ def main():
 
     results = []
     installing = [block.commands for block in blocks if block.section == 'Installing']
-    results.append(('the README installs as the manual does', [] if readme_commands() == installing else installing))
+    readme = readme_blocks()
+    results.append(('the README installs as the manual does',
+                    [] if [block.commands for block in readme
+                           if block.section == 'Installing'][:len(installing)] == installing else installing))
     results.append(('there is a program in each language',
                     [] if {'C', 'Python', 'JavaScript', 'Vala'} <= {block.section for block in blocks} else blocks))
     if shutil.which('dpkg-query'):
@@ -110,8 +134,9 @@ def main():
         home = os.path.join(top, 'home')
         os.mkdir(home)
         env = {name: os.environ[name] for name in KEPT if name in os.environ}
-        subprocess.run(['sh', '-c', script_of(walked, top)], cwd=tree, env=dict(env, HOME=home),
-                       stdin=subprocess.DEVNULL)
+        env['HOME'] = home
+        results += readme_walk([block for block in readme if block.commands not in installing], tree, env)
+        subprocess.run(['sh', '-c', script_of(walked, top)], cwd=tree, env=env, stdin=subprocess.DEVNULL)
         for number, block in enumerate(walked):
             path = os.path.join(top, '%d.out' % number)
             said = open(path).read().splitlines() if os.path.exists(path) else []
@@ -122,7 +147,7 @@ def main():
 
     print('1..%d' % len(results))
     for number, (name, wrong) in enumerate(results, 1):
-        print('%s %d %s' % ('not ok' if wrong else 'ok', number, name.replace('#', '')))
+        print('%s %d %s' % ('not ok' if wrong else 'ok', number, name if '# SKIP' in name else name.replace('#', '')))
         for line in wrong:
             print('# %s' % line)
 

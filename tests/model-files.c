@@ -68,12 +68,12 @@ world_readiness (const World *world,
     return (file->n_bytes > 0 || file->full ? SEL_EVENT_READ : 0) | (file->full ? 0 : SEL_EVENT_WRITE);
 
   peer = world_file (world, (int) file->peer);
-  if (peer->n_refs == 0 || (file->cannot_read && file->cannot_write))
+  if (peer->n_refs == 0 || (world->shut_both_is_ready && file->cannot_read && file->cannot_write))
     return BOTH;
 
   if (file->kind != PIPE_WRITE && (file->n_bytes > 0 || file->full || file->cannot_read))
     events |= SEL_EVENT_READ;
-  if (file->kind != PIPE_READ && !peer->full)
+  if (file->kind != PIPE_READ && (!peer->full || (world->shut_write_is_ready && file->shut_write)))
     events |= SEL_EVENT_WRITE;
 
   return events;
@@ -333,7 +333,7 @@ model_shut_down (Model *model,
   if (how != SHUT_WR)
     file->cannot_read = peer->cannot_write = TRUE;
   if (how != SHUT_RD)
-    file->cannot_write = peer->cannot_read = TRUE;
+    file->cannot_write = file->shut_write = peer->cannot_read = TRUE;
 }
 
 void

@@ -44,12 +44,15 @@ typedef struct
   gboolean full;             /* the buffer has no room for writes at the other end */
   gboolean cannot_read;      /* the socket is shut down for reading */
   gboolean cannot_write;     /* the socket is shut down for writing */
+  gboolean shut_write;       /* by its own shutdown (), not by the one of its peer */
 } File;
 
 typedef struct
 {
   GArray *files;
   int numbers[N_FDS];        /* index of the file of each descriptor, -1 if the descriptor is closed */
+  gboolean shut_both_is_ready;   /* see system-facts.h */
+  gboolean shut_write_is_ready;
 } World;
 
 typedef enum
@@ -84,6 +87,7 @@ typedef struct
 typedef struct
 {
   const Backend *backend;
+  gboolean forgets_pipes;    /* see system-facts.h */
   guint number;
   SelBaseSelector *selector;
   GMainContext *context;     /* NULL if the sequence has no main loop */

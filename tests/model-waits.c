@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+char *model_current_wait;
+
 /* Calls one of the three forms of select (). Returns the number of ready descriptors, or -1. */
 static gssize
 twin_select (Twin          *twin,
@@ -94,6 +96,35 @@ twin_expect_rebuilt (Model        *model,
     }
 }
 
+/* Returns a descriptor that must end the wait, or -1. If an entry without a key may linger in the kernel, the wait may
+ * create a new kernel object, which does not know the stale keys. */
+static int
+twin_find_end (const Twin         *twin,
+               const SelEventMask  required[N_FDS])
+{
+  for (int i = 0; i < N_FDS; i++)
+    if (required[i] != 0 && !(twin->keys[i].stale && twin->may_linger))
+      return FIRST_FD + i;
+
+  return -1;
+}
+
+/* Notes the expected end of an endless wait, for the message about a wait that does not end. */
+static void
+twin_note_wait (const Twin *twin,
+                int         fd)
+{
+  if (model_current_wait == NULL)
+    return;
+
+  if (fd >= 0)
+    g_snprintf (model_current_wait, MODEL_WAIT_SIZE, "%s: select () does not end, but descriptor %d is ready",
+                twin->backend->name, fd);
+  else
+    g_snprintf (model_current_wait, MODEL_WAIT_SIZE, "%s: select () does not end, but wakeup () was called",
+                twin->backend->name);
+}
+
 static gdouble
 step_timeout (Step     step,
               gboolean ends)
@@ -127,9 +158,11 @@ do_select (Model *model,
   gint64 start = 0;
   gdouble timeout;
   gssize n_ready;
+  int end;
 
   twin_expect (twin, &model->world, required, allowed);
-  timeout = step_timeout (step, count_masks (required) > 0 || twin->wakeup == YES);
+  end = twin_find_end (twin, required);
+  timeout = step_timeout (step, end >= 0 || twin->wakeup == YES);
 
   if (twin->closed)
     expected = OWN (CLOSED);
@@ -147,7 +180,10 @@ do_select (Model *model,
 
   if (timeout > 0)
     start = g_get_monotonic_time ();
+  twin_note_wait (twin, end);
   n_ready = twin_select (twin, form, timeout, room, cancellable, ready, &error);
+  if (model_current_wait != NULL)
+    model_current_wait[0] = '\0';
 
   if (!compare_outcome (model, twin, outcome_of (n_ready >= 0, &error), expected) || expected != 0)
     return;

@@ -3,6 +3,7 @@
 /* Runs sequences of steps, and describes them. */
 
 #include "model-private.h"
+#include "system-facts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -181,6 +182,23 @@ model_supported_backends (void)
   return supported;
 }
 
+/* The facts do not change while the program runs. */
+static void
+world_ask_system (World *world)
+{
+  static gboolean asked, shut_both, shut_write;
+
+  if (!asked)
+    {
+      shut_both = system_shut_both_is_ready ();
+      shut_write = system_shut_write_is_ready ();
+      asked = TRUE;
+    }
+
+  world->shut_both_is_ready = shut_both;
+  world->shut_write_is_ready = shut_write;
+}
+
 static void
 model_start (Model        *model,
              const guint8 *bytes,
@@ -192,6 +210,7 @@ model_start (Model        *model,
   model->with_loop = settings % 4 == 3;
   model->force_mirrored = settings / 4 % 2 != 0;
   model->world.files = g_array_new (FALSE, FALSE, sizeof (File));
+  world_ask_system (&model->world);
 
   for (guint i = 0; i < N_FDS; i++)
     {
@@ -209,6 +228,7 @@ model_start (Model        *model,
         continue;
 
       twin->backend = &backends[i];
+      twin->forgets_pipes = system_forgets_pipes (twin->backend);
       twin->number = i;
       twin->called = g_array_new (FALSE, FALSE, sizeof (Ready));
       twin_of_cell[i] = twin;

@@ -21,6 +21,10 @@ typedef struct
   guint64 n_operations;      /* the same, but each operation counts once for each backend */
 } ModelCount;
 
+/* Room for a message about the wait that runs, or NULL. It is empty while no wait runs. */
+#define MODEL_WAIT_SIZE 128
+extern char *model_current_wait;
+
 /* Returns the supported backends, including the simulated ones, as a set of bits in the order of the table in
  * backends.c. */
 guint  model_supported_backends (void);

@@ -17,15 +17,32 @@ if [ "${1-}" = --long ]; then
   export SEL_TEST_FUZZ_SECONDS="${SEL_TEST_FUZZ_SECONDS:-3600}"
 fi
 
+# Says once a minute which checks are running, because some of them take several minutes.
+tell_progress ()
+{
+  while sleep 60 > /dev/null 2>&1; do
+    for log in $(find "$builddir/checks" -maxdepth 1 -name '*.log' -mmin -1 2> /dev/null); do
+      say "check-$(basename "$log" .log) is running: $(tail -n 1 "$log" | cut -c 1-100)"
+    done
+  done
+}
+
 install_missing tests
 install_optional
 configure
-set_options -Dtests=true -Dexamples=true -Dintrospection=true -Ddocs=true -Dvapi=enabled
+set_options -Dtests=true -Dexamples=true -Dintrospection=enabled -Ddocs=true -Dvapi=enabled
 build
 
+# The tests need about 20 minutes on two idle cores. A busy machine needs more time, but a test that hangs has to end.
+say "running the tests; all of them take 20 minutes or more on two cores"
+tell_progress &
+progress=$!
+trap 'kill "$progress" 2> /dev/null' EXIT
+
 rm -f "$builddir"/meson-logs/testlog*.json
-meson test -C "$builddir" --no-rebuild "$@" < /dev/null
+meson test -C "$builddir" --no-rebuild --timeout-multiplier=4 "$@" < /dev/null
 status=$?
+kill "$progress" 2> /dev/null
 
 # meson counts programs. The script counts the results that they print, and shows the output of failed programs.
 python3 "$top/tests/count-tap.py" --meson-status="$status" "$builddir"/meson-logs/testlog*.json

@@ -35,7 +35,7 @@ class Api:
 
 
 def name_of(owner, function):
-    return '%s.%s' % (owner.get('name'), function.get('name'))
+    return '%s.%s' % (owner.get('name'), function.get('shadows') or function.get('name'))
 
 
 def values(function):
@@ -55,6 +55,14 @@ def full_pointer_arrays(api):
             array = value.find(CORE + 'array')
             if array is not None and array.get('name') and value.get('transfer-ownership') == 'full':
                 yield name_of(owner, function)
+
+
+def boxed_pointer_arrays(api):
+    """lua-lgi and Perl use the boxed elements of a GPtrArray after they were freed, Node crashes: return a GList."""
+    for owner, function in api.functions:
+        array = function.find(CORE + 'return-value/' + CORE + 'array')
+        if array is not None and array.get('name') and api.is_boxed(type_name(array)):
+            yield name_of(owner, function)
 
 
 def odd_arrays(api):
@@ -110,7 +118,7 @@ def missing_finish(api):
             yield name
 
 
-RULES = (full_pointer_arrays, odd_arrays, boxed_in_callbacks, descriptors_from_vfuncs, misleading_names, incomplete,
+RULES = (full_pointer_arrays, boxed_pointer_arrays, odd_arrays, boxed_in_callbacks, descriptors_from_vfuncs, misleading_names, incomplete,
          missing_finish)
 
 # An API that violates each rule.
@@ -119,6 +127,8 @@ BAD = '''<repository xmlns="http://www.gtk.org/introspection/core/1.0" xmlns:c="
   <record name="Event"/><bitfield name="Mask"/>
   <class name="Thing">
     <method name="full_pointer_arrays"><return-value transfer-ownership="full"><array name="GLib.PtrArray">
+      <type name="Thing"/></array></return-value></method>
+    <method name="boxed_pointer_arrays"><return-value transfer-ownership="container"><array name="GLib.PtrArray">
       <type name="Event"/></array></return-value></method>
     <method name="odd_arrays"><return-value transfer-ownership="full"><array><type name="Mask"/></array></return-value></method>
     <method name="odd_arrays"><return-value transfer-ownership="none"><array><type name="Event"/></array></return-value></method>

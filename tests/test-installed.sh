@@ -47,7 +47,7 @@ installed ()
 # Prints Infinity if the override is in effect.
 says_forever='print(imports.gi.Sel.WAIT_FOREVER)'
 
-echo 1..8
+echo 1..9
 
 meson install -C "$build" --destdir "$root" --no-rebuild > "$log" 2>&1
 report "meson install"
@@ -80,6 +80,9 @@ else
     skip "$name" gjs
   done
 fi
+
+[ -f "$datadir/sel-glib-1.0/Sel.d.ts" ] > "$log" 2>&1
+report "types for TypeScript"
 
 if have valac && have vapigen; then
   { installed "$source/tests/vala/compile.sh" "$source/tests/vala/test-vala.vala" "$work/vala" \

@@ -5,8 +5,8 @@
  *
  * Without arguments the program does a short run that prints TAP, or a run of SEL_TEST_MODEL_SECONDS seconds, if this
  * is set in the environment. --seconds=N or --operations=N starts a long run, with seeds from --seed=N on.
- * --backends=epoll,poll limits the run to these backends. --replay=HEX repeats a sequence that an earlier failure has
- * printed.
+ * --backends=epoll,poll, or SEL_TEST_BACKENDS in the environment, limits the run to these backends. --replay=HEX repeats
+ * a sequence that an earlier failure has printed.
  */
 
 #include "model.h"
@@ -32,6 +32,7 @@ typedef struct
   gboolean failed;
   gsize n_steps_done;
   char difference[512];
+  char wait[MODEL_WAIT_SIZE];
 } Progress;
 
 /* In seconds. A sequence takes some milliseconds, and a hundred times as long under the slowest tool. */
@@ -78,20 +79,22 @@ fails (const guint8 *bytes,
   pid_t pid;
 
   progress->failed = FALSE;
+  progress->difference[0] = progress->wait[0] = '\0';
   progress->n_steps_done = n_bytes;
   fflush (NULL);
   pid = fork ();
   g_assert_cmpint (pid, >=, 0);
   if (pid == 0)
     {
-      alarm (2);
+      alarm (10);
       run_and_tell (bytes, n_bytes);
       _exit (0);
     }
 
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   if (WIFSIGNALED (status))
-    g_snprintf (progress->difference, sizeof progress->difference, "signal %d", WTERMSIG (status));
+    g_snprintf (progress->difference, sizeof progress->difference, "%s %s", g_strsignal (WTERMSIG (status)),
+                progress->wait);
 
   return progress->failed || !WIFEXITED (status) || WEXITSTATUS (status) != 0;
 }
@@ -212,16 +215,17 @@ replay (const char *hex)
   gsize n = strlen (hex) / 2;
   g_autofree guint8 *bytes = g_malloc (n + 1);
   g_autofree char *words = NULL;
+  gboolean failed;
 
   for (gsize i = 0; i < n; i++)
     bytes[i] = (guint8) (g_ascii_xdigit_value (hex[2 * i]) << 4 | g_ascii_xdigit_value (hex[2 * i + 1]));
 
   words = model_describe (bytes, n);
   g_print ("%s", words);
-  run_and_tell (bytes, n);
-  g_print ("%s\n", progress->failed ? progress->difference : "no difference");
+  failed = fails (bytes, n);
+  g_print ("%s\n", failed ? progress->difference : "no difference");
 
-  return !progress->failed;
+  return !failed;
 }
 
 static guint
@@ -290,11 +294,14 @@ main (int   argc,
   signal (SIGPIPE, SIG_IGN);
   progress = mmap (NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   g_assert_true (progress != MAP_FAILED);
+  model_current_wait = progress->wait;
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_ignore_unknown_options (context, TRUE);
   g_option_context_parse (context, &argc, &argv, NULL);
   used_backends = model_supported_backends ();
+  if (backend_names == NULL)
+    backend_names = g_strdup (g_getenv ("SEL_TEST_BACKENDS"));
   if (backend_names != NULL)
     used_backends &= parse_backends (backend_names);
 

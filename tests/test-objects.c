@@ -1083,6 +1083,56 @@ test_event (BackendFixture *fixture)
   close_pair (fds);
 }
 
+/* The events of a list are freed one by one, in any order and number, each with its reference to the key. */
+static void
+test_events (BackendFixture *fixture)
+{
+  static const guint counts[] = { 1, 2, 31, 32, 33, 65 };
+  int fds[65];
+  gpointer keys[65];
+  int pipe_fds[2];
+
+  open_pipe (pipe_fds);
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    {
+      fds[i] = dup (pipe_fds[1]);
+      g_assert_cmpint (fds[i], >=, 0);
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (counts); i++)
+    for (guint kept = 0; kept < counts[i]; kept += 7)
+      {
+        g_autoptr (GPtrArray) ready = NULL;
+        SelSelectorEvent *event;
+        guint n = counts[i];
+
+        for (guint j = 0; j < n; j++)
+          watch (fixture->selector, fds[j], SEL_EVENT_WRITE);
+        ready = sel_base_selector_select (fixture->selector, 0, NULL, NULL);
+        g_assert_cmpuint (ready->len, ==, n);
+        for (guint j = 0; j < n; j++)
+          {
+            keys[j] = sel_selector_event_get_key (g_ptr_array_index (ready, j));
+            g_object_add_weak_pointer (keys[j], &keys[j]);
+          }
+        event = sel_selector_event_ref (g_ptr_array_index (ready, kept));
+        for (guint j = 0; j < n; j++)
+          unwatch (fixture->selector, fds[j]);
+        g_clear_pointer (&ready, g_ptr_array_unref);
+
+        for (guint j = 0; j < n; j++)
+          g_assert_true ((keys[j] != NULL) == (j == kept));
+        g_assert_true (sel_selector_event_get_key (event) == keys[kept]);
+        g_assert_cmpuint (sel_selector_event_get_events (event), ==, SEL_EVENT_WRITE);
+        sel_selector_event_unref (event);
+        g_assert_null (keys[kept]);
+      }
+
+  for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
+    close (fds[i]);
+  close_pair (pipe_fds);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -1113,6 +1163,7 @@ main (int   argc,
       { "file-object-moves", test_file_object_moves },
       { "error-messages", test_error_messages },
       { "event", test_event },
+      { "events", test_events },
     };
 
   g_test_init (&argc, &argv, NULL);

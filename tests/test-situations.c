@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -803,6 +804,9 @@ test_come_back (BackendFixture  *fixture,
 
       returners[i].come_back (&self);
       put_byte (self.peer);
+
+      /* The kernel moves what is written to a terminal in a thread of its own. */
+      g_assert_cmpint (poll (&(struct pollfd) { .fd = self.fd, .events = POLLIN }, 1, -1), ==, 1);
       for (n_turns = 0; self.n_done == n; n_turns++)
         g_main_context_iteration (context, !is_told);
       g_test_message ("%s: %u turns", self.name, n_turns);

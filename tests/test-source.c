@@ -225,12 +225,14 @@ test_plain_ready_time (BackendFixture *fixture)
 static void
 test_plain_ready_time_kept (BackendFixture *fixture)
 {
+  /* GLib 2.90 shortens times that are further away than some centuries. */
+  gint64 time = g_get_monotonic_time () + G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
   State state;
 
   state_open (&state, fixture);
   state_watch (&state, SEL_EVENT_READ, 0);
   state_attach_plain (&state);
-  g_source_set_ready_time (state.source, G_MAXINT64);
+  g_source_set_ready_time (state.source, time);
 
   close (state.a[1]);
   state.a[1] = -1;
@@ -238,7 +240,7 @@ test_plain_ready_time_kept (BackendFixture *fixture)
   while (state.n_calls < 9)
     {
       g_main_context_iteration (state.context, TRUE);
-      g_assert_cmpint (g_source_get_ready_time (state.source), ==, G_MAXINT64);
+      g_assert_cmpint (g_source_get_ready_time (state.source), ==, time);
     }
 
   state_close (&state);

@@ -24,10 +24,7 @@ wait_for_text (Room                  *room,
     }
 
   if (parameters->n_events == 0)
-    {
-      assert_locked (room->core);
-      found = room->core->wait.list.events;
-    }
+    found = room->core->wait.list.events;
 
   text = g_string_new (NULL);
   for (gssize i = 0; i < n; i++)
@@ -36,8 +33,11 @@ wait_for_text (Room                  *room,
 
       g_string_append_printf (text, "%s%s:%u", i > 0 ? " " : "", name, found[i].events);
     }
-  if (parameters->n_events == 0)
-    sel_wait_end (room->core);
+  if (parameters->n_events == 0 || (parameters->flags & SEL_WAIT_DISPATCH) != 0)
+    {
+      assert_locked (room->core);
+      sel_wait_end (room->core);
+    }
   assert_unlocked (room->core);
   g_assert_false (sel_ready_list_is_open (room->core));
   g_assert_false (sel_state_has (room->core, SEL_STATE_IN_WAIT));

@@ -51,6 +51,7 @@ column_set_up_cell (const Column *self,
     value = gtk_cclosure_expression_new (G_TYPE_STRING, NULL, 1, &value, G_CALLBACK (self->format), NULL, NULL);
 
   gtk_inscription_set_xalign (GTK_INSCRIPTION (text), self->xalign);
+  gtk_inscription_set_text_overflow (GTK_INSCRIPTION (text), GTK_INSCRIPTION_OVERFLOW_ELLIPSIZE_END);
   gtk_widget_add_css_class (text, "numeric");
   gtk_expression_bind (value, text, "text", cell);
   gtk_list_item_set_child (cell, text);

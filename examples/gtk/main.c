@@ -25,6 +25,7 @@ typedef struct
   double tour_seconds;
   char *screenshot;
   gboolean dark;
+  gboolean version;
   int status;
 } Monitor;
 
@@ -34,9 +35,12 @@ monitor_about (GSimpleAction *action,
                gpointer       user_data)
 {
   GtkApplication *application = user_data;
+  g_autofree char *version = g_strdup_printf ("%u.%u.%u", sel_get_major_version (), sel_get_minor_version (),
+                                              sel_get_micro_version ());
 
   gtk_show_about_dialog (gtk_application_get_active_window (application),
                          "program-name", "Selector Monitor",
+                         "version", version,
                          "comments", "An example of sel-glib: a selector at work in the main loop of a GTK program",
                          "license-type", GTK_LICENSE_LGPL_2_1,
                          "logo-icon-name", "network-transmit-receive",
@@ -147,7 +151,36 @@ monitor_activate (GtkApplication *application,
   else if (self->tour_seconds >= 0)
     tour_start (MONITOR_WINDOW (window), &tour, monitor_tour_done, self);
   else
-    monitor_window_set_n_clients (MONITOR_WINDOW (window), MAX (self->n_clients, 0));
+    monitor_window_set_n_clients (MONITOR_WINDOW (window), self->n_clients);
+}
+
+/* Refuses wrong options on the terminal. Returns: -1 to go on, or the exit status */
+static int
+monitor_check_options (GApplication *application,
+                       GVariantDict *options,
+                       Monitor      *self)
+{
+  static const char *backends[] = { "default", "select", "poll", "epoll", "devpoll", "kqueue", NULL };
+
+  if (self->backend != NULL && !g_strv_contains (backends, self->backend))
+    {
+      g_printerr ("selector-monitor: no such backend: %s (there are default, select, poll, epoll, devpoll, kqueue)\n",
+                  self->backend);
+      return 2;
+    }
+  if (self->n_clients < 0)
+    {
+      g_printerr ("selector-monitor: the number of clients must not be negative: %d\n", self->n_clients);
+      return 2;
+    }
+  if (self->version)
+    {
+      g_print ("selector-monitor: sel-glib %u.%u.%u\n", sel_get_major_version (), sel_get_minor_version (),
+               sel_get_micro_version ());
+      return 0;
+    }
+
+  return -1;
 }
 
 int
@@ -164,6 +197,7 @@ main (int    argc,
     { "screenshot", 0, 0, G_OPTION_ARG_FILENAME, &self.screenshot,
       "Save a picture of the window as a PNG at the end of the tour", "FILE" },
     { "dark", 0, 0, G_OPTION_ARG_NONE, &self.dark, "Prefer the dark variant of the theme", NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &self.version, "Print the version of the library", NULL },
     { NULL }
   };
   g_autoptr (GtkApplication) application = NULL;
@@ -174,6 +208,7 @@ main (int    argc,
   /* The application is not unique: each process has its own window and server. */
   application = gtk_application_new ("org.example.SelectorMonitor", G_APPLICATION_NON_UNIQUE);
   g_application_add_main_option_entries (G_APPLICATION (application), options);
+  g_signal_connect (application, "handle-local-options", G_CALLBACK (monitor_check_options), &self);
   g_signal_connect (application, "startup", G_CALLBACK (monitor_startup), &self);
   g_signal_connect (application, "activate", G_CALLBACK (monitor_activate), &self);
 

@@ -14,21 +14,18 @@
 
 typedef struct
 {
-  GtkApplication *application;
   MonitorWindow *window;
 } Fixture;
+
+/* The program has one application. GTK keeps it on the session bus, if there is one, and a second one could not use the
+ * same object path. */
+static GtkApplication *application;
 
 static void
 set_up (Fixture       *fixture,
         gconstpointer  backend)
 {
-  g_autoptr (GError) error = NULL;
-
-  fixture->application = gtk_application_new (NULL, G_APPLICATION_NON_UNIQUE);
-  g_application_register (G_APPLICATION (fixture->application), NULL, &error);
-  g_assert_no_error (error);
-
-  fixture->window = MONITOR_WINDOW (monitor_window_new (fixture->application, backend));
+  fixture->window = MONITOR_WINDOW (monitor_window_new (application, backend));
   gtk_window_present (GTK_WINDOW (fixture->window));
 }
 
@@ -44,7 +41,6 @@ tear_down (Fixture       *fixture,
 
   /* Nothing in the window keeps the service. */
   g_assert_finalize_object (service);
-  g_object_unref (fixture->application);
 }
 
 #define wait_until(condition) \
@@ -145,7 +141,7 @@ static void
 test_backends (Fixture       *fixture,
                gconstpointer  backend)
 {
-  GtkDropDown *drop_down = GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
+  GtkDropDown *drop_down = GTK_DROP_DOWN (find (GTK_WIDGET (fixture->window),
                                                 GTK_TYPE_DROP_DOWN));
   EchoService *service = monitor_window_get_service (fixture->window);
   g_auto (GStrv) backends = echo_list_backends ();
@@ -270,7 +266,7 @@ static void
 test_not_started (Fixture       *fixture,
                   gconstpointer  backend)
 {
-  GtkDropDown *backends = GTK_DROP_DOWN (find (gtk_window_get_titlebar (GTK_WINDOW (fixture->window)),
+  GtkDropDown *backends = GTK_DROP_DOWN (find (GTK_WIDGET (fixture->window),
                                                GTK_TYPE_DROP_DOWN));
   gboolean shows_one = gtk_drop_down_get_selected_item (backends) != NULL;
 
@@ -278,14 +274,17 @@ test_not_started (Fixture       *fixture,
   g_assert_nonnull (strstr (monitor_window_get_message (fixture->window), "no such backend"));
   wait_until (shows_text (GTK_WIDGET (fixture->window), "no such backend"));
   g_assert_false (is_enabled (fixture, "add-clients"));
-  g_assert_false (is_enabled (fixture, "backend"));
+  g_assert_true (is_enabled (fixture, "backend"));
 
   g_assert_true (is_enabled (fixture, "start"));
   activate (fixture, "win.start");
   g_assert_cmpint (monitor_window_is_running (fixture->window), ==, shows_one);
 
-  /* Choose another backend. */
-  gtk_drop_down_set_selected (backends, 1);
+  /* Choose another backend, with the drop-down or with a key. */
+  if (g_test_rand_bit ())
+    gtk_drop_down_set_selected (backends, 1);
+  else
+    gtk_widget_activate_action (GTK_WIDGET (fixture->window), "win.backend", "s", "poll");
   g_assert_true (monitor_window_is_running (fixture->window));
   g_assert_null (monitor_window_get_message (fixture->window));
   g_assert_false (is_enabled (fixture, "start"));
@@ -342,11 +341,28 @@ test_names (Fixture       *fixture,
   g_assert_cmpuint (check_names (GTK_WIDGET (fixture->window)), ==, 15);
 }
 
+static void
+test_narrow (Fixture       *fixture,
+             gconstpointer  backend)
+{
+  int minimum;
+
+  gtk_widget_measure (GTK_WIDGET (fixture->window), GTK_ORIENTATION_HORIZONTAL, -1, &minimum, NULL, NULL, NULL);
+  g_assert_cmpint (minimum, <=, 360);
+}
+
 int
 main (int    argc,
       char **argv)
 {
+  g_autoptr (GError) error = NULL;
+  int status;
+
   gtk_test_init (&argc, &argv, NULL);
+
+  application = gtk_application_new (NULL, G_APPLICATION_NON_UNIQUE);
+  g_application_register (G_APPLICATION (application), NULL, &error);
+  g_assert_no_error (error);
 
   g_test_add ("/window/empty", Fixture, NULL, set_up, test_empty, tear_down);
   g_test_add ("/window/add-and-remove", Fixture, NULL, set_up, test_add_and_remove, tear_down);
@@ -356,6 +372,10 @@ main (int    argc,
   g_test_add ("/window/too-many", Fixture, NULL, set_up, test_too_many, tear_down);
   g_test_add ("/window/not-started", Fixture, "nonsense", set_up, test_not_started, tear_down);
   g_test_add ("/window/names", Fixture, NULL, set_up, test_names, tear_down);
+  g_test_add ("/window/narrow", Fixture, NULL, set_up, test_narrow, tear_down);
 
-  return g_test_run ();
+  status = g_test_run ();
+  g_object_unref (application);
+
+  return status;
 }

@@ -200,7 +200,6 @@ monitor_window_show_backend (MonitorWindow *self)
   GListModel *names = gtk_drop_down_get_model (self->backend);
   g_autoptr (GSocketAddress) address = echo_service_get_address (self->service);
   g_autofree char *address_text = g_socket_connectable_to_string (G_SOCKET_CONNECTABLE (address));
-  g_autofree char *subtitle = g_strdup_printf ("Echo server on %s", address_text);
   g_autofree char *hint = NULL;
 
   for (guint i = 0; i < g_list_model_get_n_items (names); i++)
@@ -210,7 +209,7 @@ monitor_window_show_backend (MonitorWindow *self)
   hint = g_strdup_printf ("An echo server waits on %s for clients,\nwith %s as the backend of its selector.",
                           address_text, backend);
   gtk_label_set_label (self->empty_hint, hint);
-  gtk_label_set_label (self->subtitle, subtitle);
+  gtk_label_set_label (self->subtitle, address_text);
   gtk_widget_set_visible (GTK_WIDGET (self->subtitle), TRUE);
   throughput_graph_mark (self->graph, backend);
   latency_meter_reset (self->latency);
@@ -224,6 +223,14 @@ monitor_window_change_backend (GSimpleAction *action,
   MonitorWindow *self = user_data;
   g_autoptr (GError) error = NULL;
 
+  if (!monitor_window_is_running (self))
+    {
+      /* The server did not start with the first backend. Start it with this one. */
+      g_free (self->first_backend);
+      self->first_backend = g_variant_dup_string (value, NULL);
+      g_action_group_activate_action (G_ACTION_GROUP (self), "start", NULL);
+      return;
+    }
   if (g_str_equal (g_variant_get_string (value, NULL), echo_service_get_backend (self->service)))
     return;
 
@@ -256,15 +263,8 @@ monitor_window_backend_selected (MonitorWindow *self)
   if (selected == NULL)
     return;
 
-  if (monitor_window_is_running (self))
-    g_action_group_change_action_state (G_ACTION_GROUP (self), "backend",
-                                        g_variant_new_string (gtk_string_object_get_string (selected)));
-  else
-    {
-      /* The server did not start with the first backend. */
-      monitor_window_set_first_backend (self);
-      g_action_group_activate_action (G_ACTION_GROUP (self), "start", NULL);
-    }
+  g_action_group_change_action_state (G_ACTION_GROUP (self), "backend",
+                                      g_variant_new_string (gtk_string_object_get_string (selected)));
 }
 
 static void
@@ -336,7 +336,7 @@ monitor_window_start (GSimpleAction *action,
   MonitorWindow *self = user_data;
   g_autoptr (GSocketAddress) address = NULL;
   g_autoptr (GError) error = NULL;
-  static const char *needing_service[] = { "add-clients", "remove-clients", "remove-all-clients", "backend" };
+  static const char *needing_service[] = { "add-clients", "remove-clients", "remove-all-clients" };
 
   if (echo_service_start (self->service, self->first_backend, &error))
     {

@@ -7,8 +7,8 @@ usage: asyncio-main-loop.py [PORT]
 In a GTK program, Gtk.Application.run() replaces main_loop.run().
 """
 
+import argparse
 import asyncio
-import sys
 
 import gi
 
@@ -21,12 +21,12 @@ INTERVAL = 10  # milliseconds
 class Counter:
     """Counts in the main loop. A coroutine can wait until the count reaches a number."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
-        self.waiting = []
+        self.waiting: list[tuple[int, asyncio.Future[int]]] = []
         GLib.timeout_add(INTERVAL, self.tick)
 
-    def tick(self):
+    def tick(self) -> bool:
         self.count += 1
         for number, future in self.waiting:
             if number <= self.count and not future.done():
@@ -34,14 +34,14 @@ class Counter:
         self.waiting = [(number, future) for number, future in self.waiting if not future.done()]
         return GLib.SOURCE_CONTINUE
 
-    async def reach(self, number):
-        future = asyncio.get_running_loop().create_future()
+    async def reach(self, number: int) -> int:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.waiting.append((number, future))
         return await future
 
 
-async def serve(counter, port, main_loop):
-    async def answer(reader, writer):
+async def serve(counter: Counter, port: int, main_loop: GLib.MainLoop) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readline()
         if line.strip() == b'quit':
             main_loop.quit()
@@ -59,12 +59,21 @@ async def serve(counter, port, main_loop):
     await server.serve_forever()
 
 
-def main():
+def parse_port() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('port', nargs='?', type=int, default=0, help='the port on 127.0.0.1; by default a free one')
+    version = Sel.get_major_version(), Sel.get_minor_version(), Sel.get_micro_version()
+    parser.add_argument('--version', action='version', version='sel-glib %d.%d.%d' % version)
+    return int(parser.parse_args().port)
+
+
+def main() -> None:
     main_loop = GLib.MainLoop()
     counter = Counter()
     with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
         loop = runner.get_loop()
-        server = loop.create_task(serve(counter, int(sys.argv[1]) if len(sys.argv) > 1 else 0, main_loop))
+        assert isinstance(loop, Sel.asyncio.EventLoop)
+        server = loop.create_task(serve(counter, parse_port(), main_loop))
         try:
             with loop.running(main_loop.quit):
                 main_loop.run()

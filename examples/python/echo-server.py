@@ -5,9 +5,10 @@
 usage: echo-server.py [PORT]
 """
 
+import argparse
 import functools
+import selectors
 import socket
-import sys
 
 import gi
 
@@ -20,14 +21,14 @@ LIMIT = 1 << 16
 class Connection:
     """One client. Unsent data is kept. While there is too much of it, the server does not read from the client."""
 
-    def __init__(self, selector, sock):
+    def __init__(self, selector: Sel.BaseSelector, sock: socket.socket) -> None:
         self.sock = sock
         self.waiting = b''
         self.at_end = False
         sock.setblocking(False)
         selector.register_callback(sock, Sel.EVENT_READ, self.ready)
 
-    def ready(self, selector, key, events):
+    def ready(self, selector: Sel.BaseSelector, key: selectors.SelectorKey, events: int) -> bool:
         try:
             if events & Sel.EVENT_READ:
                 data = self.sock.recv(LIMIT)
@@ -49,13 +50,13 @@ class Connection:
         selector.modify(self.sock, wanted)
         return GLib.SOURCE_CONTINUE
 
-    def end(self, selector):
+    def end(self, selector: Sel.BaseSelector) -> bool:
         selector.unregister(self.sock)
         self.sock.close()
         return GLib.SOURCE_REMOVE
 
 
-def accept(listener, selector, key, events):
+def accept(listener: socket.socket, selector: Sel.BaseSelector, key: selectors.SelectorKey, events: int) -> bool:
     try:
         sock, unused = listener.accept()
     except BlockingIOError:
@@ -64,8 +65,16 @@ def accept(listener, selector, key, events):
     return GLib.SOURCE_CONTINUE
 
 
-def main():
-    listener = socket.create_server(('127.0.0.1', int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+def parse_port() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('port', nargs='?', type=int, default=0, help='the port on 127.0.0.1; by default a free one')
+    version = Sel.get_major_version(), Sel.get_minor_version(), Sel.get_micro_version()
+    parser.add_argument('--version', action='version', version='sel-glib %d.%d.%d' % version)
+    return int(parser.parse_args().port)
+
+
+def main() -> None:
+    listener = socket.create_server(('127.0.0.1', parse_port()))
     listener.setblocking(False)
 
     with listener, Sel.DefaultSelector() as selector:

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/types.h>
 #include <sys/devpoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -54,19 +55,32 @@ G_DEFINE_TYPE_WITH_PRIVATE (SelDevpollSelector, sel_devpoll_selector, SEL_TYPE_B
 #define PRIV(self) \
   ((SelDevpollSelectorPrivate *) sel_devpoll_selector_get_instance_private ((SelDevpollSelector *) (self)))
 
+static int
+sel_devpoll_open (void)
+{
+#ifdef O_CLOEXEC
+  return open ("/dev/poll", O_RDWR | O_CLOEXEC);
+#else
+  int fd = open ("/dev/poll", O_RDWR);
+
+  if (fd >= 0)
+    fcntl (fd, F_SETFD, FD_CLOEXEC);
+
+  return fd;
+#endif
+}
+
 static gboolean
 sel_devpoll_selector_open (SelBaseSelector  *self,
                            GError          **error)
 {
   SelDevpollSelectorPrivate *priv = PRIV (self);
 
-  priv->devpoll_fd = open ("/dev/poll", O_RDWR | O_CLOEXEC);
+  priv->devpoll_fd = sel_devpoll_open ();
   if (priv->devpoll_fd < 0 && (errno == ENOENT || errno == ENODEV || errno == EACCES))
     return sel_backend_set_unsupported (self, error);
   if (priv->devpoll_fd < 0)
     return sel_os_error_set (error, -1, errno);
-
-  sel_backend_set_wait_sees_updates (self, TRUE);
 
   return TRUE;
 }
@@ -76,7 +90,8 @@ sel_devpoll_selector_open (SelBaseSelector  *self,
 
 /*
  * Writes all records. The driver may stop after any byte. A record that was not written completely has had no effect,
- * and is written again. The offset stays 0, because old drivers fail when it reaches 2 GiB.
+ * and is written again. The offset stays 0, because old drivers fail when it reaches 2 GiB. The drivers of Solaris wait
+ * until no thread is in DP_POLL: the core has woken that thread before, and a signal does not end the attempt.
  */
 static gboolean
 sel_devpoll_selector_write (int                  devpoll_fd,
@@ -90,7 +105,9 @@ sel_devpoll_selector_write (int                  devpoll_fd,
     {
       gssize n = pwrite (devpoll_fd, records + n_written, (n_records - n_written) * sizeof *records, 0);
 
-      if (n < 0 && errno != EINTR)
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
         return FALSE;
       if (n >= (gssize) sizeof *records)
         n_written += (gsize) n / sizeof *records;
@@ -153,17 +170,72 @@ sel_devpoll_selector_report (SelBaseSelector      *self,
   return sel_devpoll_selector_forget (self, entry->fd, error);
 }
 
-/* The number of reports to ask for. The driver refuses RLIMIT_NOFILE and more. This limit can change at any time. */
+/* The number of reports to ask for at once. The driver refuses RLIMIT_NOFILE and more, and this limit can change at any
+ * time. 0 if it allows no reports. */
 static guint
-sel_devpoll_selector_get_room (SelBaseSelector *self)
+sel_devpoll_get_room (gsize room)
 {
-  gsize room = MIN (sel_backend_get_ready_list (self)->room, G_MAXINT);
   struct rlimit limit;
 
+  room = MIN (room, G_MAXINT);
   if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && room >= limit.rlim_cur)
-    room = limit.rlim_cur - 1;
+    room = limit.rlim_cur > 0 ? limit.rlim_cur - 1 : 0;
 
-  return (guint) MAX (room, 1);
+  return (guint) room;
+}
+
+static gboolean
+sel_devpoll_contains (const struct pollfd *entries,
+                      guint                n_entries,
+                      int                  fd)
+{
+  for (guint i = 0; i < n_entries; i++)
+    if (entries[i].fd == fd)
+      return TRUE;
+
+  return FALSE;
+}
+
+/*
+ * Fills the entries. Returns: their number, or -1 with errno
+ *
+ * If RLIMIT_NOFILE allows fewer reports at once than there is room for, the driver is asked more than once. Each time it
+ * goes on after the last descriptor that it has reported, until it is back at the first one.
+ */
+static int
+sel_devpoll_selector_poll (SelDevpollSelectorPrivate *priv,
+                           guint                      room,
+                           int                        timeout)
+{
+  guint part = sel_devpoll_get_room (room);
+  guint n = 0;
+
+  if (part == 0)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  while (n < room)
+    {
+      struct dvpoll request = { .dp_fds = priv->entries + n, .dp_timeout = n == 0 ? timeout : 0 };
+      gboolean came_around;
+      int n_more;
+
+      request.dp_nfds = MIN (part, room - n);
+      n_more = ioctl (priv->devpoll_fd, DP_POLL, &request);
+      if (n_more < 0 && n == 0)
+        return -1;
+      if (n_more <= 0)
+        break;
+
+      came_around = n > 0 && sel_devpoll_contains (request.dp_fds, (guint) n_more, priv->entries[0].fd);
+      n += (guint) n_more;
+      if (came_around || (guint) n_more < part)
+        break;
+    }
+
+  return (int) n;
 }
 
 static gboolean
@@ -172,8 +244,7 @@ sel_devpoll_selector_wait (SelBaseSelector  *self,
                            GError          **error)
 {
   SelDevpollSelectorPrivate *priv = PRIV (self);
-  guint room = sel_devpoll_selector_get_room (self);
-  struct dvpoll request;
+  guint room = (guint) MIN (sel_backend_get_ready_list (self)->room, G_MAXINT);
   int n_ready;
 
   if (priv->n_entries < room)
@@ -182,10 +253,7 @@ sel_devpoll_selector_wait (SelBaseSelector  *self,
       priv->entries = g_renew (struct pollfd, priv->entries, priv->n_entries);
     }
 
-  request.dp_fds = priv->entries;
-  request.dp_nfds = room;
-  request.dp_timeout = sel_timeout_to_ms (timeout);
-  n_ready = ioctl (priv->devpoll_fd, DP_POLL, &request);
+  n_ready = sel_devpoll_selector_poll (priv, room, sel_timeout_to_ms (timeout));
   if (n_ready < 0)
     return sel_os_error_set (error, -1, errno);
 

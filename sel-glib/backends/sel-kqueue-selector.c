@@ -137,6 +137,25 @@ sel_kqueue_selector_check_kind (int      fd,
   return TRUE;
 }
 
+static gboolean
+sel_kqueue_is_write_end (int fd)
+{
+  struct stat status;
+
+  return fstat (fd, &status) == 0 && S_ISFIFO (status.st_mode) && (fcntl (fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
+}
+
+/*
+ * The filters that wait for @events. NetBSD forgets the write filter of a full pipe when the reader goes, but a read
+ * filter of the same descriptor reports the end of the file then, and nothing before.
+ */
+static SelEventMask
+sel_kqueue_selector_get_filters (int          fd,
+                                 SelEventMask events)
+{
+  return events == SEL_EVENT_WRITE && sel_kqueue_is_write_end (fd) ? SEL_EVENT_READ | SEL_EVENT_WRITE : events;
+}
+
 static void
 sel_kqueue_selector_delete (SelKqueueSelectorPrivate *priv,
                             int                       fd,
@@ -149,6 +168,43 @@ sel_kqueue_selector_delete (SelKqueueSelectorPrivate *priv,
     }
 }
 
+/* Adds @wanted to the filters of @fd. If the kernel refuses a filter that @events need, removes those that were not among
+ * @before. */
+static gboolean
+sel_kqueue_selector_add (SelBaseSelector  *self,
+                         int               fd,
+                         SelEventMask      events,
+                         SelEventMask      wanted,
+                         SelEventMask      before,
+                         GError          **error)
+{
+  SelKqueueSelectorPrivate *priv = PRIV (self);
+  guint32 tag = sel_backend_get_tag (self);
+  gushort flags = sel_backend_is_alarm (self) ? EV_ADD | EV_CLEAR : EV_ADD;
+  SelEventMask added = 0;
+
+  /* Add filters that exist already, too: the number may stand for another file by now, which has none. */
+  for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
+    {
+      if ((wanted & filters[i].event) == 0)
+        continue;
+
+      if (sel_kqueue_change (priv->kqueue_fd, fd, i, flags, tag))
+        {
+          added |= filters[i].event;
+        }
+      else if ((events & filters[i].event) != 0)
+        {
+          /* The descriptor was open just now: NetBSD returns EBADF for a pipe whose other end is closed. */
+          sel_os_error_set (error, fd, errno == EBADF ? EPIPE : errno);
+          sel_kqueue_selector_delete (priv, fd, added & ~before);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
 static gboolean
 sel_kqueue_selector_update (SelBaseSelector  *self,
                             int               fd,
@@ -156,32 +212,16 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
                             SelEventMask      new_events,
                             GError          **error)
 {
-  SelKqueueSelectorPrivate *priv = PRIV (self);
-  guint32 tag = sel_backend_get_tag (self);
-  gushort flags = sel_backend_is_alarm (self) ? EV_ADD | EV_CLEAR : EV_ADD;
-  SelEventMask added = 0;
+  SelEventMask before = sel_kqueue_selector_get_filters (fd, old_events);
+  SelEventMask wanted = sel_kqueue_selector_get_filters (fd, new_events);
 
   if (new_events != 0 &&
-      (!sel_backend_check_fd (fd, error) || !sel_kqueue_selector_check_kind (fd, error)))
+      (!sel_backend_check_fd (fd, error) ||
+       !sel_kqueue_selector_check_kind (fd, error) ||
+       !sel_kqueue_selector_add (self, fd, new_events, wanted, before, error)))
     return FALSE;
 
-  /* Add filters that exist already, too: the number may stand for another file by now, which has none. */
-  for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
-    {
-      if ((new_events & filters[i].event) == 0)
-        continue;
-
-      if (!sel_kqueue_change (priv->kqueue_fd, fd, i, flags, tag))
-        {
-          /* The descriptor was open just now: NetBSD returns EBADF for a pipe whose other end is closed. */
-          sel_os_error_set (error, fd, errno == EBADF ? EPIPE : errno);
-          sel_kqueue_selector_delete (priv, fd, added & ~old_events);
-          return FALSE;
-        }
-      added |= filters[i].event;
-    }
-
-  sel_kqueue_selector_delete (priv, fd, old_events & ~new_events);
+  sel_kqueue_selector_delete (PRIV (self), fd, before & ~wanted);
 
   return TRUE;
 }
@@ -204,6 +244,23 @@ sel_kqueue_selector_forget (SelBaseSelector      *self,
     return sel_os_error_set (error, -1, errno);
 
   return TRUE;
+}
+
+/* The end of the file at the write end of a pipe is news for a writer. */
+static SelEventMask
+sel_kqueue_selector_get_events (SelBaseSelector     *self,
+                                const struct kevent *event)
+{
+  int fd = (int) event->ident;
+
+  if (event->filter == EVFILT_WRITE)
+    return SEL_EVENT_WRITE;
+
+  if (G_UNLIKELY ((event->flags & EV_EOF) != 0) &&
+      (sel_backend_get_armed (self, fd) & SEL_EVENT_WRITE) != 0 && sel_kqueue_is_write_end (fd))
+    return SEL_EVENT_READ | SEL_EVENT_WRITE;
+
+  return SEL_EVENT_READ;
 }
 
 static gboolean
@@ -233,7 +290,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   for (int i = 0; i < n_ready; i++)
     {
       const struct kevent *event = &priv->events[i];
-      SelEventMask events = event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ;
+      SelEventMask events = sel_kqueue_selector_get_events (self, event);
       SelEnds ends = (event->flags & EV_EOF) != 0 ? (SelEnds) events : 0;
 
       if (!sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,

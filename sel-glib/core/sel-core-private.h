@@ -84,6 +84,8 @@ typedef struct
   SelWakeup *wakeup;         /* reference counted, so that it can be signalled after the selector was finalized */
   GPtrArray *watchers;       /* NULL if there are none */
   gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
+  gboolean counts_changes;   /* somebody needs the next member */
+  gsize changes;             /* atomic: how often the table has changed; see sel-dispatch-private.h */
 } SelNotify;
 
 /* sel-dispatch: which callback runs now, and which memory does it still use? */

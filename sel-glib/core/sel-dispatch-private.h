@@ -11,47 +11,149 @@ G_BEGIN_DECLS
  * turn of a main loop has found to be ready; its callbacks are called one after the other. Callbacks may run main
  * loops of their own, and several threads may call callbacks, so that a selector has a list of batches.
  *
- * A batch borrows the key and the callback that it calls now from the table. A function that takes one of them out of
- * the table asks the list, and leaves a key or callback in use to the batch (retains it). That is cheaper than a
- * reference for each call.
+ * A batch borrows keys and callbacks from the table, without a reference for each call and, on the fast path, without
+ * the lock. It publishes the entry that it is about to call, and then checks that nothing has changed:
+ *
+ *     batch:   current = entry;    changes == seen_changes ?  call it : look it up again with the lock
+ *     changer: [lock] changes++;   is the removed callback that of some batch's current?  [unlock]
+ *                                  yes: that batch frees it (retains it); no: it may be freed
+ *
+ * The four operations are sequentially consistent: either the batch sees the new number, or the changer sees the
+ * published entry. The same holds when a batch ends, with NULL as its current entry. All other members are written
+ * with the lock held; the thread of the batch reads its own without it.
+ *
+ * Only a batch that is alone uses the fast path. If two batches are in use, because a callback runs a main loop or
+ * two threads call callbacks, each entry is looked up and published with the lock held, so that no function runs twice
+ * at once. A batch that begins while another one is in use counts as a change, which takes that one off the fast path.
  */
+typedef struct
+{
+  SelSelectorKey *key;       /* NULL: no callback */
+  SelCallback *callback;     /* the callback of the descriptor, or NULL if it has none of its own */
+  int fd;
+  guint events;              /* the events that the descriptor is ready for, and the checks that are due */
+} SelBatchEntry;
+
+/* The events are in the lower bits, SelHangupChecks in the upper ones: one comparison tells that no check is due. */
+#define SEL_BATCH_CHECKS_SHIFT 8
+
 struct _SelBatch
 {
-  SelSelectorKey *key;       /* NULL: no callback runs */
-  SelCallback *callback;     /* the callback of the descriptor, or NULL if it has none of its own */
-  SelHangupChecks checks;    /* the checks that are due before the call */
-
   /* Of the room only. */
+  const SelBatchEntry *current; /* atomic: what runs; NULL: the batch is not in use */
+  SelBatchEntry *next_entry; /* to be called next */
+  SelBatchEntry *valid_end;  /* the entries before this one were looked up when seen_changes was the number */
+  gsize seen_changes;
+  SelBatchEntry *end;
+  const SelReadyEvent *events; /* one for each entry */
+  gconstpointer function;    /* identifies the function of descriptors that have no callback */
+  gpointer thread;
+  guint n_ahead;             /* how many entries to look up ahead of the next one */
+  gboolean is_alone;         /* no other batch was in use when the last entry was looked up */
+  gboolean is_over;          /* a later batch of the same source has replaced this one */
+  gboolean is_nested;        /* the batch is on the heap, and in the list only while it is in use */
+  gboolean has_deferred;     /* descriptors are paused until the function has returned */
+  SelSelectorKey *owned_key; /* of the current entry, and not in the table any more; or NULL */
+  SelCallback *owned_callback;
   SelBatch *next;
-  gconstpointer function;    /* identifies the function that runs, or NULL */
-  gpointer thread;           /* NULL: the batch is not in the list */
-  guint owns_key : 1;        /* the key is not in the table any more */
-  guint owns_callback : 1;
-  guint has_deferred : 1;    /* a descriptor is paused until the function has returned */
+  SelBatchEntry entries[SEL_MAX_DISPATCH];
 };
 
 /* In a child process: the batches of other threads do not exist any more. */
 void     sel_dispatch_forked           (SelCore             *core);
 
-/* Stores the ready descriptors in @events, without waiting. Returns how many descriptors are ready, or -1. Must be
- * called without the lock, as the next three functions. */
-gssize   sel_dispatch_begin            (SelCore             *core,
+/* The batch of a source. It is in the list as long as the source exists, which makes its use cheap. Must be called with
+ * the lock held. Removing does nothing if the batch is not in the list. */
+void     sel_dispatch_add_batch        (SelCore             *core,
+                                        SelBatch            *batch);
+void     sel_dispatch_remove_batch     (SelCore             *core,
+                                        SelBatch            *batch);
+
+/* Stores the ready descriptors in @events, which has room for SEL_MAX_DISPATCH, without waiting. Returns how many
+ * descriptors are ready, or -1. Must be called without the lock, as the next four functions. */
+gssize   sel_dispatch_poll             (SelCore             *core,
                                         SelReadyEvent       *events,
-                                        gsize                n_events,
                                         GError             **error);
 
-/* Fills @batch for the call of the callback of @event, after the callback before has returned. @function stands for
- * the function that is called if the descriptor has no callback. Returns: FALSE if nothing is to be called, because
- * the registration was changed, paused or removed since the event was reported, or because the same function runs
- * already; then the descriptor is paused until that returns */
-gboolean sel_dispatch_enter            (SelCore             *core,
-                                        SelBatch            *batch,
-                                        const SelReadyEvent *event,
-                                        gconstpointer        function);
+/* The same, and fills @batch with their callbacks if there are any. @batch is that of the source; if it is in use,
+ * because a callback runs a main loop, it is over, and @batch is replaced by a nested one. @function stands for the
+ * function that is called if a descriptor has no callback. */
+gssize   sel_dispatch_begin            (SelCore             *core,
+                                        SelBatch           **batch,
+                                        gconstpointer        function,
+                                        SelReadyEvent       *events,
+                                        GError             **error);
+
+/* The slow paths of the next two functions. */
+const SelBatchEntry *
+         sel_dispatch_next_slow        (SelCore             *core,
+                                        SelBatch            *batch);
+void     sel_dispatch_end_slow         (SelCore             *core,
+                                        SelBatch            *batch);
+
+/* After the callback before has returned: gets the next entry to be called, or NULL at the end. Leaves out entries
+ * whose registration was changed, paused or removed since the event was reported, and those whose function runs
+ * already; the descriptor of such a one is paused until that has returned. May call foreign code. */
+static inline const SelBatchEntry *
+sel_dispatch_next (SelCore  *core,
+                   SelBatch *batch)
+{
+  SelBatchEntry *entry = batch->next_entry;
+
+  if (G_LIKELY (entry != batch->valid_end))
+    {
+      __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
+      SEL_POINT ("batch-published");
+      if (G_LIKELY (sel_notify_get_changes (core) == batch->seen_changes))
+        {
+          batch->next_entry = entry + 1;
+          return entry;
+        }
+    }
+  else if (entry == batch->end && batch->is_alone)
+    {
+      return NULL; /* sel_dispatch_end() does the rest */
+    }
+
+  return sel_dispatch_next_slow (core, batch);
+}
 
 /* After the last callback of @batch has returned. May call foreign code. */
-void     sel_dispatch_end              (SelCore             *core,
-                                        SelBatch            *batch);
+static inline void
+sel_dispatch_end (SelCore  *core,
+                  SelBatch *batch)
+{
+  if (G_LIKELY (batch->is_alone))
+    {
+      __atomic_store_n (&batch->current, NULL, __ATOMIC_SEQ_CST);
+      SEL_POINT ("batch-ended");
+      if (G_LIKELY (sel_notify_get_changes (core) == batch->seen_changes))
+        return;
+    }
+
+  sel_dispatch_end_slow (core, batch);
+}
+
+static inline SelHangupChecks
+sel_batch_entry_get_checks (const SelBatchEntry *entry)
+{
+  return entry->events >> SEL_BATCH_CHECKS_SHIFT;
+}
+
+/* For the thread of the batch: the event of an entry. */
+static inline const SelReadyEvent *
+sel_batch_get_event (const SelBatch      *batch,
+                     const SelBatchEntry *entry)
+{
+  return &batch->events[entry - batch->entries];
+}
+
+/* For the thread of the batch, in a callback: the event of that. */
+static inline const SelReadyEvent *
+sel_batch_get_current_event (const SelBatch *batch)
+{
+  return sel_batch_get_event (batch, __atomic_load_n (&batch->current, __ATOMIC_RELAXED));
+}
 
 /* The callback of @fd has asked to be removed: unregisters @fd, unless it has another callback now. */
 void     sel_dispatch_remove_callback  (SelCore             *core,
@@ -72,7 +174,7 @@ static inline void
 sel_dispatch_unlock_and_free (SelCore     *core,
                               SelKeyExtra *removed)
 {
-  if (G_UNLIKELY (core->dispatch.batches != NULL || removed->callback != NULL))
+  if (G_UNLIKELY (removed->callback != NULL || (removed->key != NULL && core->dispatch.batches != NULL)))
     {
       sel_dispatch_unlock_and_free_slow (core, removed);
       return;

@@ -7,26 +7,65 @@
 
 /* --- Batches --- */
 
-/* The callback has returned. The batch stays in the list. */
-static inline void
-sel_batch_reset (SelBatch *batch)
+/* What is published while no callback runs. */
+static const SelBatchEntry sel_batch_idle;
+
+static inline const SelBatchEntry *
+sel_batch_get_current (const SelBatch *batch)
 {
-  batch->key = NULL;
-  batch->callback = NULL;
-  batch->function = NULL;
+  return __atomic_load_n (&batch->current, __ATOMIC_SEQ_CST);
 }
 
-/* The batch that runs @function, or NULL. */
-static inline SelBatch *
-sel_dispatch_find_running (SelCore       *core,
-                           gconstpointer  function)
+static inline void
+sel_batch_set_current (SelBatch            *batch,
+                       const SelBatchEntry *entry)
 {
-  SelBatch *batch = core->dispatch.batches;
+  __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
+}
 
-  while (batch != NULL && batch->function != function)
-    batch = batch->next;
+static inline gboolean
+sel_batch_is_in_use (const SelBatch *batch)
+{
+  return sel_batch_get_current (batch) != NULL;
+}
 
-  return batch;
+/* The function that @entry calls, or NULL. */
+static inline gconstpointer
+sel_batch_get_function (const SelBatch      *batch,
+                        const SelBatchEntry *entry)
+{
+  if (entry == NULL || entry->key == NULL)
+    return NULL;
+
+  return entry->callback != NULL ? entry->callback : batch->function;
+}
+
+static inline gboolean
+sel_dispatch_is_alone (SelCore  *core,
+                       SelBatch *batch)
+{
+  const SelBatch *other = core->dispatch.batches;
+
+  while (other != NULL && (other == batch || !sel_batch_is_in_use (other)))
+    other = other->next;
+
+  return other == NULL;
+}
+
+/* The other batch that runs the function of @entry, or NULL. */
+static SelBatch *
+sel_dispatch_find_running (SelCore             *core,
+                           SelBatch            *batch,
+                           const SelBatchEntry *entry)
+{
+  gconstpointer function = sel_batch_get_function (batch, entry);
+  SelBatch *other = core->dispatch.batches;
+
+  while (other != NULL &&
+         (other == batch || sel_batch_get_function (other, sel_batch_get_current (other)) != function))
+    other = other->next;
+
+  return other;
 }
 
 /* Moves the key and the callback from @removed to @batch if the batch uses them. */
@@ -34,46 +73,51 @@ static void
 sel_batch_retain (SelBatch    *batch,
                   SelKeyExtra *removed)
 {
-  if (removed->key != NULL && batch->key == removed->key)
-    {
-      batch->owns_key = TRUE;
-      removed->key = NULL;
-    }
-  if (removed->callback != NULL && batch->callback == removed->callback)
-    {
-      batch->owns_callback = TRUE;
-      removed->callback = NULL;
-    }
+  const SelBatchEntry *current = sel_batch_get_current (batch);
+
+  if (current == NULL)
+    return;
+
+  if (removed->key != NULL && current->key == removed->key)
+    batch->owned_key = g_steal_pointer (&removed->key);
+  if (removed->callback != NULL && current->callback == removed->callback)
+    batch->owned_callback = g_steal_pointer (&removed->callback);
 }
 
-/* Hands the key and the callback that @batch owns over to another batch that uses them. @batch is not in the list, or
- * has been reset. */
+/* The change has to be counted before the batches are looked at. */
 static void
-sel_dispatch_hand_over (SelCore  *core,
+sel_dispatch_retain (SelCore     *core,
+                     SelKeyExtra *removed)
+{
+  sel_notify_count_change (core);
+  SEL_POINT ("locked-change-counted");
+  for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
+    sel_batch_retain (batch, removed);
+}
+
+void
+sel_dispatch_add_batch (SelCore  *core,
                         SelBatch *batch)
 {
-  for (SelBatch *other = core->dispatch.batches; other != NULL; other = other->next)
-    {
-      if (batch->owns_key && other->key == batch->key)
-        {
-          other->owns_key = TRUE;
-          batch->owns_key = FALSE;
-        }
-      if (batch->owns_callback && other->callback == batch->callback)
-        {
-          other->owns_callback = TRUE;
-          batch->owns_callback = FALSE;
-        }
-    }
+  batch->next = core->dispatch.batches;
+  core->dispatch.batches = batch;
+  sel_notify_set_counts_changes (core, TRUE);
 }
 
-static void
-sel_batch_clear (SelBatch *batch)
+void
+sel_dispatch_remove_batch (SelCore  *core,
+                           SelBatch *batch)
 {
-  if (batch->owns_key)
-    g_object_unref (batch->key);
-  if (batch->owns_callback)
-    sel_callback_free (batch->callback);
+  SelBatch **batches = &core->dispatch.batches;
+
+  /* This also makes everything that the thread of the batch did before it ended visible to the one that frees it. */
+  g_assert (!sel_batch_is_in_use (batch));
+
+  while (*batches != NULL && *batches != batch)
+    batches = &(*batches)->next;
+  if (*batches != NULL)
+    *batches = batch->next;
+  sel_notify_set_counts_changes (core, core->dispatch.batches != NULL);
 }
 
 void
@@ -84,40 +128,178 @@ sel_dispatch_forked (SelCore *core)
 
   while (*batches != NULL)
     {
-      if ((*batches)->thread == thread)
-        batches = &(*batches)->next;
+      SelBatch *batch = *batches;
+      gboolean is_lost = sel_batch_is_in_use (batch) && batch->thread != thread;
+
+      if (is_lost)
+        {
+          sel_batch_set_current (batch, NULL);
+          batch->owned_key = NULL;
+          batch->owned_callback = NULL;
+          batch->has_deferred = FALSE;
+        }
+
+      if (is_lost && batch->is_nested)
+        *batches = batch->next;
       else
-        *batches = (*batches)->next;
+        batches = &batch->next;
     }
 }
 
 void
 sel_dispatch_retain_all (SelCore *core)
 {
+  sel_notify_count_change (core);
   for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
     {
+      const SelBatchEntry *current = sel_batch_get_current (batch);
       SelKeySlot *slot = NULL;
-      int fd = -1;
 
-      if (batch->key != NULL)
-        {
-          fd = sel_selector_key_get_fd (batch->key);
-          slot = sel_registry_lookup (core, fd);
-        }
+      if (current != NULL && current->key != NULL)
+        slot = sel_registry_lookup (core, current->fd);
       if (slot != NULL)
-        sel_batch_retain (batch, sel_key_slot_get_extra (slot, fd));
+        sel_batch_retain (batch, sel_key_slot_get_extra (slot, current->fd));
     }
+}
+
+/* --- Beginning --- */
+
+gssize
+sel_dispatch_poll (SelCore        *core,
+                   SelReadyEvent  *events,
+                   GError        **error)
+{
+  gssize n = sel_wait_run (core, 0, events, SEL_MAX_DISPATCH, SEL_WAIT_DISPATCH, NULL, error);
+
+  if (n >= 0)
+    sel_wait_end (core);
+
+  return n;
+}
+
+/* Stores what may change while the event is still right. */
+static inline void
+sel_batch_entry_look_up (SelBatchEntry *entry,
+                         SelKeyPage    *page,
+                         int            fd)
+{
+  const SelKeyExtra *extra = &page->extras[SEL_KEY_TABLE_INDEX (fd)];
+
+  entry->key = extra->key;
+  entry->callback = extra->callback;
+  if (G_UNLIKELY (entry->key == NULL))
+    entry->key = sel_key_slot_make_key (&page->slots[SEL_KEY_TABLE_INDEX (fd)], fd);
+}
+
+/* With the lock of the wait that has found the events. */
+static inline void
+sel_batch_fill (SelCore             *core,
+                SelBatch            *batch,
+                const SelReadyEvent *events,
+                gsize                n)
+{
+  SelKeyPage **pages = sel_registry_get_table (core)->pages;
+  SelBatchEntry *entry = batch->entries;
+
+  for (const SelReadyEvent *event = events; event < events + n; event++, entry++)
+    {
+      int fd = event->fd;
+      SelKeyPage *page = pages[(guint) fd >> SEL_KEY_TABLE_PAGE_BITS];
+
+      sel_batch_entry_look_up (entry, page, fd);
+      entry->fd = fd;
+      entry->events = event->events;
+      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)], event)
+                       << SEL_BATCH_CHECKS_SHIFT;
+    }
+
+  batch->events = events;
+  batch->next_entry = batch->entries;
+  batch->end = entry;
+}
+
+static inline void
+sel_batch_begin (SelCore       *core,
+                 SelBatch      *batch,
+                 gconstpointer  function)
+{
+  batch->function = function;
+  batch->thread = sel_thread_self ();
+  batch->is_over = FALSE;
+  batch->n_ahead = 0;
+  batch->is_alone = sel_dispatch_is_alone (core, batch);
+  sel_batch_set_current (batch, &sel_batch_idle);
+  if (G_UNLIKELY (!batch->is_alone))
+    sel_notify_count_change (core);
+  batch->valid_end = G_LIKELY (batch->is_alone) ? batch->end : batch->entries;
+  batch->seen_changes = sel_notify_get_changes (core);
+}
+
+/* The batches of the same source that are in use are over, also if nothing is ready any more. */
+static void
+sel_dispatch_replace (SelCore       *core,
+                      gconstpointer  function)
+{
+  sel_notify_count_change (core);
+  for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
+    {
+      if (sel_batch_is_in_use (batch) && batch->function == function)
+        batch->is_over = TRUE;
+    }
+}
+
+static SelBatch *
+sel_dispatch_add_nested (SelCore *core)
+{
+  SelBatch *batch = g_new0 (SelBatch, 1);
+
+  batch->is_nested = TRUE;
+  sel_dispatch_add_batch (core, batch);
+
+  return batch;
+}
+
+gssize
+sel_dispatch_begin (SelCore        *core,
+                    SelBatch      **batch,
+                    gconstpointer   function,
+                    SelReadyEvent  *events,
+                    GError        **error)
+{
+  gboolean is_nested = sel_batch_is_in_use (*batch);
+  gssize n = sel_wait_run (core, 0, events, SEL_MAX_DISPATCH, SEL_WAIT_DISPATCH, NULL, error);
+
+  if (G_UNLIKELY (is_nested))
+    {
+      if (n < 0)
+        sel_state_lock (core);
+      sel_dispatch_replace (core, function);
+      if (n < 0)
+        sel_state_unlock (core);
+      else if (n > 0)
+        *batch = sel_dispatch_add_nested (core);
+    }
+
+  if (n > 0)
+    {
+      sel_batch_fill (core, *batch, events, (gsize) n);
+      sel_batch_begin (core, *batch, function);
+    }
+  if (n >= 0)
+    sel_wait_end (core);
+
+  return n;
 }
 
 /* --- Calling --- */
 
-gssize
-sel_dispatch_begin (SelCore        *core,
-                    SelReadyEvent  *events,
-                    gsize           n_events,
-                    GError        **error)
+/* Hands the key and the callback that @batch owned over to another batch that uses them. */
+static void
+sel_dispatch_hand_over (SelCore     *core,
+                        SelKeyExtra *owned)
 {
-  return sel_wait_run (core, 0, events, n_events, SEL_WAIT_DISPATCH, NULL, error);
+  for (SelBatch *other = core->dispatch.batches; other != NULL; other = other->next)
+    sel_batch_retain (other, owned);
 }
 
 /* The callback has returned, and something is left to do. Frees without the lock. */
@@ -125,126 +307,123 @@ static void
 sel_dispatch_clean_up (SelCore  *core,
                        SelBatch *batch)
 {
-  SelBatch finished = *batch;
+  SelKeyExtra owned = { .key = g_steal_pointer (&batch->owned_key),
+                        .callback = g_steal_pointer (&batch->owned_callback) };
+  gboolean has_deferred = batch->has_deferred;
 
-  sel_batch_reset (batch);
-  batch->owns_key = batch->owns_callback = batch->has_deferred = FALSE;
-  if (finished.has_deferred && sel_state_is_usable (core))
-    sel_pause_resume_deferred (core, finished.function);
-  sel_dispatch_hand_over (core, &finished);
+  batch->has_deferred = FALSE;
+  if (has_deferred && sel_state_is_usable (core))
+    sel_pause_resume_deferred (core, batch);
+  sel_dispatch_hand_over (core, &owned);
   sel_state_unlock (core);
 
   SEL_POINT ("free-batch");
-  sel_batch_clear (&finished);
+  sel_key_extra_clear (&owned);
 
   sel_state_lock (core);
 }
 
-/* The callback has returned. */
+/* The callback has returned. The batch publishes @entry instead. */
 static inline void
-sel_dispatch_finish (SelCore  *core,
-                     SelBatch *batch)
+sel_dispatch_finish (SelCore             *core,
+                     SelBatch            *batch,
+                     const SelBatchEntry *entry)
 {
-  if (G_UNLIKELY (batch->owns_key || batch->owns_callback || batch->has_deferred))
+  sel_batch_set_current (batch, entry);
+  if (G_UNLIKELY (batch->owned_key != NULL || batch->owned_callback != NULL || batch->has_deferred))
     sel_dispatch_clean_up (core, batch);
-  else
-    sel_batch_reset (batch);
 }
 
-/* If @function runs already, in this thread, which now runs a main loop inside it, or in another thread, the
- * descriptor is paused until the function has returned. */
+/* Looks up an entry of which something may have changed. Returns: FALSE if it is not to be called */
 static inline gboolean
-sel_dispatch_defer (SelCore             *core,
-                    const SelReadyEvent *event,
-                    gconstpointer        function)
+sel_dispatch_look_up (SelCore       *core,
+                      SelBatch      *batch,
+                      SelBatchEntry *entry)
 {
-  SelBatch *running = sel_dispatch_find_running (core, function);
-
-  if (G_LIKELY (running == NULL) || sel_core_get_setting (core, SEL_SETTING_CAN_RECURSE))
-    return FALSE;
-
-  running->has_deferred = TRUE;
-  sel_pause_defer (core, event, function);
-
-  return TRUE;
-}
-
-static void
-sel_dispatch_add_batch (SelCore  *core,
-                        SelBatch *batch)
-{
-  batch->thread = sel_thread_self ();
-  batch->next = core->dispatch.batches;
-  core->dispatch.batches = batch;
-}
-
-static inline gboolean
-sel_dispatch_enter_locked (SelCore             *core,
-                           SelBatch            *batch,
-                           const SelReadyEvent *event,
-                           gconstpointer        function)
-{
-  SelKeySlot *slot = sel_registry_find_active (core, event);
-  SelCallback *callback;
+  SelKeySlot *slot = sel_registry_find_active (core, sel_batch_get_event (batch, entry));
 
   if (G_UNLIKELY (slot == NULL))
     return FALSE;
 
-  callback = sel_key_slot_get_extra (slot, event->fd)->callback;
-  if (callback != NULL)
-    function = callback;
-  if (sel_dispatch_defer (core, event, function))
-    return FALSE;
-
-  if (G_UNLIKELY (batch->thread == NULL))
-    sel_dispatch_add_batch (core, batch);
-  batch->key = sel_key_slot_get_key (slot, event->fd);
-  batch->callback = callback;
-  batch->function = function;
-  batch->checks = sel_hangup_count (core, slot, event);
+  sel_batch_entry_look_up (entry, sel_key_slot_get_page (slot, entry->fd), entry->fd);
 
   return TRUE;
 }
 
-gboolean
-sel_dispatch_enter (SelCore             *core,
+/* If the function runs already, in this thread, which now runs a main loop inside it, or in another thread, the
+ * descriptor is paused until the function has returned. */
+static gboolean
+sel_dispatch_defer (SelCore             *core,
                     SelBatch            *batch,
-                    const SelReadyEvent *event,
-                    gconstpointer        function)
+                    const SelBatchEntry *entry)
 {
-  gboolean success;
+  SelBatch *running = sel_dispatch_find_running (core, batch, entry);
 
-  sel_state_lock (core);
-  sel_dispatch_finish (core, batch);
-  success = sel_dispatch_enter_locked (core, batch, event, function);
-  sel_state_unlock (core);
+  if (running == NULL || sel_core_get_setting (core, SEL_SETTING_CAN_RECURSE))
+    return FALSE;
 
-  return success;
+  running->has_deferred = TRUE;
+  sel_pause_defer (core, sel_batch_get_event (batch, entry), running);
+
+  return TRUE;
 }
 
-static void
-sel_dispatch_remove_batch (SelCore  *core,
-                           SelBatch *batch)
+/* Finds the next entry to be called, and publishes it. A batch that is alone looks up more entries at once, and the
+ * more the longer nothing has changed. */
+static const SelBatchEntry *
+sel_dispatch_find_next (SelCore  *core,
+                        SelBatch *batch)
 {
-  SelBatch **batches = &core->dispatch.batches;
+  gboolean changed = sel_notify_get_changes (core) != batch->seen_changes;
+  SelBatchEntry *entry = batch->next_entry;
 
-  while (*batches != batch)
-    batches = &(*batches)->next;
-  *batches = batch->next;
+  batch->is_alone = sel_dispatch_is_alone (core, batch);
+  while (entry < batch->end && (!sel_dispatch_look_up (core, batch, entry) ||
+                                (!batch->is_alone && sel_dispatch_defer (core, batch, entry))))
+    entry++;
+
+  batch->seen_changes = sel_notify_get_changes (core);
+  batch->next_entry = batch->valid_end = entry;
+  if (entry == batch->end)
+    return NULL;
+
+  sel_batch_set_current (batch, entry);
+  batch->next_entry = batch->valid_end = entry + 1;
+  batch->n_ahead = changed ? 0 : 2 * batch->n_ahead + 1;
+  for (guint i = 0; i < batch->n_ahead && batch->is_alone && batch->valid_end < batch->end &&
+       sel_dispatch_look_up (core, batch, batch->valid_end); i++)
+    batch->valid_end++;
+
+  return entry;
+}
+
+const SelBatchEntry *
+sel_dispatch_next_slow (SelCore  *core,
+                        SelBatch *batch)
+{
+  const SelBatchEntry *entry = NULL;
+
+  sel_state_lock (core);
+  sel_dispatch_finish (core, batch, &sel_batch_idle);
+  if (!batch->is_over)
+    entry = sel_dispatch_find_next (core, batch);
+  sel_state_unlock (core);
+
+  return entry;
 }
 
 void
-sel_dispatch_end (SelCore  *core,
-                  SelBatch *batch)
+sel_dispatch_end_slow (SelCore  *core,
+                       SelBatch *batch)
 {
-  /* It is not in the list if nothing was called. */
-  if (batch->thread == NULL)
-    return;
-
   sel_state_lock (core);
-  sel_dispatch_remove_batch (core, batch);
-  sel_dispatch_finish (core, batch);
+  sel_dispatch_finish (core, batch, NULL);
+  if (batch->is_nested)
+    sel_dispatch_remove_batch (core, batch);
   sel_state_unlock (core);
+
+  if (batch->is_nested)
+    g_free (batch);
 }
 
 /* --- Freeing --- */
@@ -253,8 +432,8 @@ void
 sel_dispatch_unlock_and_free_slow (SelCore     *core,
                                    SelKeyExtra *removed)
 {
-  for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
-    sel_batch_retain (batch, removed);
+  if (core->dispatch.batches != NULL)
+    sel_dispatch_retain (core, removed);
   if (removed->callback != NULL && sel_notify_give_garbage (core, removed->callback))
     removed->callback = NULL;
   sel_state_unlock (core);

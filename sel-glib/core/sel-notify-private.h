@@ -104,6 +104,30 @@ gboolean     sel_notify_give_garbage     (SelCore         *core,
  * taken out of the list; call their close () without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
+/* Batches of callbacks have to know whether the table has changed since they have looked at it. Nobody does as long as
+ * changes are not counted. */
+static inline void
+sel_notify_set_counts_changes (SelCore  *core,
+                               gboolean  counts_changes)
+{
+  core->notify.counts_changes = counts_changes;
+}
+
+/* Sequentially consistent, as the next function: sel-dispatch-private.h says why. */
+static inline void
+sel_notify_count_change (SelCore *core)
+{
+  if (G_UNLIKELY (core->notify.counts_changes))
+    __atomic_fetch_add (&core->notify.changes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Needs no lock. */
+static inline gsize
+sel_notify_get_changes (SelCore *core)
+{
+  return __atomic_load_n (&core->notify.changes, __ATOMIC_SEQ_CST);
+}
+
 /* TRUE if the calling thread is the thread of the watcher. Needs no lock, and no order: see
  * sel_state_get_vfunc_thread(). */
 static inline gboolean
@@ -117,6 +141,15 @@ static inline int
 sel_notify_get_fd (SelCore *core)
 {
   return core->notify.wakeup->read_fd;
+}
+
+/* Called before the kernel is told about a change. A wait that does not see changes has to end: it will look again, and
+ * the kernel may refuse changes until then. The waiting thread then needs the lock, which the caller holds. */
+static inline void
+sel_notify_will_update (SelCore *core)
+{
+  if (G_UNLIKELY (!core->notify.wait_sees_updates) && sel_state_has (core, SEL_STATE_IN_WAIT))
+    sel_notify_wake (core);
 }
 
 /* The set of events that the kernel waits for on @fd has changed, or on any descriptor if @fd is -1. */

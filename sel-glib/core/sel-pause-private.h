@@ -36,7 +36,7 @@ typedef struct
 {
   int fd;
   guint32 generation;
-  gconstpointer function;    /* the pause ends when it has returned, or NULL */
+  gconstpointer function;    /* stands for a callback that runs: the pause ends when it has returned; or NULL */
   gint64 until;              /* monotonic time, in microseconds */
   guint8 ended;              /* the directions that have ended; 0: this is no pause because of a hang-up */
   guint8 once;               /* when the time is over, the descriptor is resumed only if it has not ended any more */
@@ -64,7 +64,7 @@ void     sel_pause_ring            (SelCore             *core,
                                     SelEventMask         events,
                                     SelEnds              ends);
 
-/* The same as the first, until @function has returned or SEL_PAUSE_INTERVAL has passed. */
+/* The same as the first, until the function that @function stands for has returned or SEL_PAUSE_INTERVAL has passed. */
 void     sel_pause_defer           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     gconstpointer        function);

@@ -66,11 +66,12 @@ sel_registry_update (SelCore       *core,
   gpointer outer;
 
   SEL_POINT ("locked-update");
+  sel_notify_will_update (core);
   outer = sel_state_enter_vfunc (core);
   core->registry.tag = generation;
   for (;;)
     {
-      success = klass->update != NULL && klass->update (selector, fd, old_events, new_events, error);
+      success = klass->update (selector, fd, old_events, new_events, error);
       if (G_LIKELY (success) || !sel_error_is_os (*error, EINTR))
         break;
       g_clear_error (error);
@@ -334,6 +335,7 @@ sel_registry_mark_changed (SelCore    *core,
                            int         fd,
                            SelKeySlot *slot)
 {
+  sel_notify_count_change (core);
   if (G_LIKELY (!sel_state_has (core, SEL_STATE_IN_WAIT)))
     return;
 

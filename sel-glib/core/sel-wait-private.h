@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <math.h>
+
 #include "core/sel-lifecycle-private.h"
 #include "core/sel-ready-list-private.h"
 #include "core/sel-timeout-private.h"
@@ -200,8 +202,9 @@ sel_wait_begin (SelCore       *core,
 }
 
 /*
- * A whole wait. Stores the events in @events. If that is NULL it stores them in the list of the selector, which then is
- * locked until sel_wait_end(). Must be called without the lock. Returns how many descriptors are ready, or -1.
+ * A whole wait. Stores the events in @events. If that is NULL it stores them in the list of the selector. In that case,
+ * and with SEL_WAIT_DISPATCH, the selector is then locked until sel_wait_end(). Must be called without the lock. Returns
+ * how many descriptors are ready, or -1.
  *
  * It is inlined into its few callers, because most of it does not apply to each of them.
  */
@@ -221,7 +224,7 @@ sel_wait_run (SelCore        *core,
 
   if (!sel_timeout_is_forever (timeout))
     {
-      if (!sel_wait_check_timeout (core, timeout, error))
+      if (G_UNLIKELY (isnan (timeout)) && !sel_wait_check_timeout (core, timeout, error))
         return -1;
 
       if (timeout > 0)
@@ -254,7 +257,7 @@ sel_wait_run (SelCore        *core,
     }
 
   n_events = core->wait.list.n_events;
-  if (events != NULL)
+  if (events != NULL && (flags & SEL_WAIT_DISPATCH) == 0)
     sel_wait_end (core);
 
   return (gssize) n_events;

@@ -115,7 +115,8 @@ sel_wait_explain_limit (SelCore  *core,
   guint n_keys = sel_registry_get_n_keys (core);
   struct rlimit limit;
 
-  if (!sel_error_is_os (*error, EINVAL) || getrlimit (RLIMIT_NOFILE, &limit) < 0 || n_keys < limit.rlim_cur)
+  if (!sel_error_is_os (*error, EINVAL) || getrlimit (RLIMIT_NOFILE, &limit) < 0 ||
+      (n_keys < limit.rlim_cur && limit.rlim_cur > 1))
     return;
 
   g_prefix_error (error, "%u descriptors are registered, but RLIMIT_NOFILE is only %lu: ",
@@ -344,15 +345,21 @@ sel_wait_end_async (SelCore *core)
 GPtrArray *
 sel_wait_make_list (SelCore *core)
 {
-  const SelReadyList *list = &core->wait.list;
-  GPtrArray *events = g_ptr_array_new_full ((guint) list->n_events, (GDestroyNotify) sel_selector_event_unref);
+  const SelReadyEvent *ready = core->wait.list.events;
+  guint n = (guint) core->wait.list.n_events;
+  GPtrArray *events = g_ptr_array_new_full (n, (GDestroyNotify) sel_selector_event_unref);
+  SelSelectorEvent *block = NULL;
 
-  for (gsize i = 0; i < list->n_events; i++)
+  g_ptr_array_set_size (events, (int) n);
+  for (guint i = 0; i < n; i++)
     {
-      const SelReadyEvent *event = &list->events[i];
-      SelKeySlot *slot = sel_registry_lookup (core, event->fd);
+      guint in_block = i % SEL_SELECTOR_EVENT_BLOCK_SIZE;
+      SelKeySlot *slot = sel_registry_lookup (core, ready[i].fd);
+      SelSelectorKey *key = sel_key_slot_ref_key (slot, ready[i].fd);
 
-      g_ptr_array_add (events, sel_selector_event_new (sel_key_slot_ref_key (slot, event->fd), event->events));
+      if (in_block == 0)
+        block = sel_selector_event_new_block (MIN (n - i, SEL_SELECTOR_EVENT_BLOCK_SIZE));
+      g_ptr_array_index (events, i) = sel_selector_event_fill (block, in_block, key, ready[i].events);
     }
   sel_wait_end (core);
 

@@ -8,6 +8,7 @@
 #include "loop/sel-source-private.h"
 #include "sel-async.h"
 #include "sel-error-private.h"
+#include "sel-list-private.h"
 
 /**
  * SECTION:sel-async
@@ -240,4 +241,26 @@ sel_base_selector_select_finish (SelBaseSelector  *self,
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * sel_base_selector_select_finish_list: (rename-to sel_base_selector_select_finish)
+ * @self: a selector
+ * @result: the result that was given to the callback of sel_base_selector_select_async()
+ * @error: return location for an error, or %NULL
+ *
+ * The form of sel_base_selector_select_finish() for other languages, with the same arguments and errors. In them it has the name
+ * `select_finish`. C programs do not need it, because an array is faster.
+ *
+ * Returns: (transfer full) (element-type SelSelectorEvent): the descriptors that are ready; %NULL if there are none, and on error. Free with
+ *   `g_list_free_full (list, (GDestroyNotify) sel_selector_event_unref)`
+ *
+ * Since: 1.0
+ */
+GList *
+sel_base_selector_select_finish_list (SelBaseSelector  *self,
+                                      GAsyncResult     *result,
+                                      GError          **error)
+{
+  return sel_list_from_array (sel_base_selector_select_finish (self, result, error));
 }

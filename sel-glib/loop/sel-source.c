@@ -24,7 +24,7 @@ typedef struct
   gboolean is_ready;         /* something is ready that cannot be polled */
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
   gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
-  guint n_dispatches;
+  SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */
 } SelSource;
 
 /* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an
@@ -81,6 +81,8 @@ sel_source_leave (SelSource *self,
   sel_state_lock (core);
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
+  else if (self->batch != NULL)
+    sel_dispatch_remove_batch (core, self->batch);
   sel_notify_remove_watcher (core, &self->watcher);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
@@ -277,19 +279,20 @@ sel_source_retry_later (SelSource    *self,
   self->next_resume = self->retry_time;
 }
 
-/* Asks the selector, without waiting. Returns how many descriptors are ready, or -1 if the source is to be removed. */
-static gssize
-sel_source_select (SelSource     *self,
-                   SelReadyEvent *events)
+/* The selector was asked, and nothing is ready, or it has failed with @error. Returns: FALSE if the source is to be
+ * removed */
+static gboolean
+sel_source_handle_nothing (SelSource *self,
+                           gssize     n,
+                           GError    *local_error)
 {
   SelCore *core = sel_core (self->selector);
-  g_autoptr(GError) error = NULL;
-  gssize n = sel_dispatch_begin (core, events, SEL_MAX_DISPATCH, &error);
+  g_autoptr(GError) error = local_error;
 
-  if (n == 0 && !sel_source_report_closed (self, &error))
-    n = -1;
-  if (n >= 0 || g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
-    return n;
+  if (n == 0 && sel_source_report_closed (self, &error))
+    return TRUE;
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
+    return FALSE;
 
   /* There is nothing to poll before sel_base_selector_reinit(). */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED))
@@ -297,98 +300,121 @@ sel_source_select (SelSource     *self,
       sel_state_lock (core);
       sel_mirror_poll_nothing (&self->mirror, &self->watcher);
       sel_state_unlock (core);
-      return 0;
+      return TRUE;
     }
 
   /* Another thread waits, and its wait reports the descriptors that are ready. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
     {
       sel_wait_block_source (core);
-      return 0;
+      return TRUE;
     }
 
   if (sel_source_error_may_pass (error))
     {
       sel_source_retry_later (self, error);
-      return 0;
+      return TRUE;
     }
 
   g_warning ("A selector does not work any more, and is taken out of the main loop: %s", error->message);
 
-  return -1;
-}
-
-/* If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready descriptors, and the remaining
- * part of this batch is out of date. */
-static gboolean
-sel_source_is_over (SelSource *self,
-                    guint      n_dispatches)
-{
-  return n_dispatches != self->n_dispatches || g_source_is_destroyed (&self->source);
+  return FALSE;
 }
 
 /* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be
  * removed */
-static gboolean
+static inline gboolean
 sel_source_call (SelSource           *self,
-                 const SelBatch      *batch,
-                 const SelReadyEvent *event,
+                 const SelBatchEntry *entry,
                  SelSelectorFunc      func,
                  gpointer             user_data)
 {
-  SelCore *core = sel_core (self->selector);
-  SelCallback *callback = batch->callback;
-  SelSelectorFunc own_func;
+  SelCallback *callback = entry->callback;
+  gboolean goes_on;
 
-  if (callback == NULL)
-    return func (self->selector, batch->key, event->events, user_data);
+  if (callback != NULL)
+    {
+      func = (SelSelectorFunc) callback->func;
+      user_data = callback->user_data;
+    }
 
-  own_func = (SelSelectorFunc) callback->func;
-  if (!own_func (self->selector, batch->key, event->events, callback->user_data))
-    sel_dispatch_remove_callback (core, event->fd, callback);
+  goes_on = func (self->selector, entry->key, entry->events, user_data);
+  if (G_LIKELY (goes_on) || callback == NULL)
+    return goes_on;
+
+  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, callback);
 
   return TRUE;
 }
 
-static void
-sel_source_pause_without_callback (SelSource           *self,
-                                   const SelReadyEvent *event)
+/* The function of a source that has none. @user_data is the batch. */
+static gboolean
+sel_source_pause_without_callback (SelBaseSelector *selector,
+                                   SelSelectorKey  *key,
+                                   SelEventMask     events,
+                                   gpointer         user_data)
 {
-  SelCore *core = sel_core (self->selector);
+  const SelReadyEvent *event = sel_batch_get_current_event (user_data);
+  SelCore *core = sel_core (selector);
 
   g_warning ("Descriptor %d is ready, but neither it nor its source has a callback; it is not "
              "waited for until it is modified", event->fd);
   sel_state_lock (core);
   sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
   sel_state_unlock (core);
+
+  return G_SOURCE_CONTINUE;
 }
 
-/* Dispatches one ready descriptor. Returns: FALSE if the source is to be removed */
-static gboolean
-sel_source_dispatch_event (SelSource           *self,
-                           SelBatch            *batch,
-                           const SelReadyEvent *event,
-                           SelSelectorFunc      func,
-                           gpointer             user_data,
-                           guint                n_dispatches)
+/* Calls a callback for which checks are due. Returns: FALSE if the source is to be removed */
+static G_NO_INLINE gboolean
+sel_source_call_checked (SelSource           *self,
+                         const SelReadyEvent *event,
+                         const SelBatchEntry *entry,
+                         SelSelectorFunc      func,
+                         gpointer             user_data)
 {
   SelCore *core = sel_core (self->selector);
+  SelBatchEntry unchecked = *entry;
 
-  if (!sel_dispatch_enter (core, batch, event, self) || sel_source_is_over (self, n_dispatches))
+  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry)))
     return TRUE;
 
-  if (G_UNLIKELY (batch->checks != 0) && sel_hangup_check (core, event, batch->checks))
-    return TRUE;
+  unchecked.events = event->events;
 
-  if (G_UNLIKELY (batch->callback == NULL && func == NULL))
+  return sel_source_call (self, &unchecked, func, user_data);
+}
+
+/* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
+ * descriptors, and the remaining part of the batch is out of date. Returns: FALSE if the source is to be removed */
+static inline gboolean
+sel_source_dispatch_batch (SelSource       *self,
+                           SelBatch        *batch,
+                           SelSelectorFunc  func,
+                           gpointer         user_data)
+{
+  SelCore *core = sel_core (self->selector);
+  const SelBatchEntry *entry;
+  gboolean goes_on = TRUE;
+
+  if (func == NULL)
     {
-      sel_source_pause_without_callback (self, event);
-      return TRUE;
+      func = sel_source_pause_without_callback;
+      user_data = batch;
     }
 
-  SEL_POINT ("dispatch-entered");
+  while (goes_on && (entry = sel_dispatch_next (core, batch)) != NULL && !g_source_is_destroyed (&self->source))
+    {
+      SEL_POINT ("dispatch-entered");
+      if (G_LIKELY (sel_batch_entry_get_checks (entry) == 0))
+        goes_on = sel_source_call (self, entry, func, user_data);
+      else
+        goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
+    }
 
-  return sel_source_call (self, batch, event, func, user_data);
+  sel_dispatch_end (core, batch);
+
+  return goes_on;
 }
 
 /* The dispatch () of a source that has a SelSelectorFunc. */
@@ -398,26 +424,21 @@ sel_source_dispatch_events (GSource     *source,
                             gpointer     user_data)
 {
   SelSource *self = (SelSource *) source;
+  SelBatch *batch = self->batch;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   SelReadyEvent events[SEL_MAX_DISPATCH];
-  SelBatch batch = { 0 };
-  guint n_dispatches;
-  gboolean goes_on;
+  GError *error = NULL;
   gssize n;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  n = sel_source_select (self, events);
-  n_dispatches = ++self->n_dispatches;
+  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, &error);
   SEL_POINT ("dispatch-selected");
-  goes_on = n >= 0;
-  for (gssize i = 0; i < n && goes_on && !sel_source_is_over (self, n_dispatches); i++)
-    goes_on = sel_source_dispatch_event (self, &batch, &events[i], func, user_data, n_dispatches);
+  if (G_UNLIKELY (n <= 0))
+    return sel_source_handle_nothing (self, n, error);
 
-  sel_dispatch_end (sel_core (self->selector), &batch);
-
-  return goes_on;
+  return sel_source_dispatch_batch (self, batch, func, user_data);
 }
 
 /* TRUE if the time of g_source_set_ready_time() has come. */
@@ -457,13 +478,14 @@ sel_source_dispatch (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
+  GError *error = NULL;
   gssize n;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  n = sel_source_select (self, events);
-  if (n < 0)
+  n = sel_dispatch_poll (sel_core (self->selector), events, &error);
+  if (n <= 0 && !sel_source_handle_nothing (self, n, error))
     return G_SOURCE_REMOVE;
 
   if (!sel_source_check_plain_events (self, events, n) && !sel_source_is_due (source))
@@ -501,6 +523,7 @@ sel_source_finalize (GSource *source)
 
   sel_mirror_clear (&self->mirror);
   sel_watcher_clear (&self->watcher);
+  g_free (self->batch);
   g_clear_object (&self->selector);
 }
 
@@ -568,7 +591,16 @@ sel_source_new_plain (SelBaseSelector *selector)
 GSource *
 sel_source_new_dispatch (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_dispatch_source_funcs, TRUE);
+  GSource *source = sel_source_new_full (selector, &sel_dispatch_source_funcs, TRUE);
+  SelBatch *batch = g_new0 (SelBatch, 1);
+  SelCore *core = sel_core (selector);
+
+  sel_state_lock (core);
+  sel_dispatch_add_batch (core, batch);
+  sel_state_unlock (core);
+  ((SelSource *) source)->batch = batch;
+
+  return source;
 }
 
 GSource *

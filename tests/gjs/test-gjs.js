@@ -429,7 +429,7 @@ test('file objects', () => withSockets((a, b) => {
     file.number = a.get_fd();
     for (const fileobj of [a.get_fd(), a, connection, connection.get_input_stream(),
         new Gio.DataInputStream({base_stream: connection.get_input_stream(), close_base_stream: false}),
-        {fileno: () => a.get_fd()}, {get_fd: () => a.get_fd()}, file]) {
+        {fileno: () => a.get_fd()}, {get_fd: () => a.get_fd()}, GLib.IOChannel.unix_new(a.get_fd()), file]) {
         const key = selector.register(fileobj, READ);
         assert(key.fileobj === fileobj && key.fd === a.get_fd());
         assert(selector.get_key(fileobj) === key && selector.get_key(a) === key);
@@ -601,13 +601,14 @@ test('no class for the default', () => {
     for (const type of [null, JSSelector.$gtype]) {
         const namespace = {
             BaseSelector: class { select_async() {} },
-            PollSelector: Sel.PollSelector,
-            SelectorEvent: class {},
             default_selector_type: () => type,
         };
 
+        for (const name of ['SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector',
+            'SelectorKey', 'SelectorEvent', 'SelectorMapping'])
+            namespace[name] = class {};
         imports.overrides.Sel._init.call(namespace);
-        assert(namespace.DefaultSelector === Sel.PollSelector, `${namespace.DefaultSelector}`);
+        assert(namespace.DefaultSelector === namespace.PollSelector, `${namespace.DefaultSelector}`);
     }
 });
 

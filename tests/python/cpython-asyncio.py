@@ -24,8 +24,9 @@ except ImportError:
     tap.skip_all('missing tool: the tests of CPython for ' + sys.executable)
 
 MODULES = [
-    'test_base_events', 'test_buffered_proto', 'test_context', 'test_events', 'test_locks', 'test_queues',
-    'test_sendfile', 'test_server', 'test_sock_lowlevel', 'test_ssl',
+    'test_base_events', 'test_buffered_proto', 'test_context', 'test_events', 'test_futures2', 'test_locks',
+    'test_pep492', 'test_queues', 'test_runners', 'test_sendfile', 'test_server', 'test_sock_lowlevel', 'test_ssl',
+    'test_sslproto',
     'test_streams', 'test_subprocess', 'test_taskgroups', 'test_tasks', 'test_threads', 'test_timeouts',
     'test_unix_events', 'test_waitfor',
 ]
@@ -54,7 +55,7 @@ class TestedPolicy(Sel.asyncio.EventLoopPolicy):
 
 
 def main():
-    asyncio.SelectorEventLoop = TestedEventLoop
+    asyncio.SelectorEventLoop = asyncio.EventLoop = TestedEventLoop
     # For loops that asyncio creates by itself, even after a test has reset the policy.
     asyncio.DefaultEventLoopPolicy = TestedPolicy
     support.use_resources = ['network'] if os.environ.get('SEL_TEST_NETWORK') else []

@@ -4,7 +4,9 @@
 
 import asyncio
 import contextlib
+import contextvars
 import gc
+import math
 import os
 import signal
 import socket
@@ -267,6 +269,38 @@ class Coroutines(TestCase):
             return await process.wait()
         self.assertEqual(asyncio.run(main()), 7)
 
+    def test_policy_for_context(self):
+        policy = Sel.asyncio.EventLoopPolicy()
+        loop = self.make_loop()
+        policy.set_event_loop(loop)
+        self.assertIs(policy.get_event_loop_for_context(GLib.MainContext.default()), loop)
+        self.assertIsNone(policy.get_event_loop_for_context(GLib.MainContext()))
+
+        def ask():
+            results.append(policy.get_event_loop_for_context(GLib.MainContext.default()))
+
+        results = []
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        self.assertEqual(results, [None])
+
+    @unittest.skipIf(gi.version_info < (3, 50), 'PyGObject before 3.50 does not ask the policy')
+    def test_policy_runs_coroutines(self):
+        self.addCleanup(asyncio.set_event_loop_policy, None)
+        asyncio.set_event_loop_policy(Sel.asyncio.EventLoopPolicy())
+        loop = self.make_loop()
+        asyncio.set_event_loop(loop)
+        main_loop = GLib.MainLoop()
+
+        async def main():
+            await asyncio.sleep(0.001)
+            main_loop.quit()
+
+        task = loop.create_task(main())
+        main_loop.run()
+        self.assertTrue(task.done())
+
     def test_loop_is_collected(self):
         async def main():
             await asyncio.sleep(0)
@@ -282,6 +316,192 @@ class Coroutines(TestCase):
         gc.collect()
         self.assertEqual([ref() for ref in ended], [None] * 20)
         self.assertEqual(len(os.listdir('/proc/self/fd')), n_fds)
+
+
+class Timers(TestCase):
+
+    def test_extreme_times(self):
+        # Everything that the standard library accepts works, and does not stop other timers.
+        for name, when, is_called in (
+                ('call_later', math.inf, False), ('call_later', 1e300, False), ('call_later', 1e15, False),
+                ('call_later', -math.inf, True), ('call_later', -1e300, True), ('call_later', math.nan, True),
+                ('call_at', math.inf, False), ('call_at', -math.inf, True), ('call_at', math.nan, True),
+                ('call_at', -1e300, True)):
+            with self.subTest(name=name, when=when):
+                loop = self.make_loop()
+                calls = []
+                getattr(loop, name)(when, calls.append, 'called')
+                # The loop takes a turn while this timer is the only one.
+                self.when_idle(loop.call_later, 0.001, loop.stop)
+                loop.run_forever()
+                self.assertEqual(calls, ['called'] * is_called)
+
+    def test_infinite_sleep(self):
+        async def main():
+            with self.assertRaises(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.sleep(math.inf), 0.001)
+            future = asyncio.get_running_loop().create_future()
+            GLib.timeout_add(1, lambda: asyncio.get_running_loop().call_soon_threadsafe(future.set_result, 7) and False)
+            return await asyncio.wait_for(future, math.inf)
+        self.assertEqual(Sel.asyncio.run(main()), 7)
+
+
+class Failures(TestCase):
+    """Whatever goes wrong in a turn reaches the caller of the function that runs the loop."""
+
+    class OnPurpose(Exception):
+        pass
+
+    def fail(self, *unused):
+        raise self.OnPurpose
+
+    def test_turn(self):
+        for name in '_run_once', '_process_events':
+            loop = self.make_loop()
+            setattr(loop, name, self.fail)
+            loop.call_soon(print)
+            self.assertRaises(self.OnPurpose, loop.run_forever)
+            self.assertFalse(loop.is_running())
+
+    def test_time(self):
+        # The time of the next turn is computed after the callbacks have run.
+        loop = self.make_loop()
+
+        class Handle(asyncio.TimerHandle):
+            def when(handle):
+                self.fail()
+            _when = property(when, lambda handle, when: None)
+            __lt__ = __gt__ = lambda handle, other: True
+
+        loop.call_soon(lambda: loop._scheduled.append(Handle(0, print, (), loop)))
+        self.assertRaises(self.OnPurpose, loop.run_forever)
+        loop._scheduled.clear()
+
+    def test_quit_function(self):
+        main_loop = GLib.MainLoop()
+        loop = self.make_loop()
+        with self.assertRaises(self.OnPurpose), loop.running(main_loop.quit), loop.running(self.fail):
+            loop.call_soon(loop.stop)
+            main_loop.run()
+        self.assertFalse(loop.is_running())
+
+    def test_selector(self):
+        class Failing(Sel.PollSelector):
+            do_fail = False
+
+            def select(selector, *args):
+                if selector.do_fail:
+                    self.fail()
+                return super().select(*args)
+
+        selector = Failing()
+        loop = self.make_loop(selector=selector)
+        loop.call_soon(setattr, selector, 'do_fail', True)
+        loop.call_soon_threadsafe(lambda: loop.call_soon(print))
+        self.assertRaises(self.OnPurpose, loop.run_forever)
+
+    def test_reader(self):
+        # A reader that fails is called again, in its context.
+        variable = contextvars.ContextVar('variable', default='wrong')
+        variable.set('right')
+        loop = self.make_loop()
+        contexts, calls = [], []
+        loop.set_exception_handler(lambda loop, context: contexts.append(context['exception']))
+
+        def reader():
+            calls.append(variable.get())
+            if len(calls) == 3:
+                loop.stop()
+            self.fail()
+
+        r, w = socket.socketpair()
+        with r, w:
+            w.send(b'x')
+            loop.add_reader(r, reader)
+            variable.set('changed')
+            loop.run_forever()
+            loop.remove_reader(r)
+        self.assertEqual(calls, ['right'] * 3)
+        self.assertEqual([type(exception) for exception in contexts], [self.OnPurpose] * 3)
+
+    def test_callback(self):
+        # asyncio handles an exception of a callback, and names the callback.
+        loop = self.make_loop()
+        contexts = []
+        loop.set_exception_handler(lambda loop, context: contexts.append(context))
+        loop.call_soon(self.fail, 'argument')
+        loop.call_later(0, loop.stop)
+        loop.run_forever()
+        self.assertEqual(len(contexts), 1)
+        self.assertIsInstance(contexts[0]['exception'], self.OnPurpose)
+        self.assertIn('fail', contexts[0]['message'])
+        self.assertIsInstance(contexts[0]['handle'], asyncio.Handle)
+
+
+class Ends(TestCase):
+    """The end of loops, selectors and programs."""
+
+    def run_program(self, text, *options):
+        text = ('import asyncio, gi, os, sys\ngi.require_version("Sel", "1.0")\n'
+                'from gi.repository import GLib, Sel\n' + text)
+        return subprocess.run([sys.executable, *options, '-c', text], capture_output=True, text=True, check=True)
+
+    def test_transport(self):
+        # The finalizer of a transport looks at the selector, when close() has dropped its key.
+        for loop in 'Sel.asyncio.EventLoop', 'lambda: asyncio.SelectorEventLoop(Sel.DefaultSelector())':
+            for connect, mode in ('connect_read_pipe', 'rb'), ('connect_write_pipe', 'wb'):
+                result = self.run_program('''
+async def main():
+    r, w = os.pipe()
+    await asyncio.get_running_loop().%s(asyncio.Protocol, os.fdopen(%s, "%s"))
+with asyncio.Runner(loop_factory=%s) as runner:
+    runner.run(main())
+''' % (connect, mode[0], mode, loop), '-X', 'dev')
+                self.assertNotIn('Traceback', result.stderr)
+                self.assertIn('ResourceWarning: unclosed transport', result.stderr)
+
+    def test_loop_that_is_not_closed(self):
+        result = self.run_program('''
+loop = Sel.asyncio.EventLoop()
+loop.run_until_complete(asyncio.sleep(0))
+other = asyncio.SelectorEventLoop(Sel.DefaultSelector())
+other.run_until_complete(asyncio.sleep(0))
+''')
+        self.assertEqual(result.stderr, '')
+
+    def test_selector_of_a_finalizer(self):
+        result = self.run_program('''
+class Owner:
+    def __init__(self):
+        self.r, self.w = os.pipe()
+        self.selector = Sel.DefaultSelector()
+        self.key = self.selector.register(self.r, Sel.EVENT_READ, self)
+    def __del__(self):
+        self.selector.unregister(self.r)
+        self.selector.close()
+owner = Owner()
+''')
+        self.assertEqual(result.stderr, '')
+
+    def test_without_policies(self):
+        # Later versions of Python warn about policies, and then have none.
+        result = self.run_program('''
+del asyncio.DefaultEventLoopPolicy, asyncio.set_event_loop_policy, asyncio.get_event_loop_policy
+async def main():
+    await asyncio.sleep(0)
+    return type(asyncio.get_running_loop())
+assert Sel.asyncio.run(main()) is Sel.asyncio.EventLoop
+with asyncio.Runner(loop_factory=Sel.asyncio.EventLoop) as runner:
+    assert runner.run(main()) is Sel.asyncio.EventLoop
+if sys.version_info >= (3, 12):
+    assert asyncio.run(main(), loop_factory=Sel.asyncio.EventLoop) is Sel.asyncio.EventLoop
+try:
+    Sel.asyncio.EventLoopPolicy
+    assert False
+except AttributeError as error:
+    assert "EventLoopPolicy" in str(error), error
+''')
+        self.assertEqual(result.stderr, '')
 
 
 class Signals(TestCase):
@@ -484,6 +704,113 @@ class MainLoops(TestCase):
         Sel.asyncio.run(main())
         self.assertEqual(calls, ['coroutine', 'nested loop ended'])
 
+    def test_stop_ends_nested_loops(self):
+        # Also with versions of PyGObject that do not tell the running loop of main loops.
+        for stop in lambda loop: loop.stop(), lambda loop: os.kill(os.getpid(), signal.SIGINT):
+            loop = self.make_loop()
+            calls = []
+
+            def nest(depth, loop=loop, stop=stop, calls=calls):
+                if depth == 0:
+                    loop.call_soon(stop, loop)
+                else:
+                    self.when_idle(nest, depth - 1)
+                GLib.MainLoop().run()
+                calls.append(depth)
+
+            self.when_idle(nest, 2)
+            try:
+                loop.run_forever()
+            except KeyboardInterrupt:
+                calls.append('interrupted')
+            self.assertIn(calls, ([0, 1, 2], [0, 1, 2, 'interrupted']))
+
+    def test_interrupt_ends_nested_loops(self):
+        # asyncio's Runner cancels the main task.
+        inner = GLib.MainLoop()
+        calls = []
+
+        async def main():
+            self.when_idle(lambda: inner.run() or calls.append('inner loop ended'))
+            await asyncio.sleep(0.001)
+            self.assertTrue(inner.is_running())
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(math.inf)
+
+        self.assertRaises(KeyboardInterrupt, Sel.asyncio.run, main())
+        self.assertEqual(calls, ['inner loop ended'])
+
+    def test_nested_loop_of_another_context(self):
+        # It does not belong to the loop, so stop() does not end it.
+        loop = self.make_loop()
+        context = GLib.MainContext()
+        inner = GLib.MainLoop(context)
+        calls = []
+
+        def nest():
+            loop.stop()
+            source = GLib.idle_source_new()
+            source.set_callback(lambda *unused: calls.append('inner') or inner.quit())
+            source.attach(context)
+            inner.run()
+            calls.append('end')
+
+        self.when_idle(nest)
+        loop.run_forever()
+        self.assertEqual(calls, ['inner', 'end'])
+
+    def test_paused(self):
+        # A program that iterates the context in a callback is not called by coroutines meanwhile.
+        loop = self.make_loop()
+        calls = []
+        context = GLib.MainContext.default()
+
+        def iterate():
+            loop.call_soon(calls.append, 'coroutine')
+            loop.call_soon_threadsafe(calls.append, 'thread')
+            self.when_idle(calls.append, 'glib')
+            with loop.paused(), loop.paused():
+                while 'glib' not in calls:
+                    context.iteration(True)
+                context.iteration(False)
+                loop.stop()
+                context.iteration(False)
+            calls.append('resumed')
+
+        self.when_idle(iterate)
+        loop.run_forever()
+        self.assertEqual(calls, ['glib', 'resumed', 'coroutine', 'thread'])
+        with loop.paused():
+            self.assertFalse(loop.is_running())
+
+    def test_paused_in_a_turn(self):
+        async def main():
+            self.when_idle(calls.append, 'glib')
+            with asyncio.get_running_loop().paused():
+                while not calls:
+                    GLib.MainContext.default().iteration(True)
+            await asyncio.sleep(0)
+
+        calls = []
+        Sel.asyncio.run(main())
+        self.assertEqual(calls, ['glib'])
+
+    @unittest.skipIf(gi.version_info < (3, 50), 'PyGObject before 3.50 does not ask the running loop')
+    def test_iteration_dispatches_no_coroutine(self):
+        loop = self.make_loop()
+        calls = []
+
+        def iterate():
+            loop.call_soon(calls.append, 'coroutine')
+            self.when_idle(calls.append, 'glib')
+            while 'glib' not in calls:
+                GLib.MainContext.default().iteration(True)
+            loop.stop()
+
+        self.when_idle(iterate)
+        loop.run_forever()
+        self.assertEqual(calls, ['glib', 'coroutine'])
+
     def test_no_turn_in_a_turn(self):
         # When a coroutine iterates the context, no other turn of asyncio runs inside the current one.
         calls = []
@@ -498,6 +825,49 @@ class MainLoops(TestCase):
 
         Sel.asyncio.run(main())
         self.assertEqual(calls, ['glib', 'coroutine', 'asyncio'])
+
+    def test_main_loop_in_a_turn_does_not_spin(self):
+        # A descriptor of asyncio is ready while a coroutine runs a main loop.
+        loop = self.make_loop()
+        r, w = socket.socketpair()
+        calls = []
+
+        async def main():
+            w.send(b'x')
+            loop.add_reader(r, lambda: calls.append(r.recv(1)))
+            inner = GLib.MainLoop()
+            GLib.timeout_add(20, inner.quit)
+            # An idle source of a low priority runs if nothing else is ready.
+            self.when_idle(calls.append, 'idle')
+            n_before = n_iterations
+            inner.run()
+            calls.append('end')
+            # Not more than a few for each source. A loop that spins has thousands.
+            self.assertLess(n_iterations - n_before, 50)
+            while b'x' not in calls:
+                await asyncio.sleep(0)
+            loop.remove_reader(r)
+
+        n_iterations = 0
+
+        class Counter(GLib.Source):
+            def prepare(self):
+                nonlocal n_iterations
+                n_iterations += 1
+                return False, -1
+
+            def check(self):
+                return False
+
+            def dispatch(self, callback, args):
+                return True
+
+        counter = Counter()
+        counter.attach()
+        self.addCleanup(counter.destroy)
+        with r, w:
+            loop.run_until_complete(main())
+        self.assertEqual(calls, ['idle', 'end', b'x'])
 
     def test_priority(self):
         # An asyncio loop of low priority yields to sources of higher priority.

@@ -37,6 +37,19 @@ root=$work/root
 [ -f "$root$overrides/Sel.py" ] && [ -f "$root$overrides/sel_asyncio.py" ]
 result $? "the overrides are where they were asked for"
 
+[ -f "$root${overrides%/overrides}-stubs/repository/Sel.pyi" ] \
+  && [ -f "$root${overrides%/overrides}-stubs/overrides/sel_asyncio.pyi" ] \
+  && grep -q __getattr__ "$root${overrides%/overrides}-stubs/__init__.pyi"
+result $? "the stubs are beside the package gi"
+
+# The accelerator is optional when the library is built.
+accelerator=no
+[ -z "$(find "$build/introspection/python" -name 'sel_accelerator.*.so' 2> /dev/null)" ] || accelerator=yes
+if [ "$accelerator" = yes ]; then
+  [ -n "$(find "$root$overrides" -name 'sel_accelerator.*.so')" ]
+  result $? "the accelerator is beside the overrides"
+fi
+
 # The interpreter finds the override by itself if the prefix is one of its own.
 site=${overrides%/gi/overrides}
 case $prefix in
@@ -50,7 +63,8 @@ library=$(dirname "$(find "$root" -name 'libsel-glib-1.0.so')")
 installed ()
 {
   # The installed copy only: isolated from the directory of the program and from the source tree.
-  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root$site GI_TYPELIB_PATH=$typelib LD_LIBRARY_PATH=$library quietly "$python" "$@"
+  SEL_ACCELERATOR=$accelerator PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root$site GI_TYPELIB_PATH=$typelib LD_LIBRARY_PATH=$library \
+    quietly "$python" "$@"
 }
 
 installed -c '

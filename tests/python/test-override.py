@@ -5,6 +5,7 @@
 import ctypes.util
 import errno
 import gc
+import inspect
 import math
 import os
 import selectors
@@ -186,6 +187,18 @@ with Sel.DefaultSelector() as selector:
 '''
         subprocess.run([sys.executable, '-c', program, ctypes.util.find_library('gobject-2.0')], check=True)
 
+    def test_documentation(self):
+        # Every public name says what it does, also where C code has replaced the method.
+        self.assertEqual(Sel.DefaultSelector().select(0), [])
+        for cls in [Sel.BaseSelector, *CLASSES, Sel.asyncio.EventLoop, Sel.asyncio.EventLoopPolicy]:
+            self.assertTrue(cls.__doc__, cls)
+            for name, member in vars(cls).items():
+                if callable(member) and not name.startswith('_'):
+                    self.assertRegex(member.__doc__ or '', r'^[A-Z].*[.]', name)
+                    inspect.signature(member)
+        for function in Sel.asyncio.run, Sel.asyncio.select:
+            self.assertTrue(function.__doc__)
+
     def test_fileno(self):
         for cls in CLASSES:
             if hasattr(cls, 'fileno'):
@@ -277,6 +290,20 @@ class Keys(TestCase):
                 self.assertIs(selector.unregister(gio_socket), key)
                 self.assertRaises(ValueError, selector.register, gio_socket, READ)
                 stream.close()
+
+    def test_io_channel(self):
+        # Objects with the method unix_get_fd () are file objects, too.
+        r, w = self.pipe()
+        os.write(w, b'x')
+        for selector in self.selectors():
+            channel = GLib.IOChannel.unix_new(r)
+            key = selector.register(channel, READ, 'data')
+            self.assertEqual(key, (channel, r, READ, 'data'))
+            self.assertIs(selector.get_key(channel), key)
+            self.assertIs(selector.get_map()[channel], key)
+            self.assertEqual(selector.select(), [(key, READ)])
+            self.assertEqual(selector.modify(channel, WRITE).fileobj, channel)
+            self.assertEqual(selector.unregister(channel).fd, r)
 
     def test_from_elsewhere(self):
         # The selector of a main context is shared with code in other languages.
@@ -377,6 +404,27 @@ class Errors(TestCase):
             self.assertRaises(ValueError, selector.select, 0)
             self.assertRaises(ValueError, selector.reinit)
             self.assertEqual(selector.attach(None, 0, print), 0)
+
+    def test_close_drops_keys_first(self):
+        # As in the standard library, the finalizer of data sees a selector without keys that is not closed.
+        class Owner:
+            def __del__(self):
+                for function in selector.get_key, selector.unregister, selector.get_map().__getitem__:
+                    try:
+                        seen.append(function(r))
+                    except BaseException as error:
+                        seen.append(type(error))
+                seen.append(len(selector.get_map()))
+                seen.append(selector.is_closed())
+
+        r, unused = self.pipe()
+        for selector in self.selectors():
+            seen = []
+            selector.register(r, READ, Owner())
+            selector.close()
+            self.assertEqual(seen, [KeyError, KeyError, KeyError, 0, False])
+            self.assertTrue(selector.is_closed())
+            self.assertRaises(RuntimeError, selector.get_key, r)
 
     def test_cancelled(self):
         r, unused = self.pipe()

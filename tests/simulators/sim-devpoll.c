@@ -64,6 +64,7 @@ struct _Set
   uint64_t generation;
   unsigned int n_waiters;
   unsigned int n_behind;
+  unsigned int n_writers;       /* threads whose write waits until n_waiters is 0 */
 };
 
 typedef struct
@@ -82,9 +83,11 @@ typedef struct
   Fault failing_polls;
   rlim_t nofile;
   bool clamp_nfds;
+  bool writes_wait;
   off_t offset_limit;
   unsigned int n_writes;
   unsigned int n_polls;
+  unsigned int n_blocked;
   size_t max_records;
   size_t max_nfds;
 } Knobs;
@@ -537,6 +540,46 @@ set_wait (Set            *set,
     }
 }
 
+/*
+ * Waits without the lock until *@count is 0: a writer waits for all pollers, and a poller for all writers. The caller
+ * holds the lock before and after, and a reference. Returns an errno.
+ */
+static int
+set_wait_for_others (Set                *set,
+                     const unsigned int *count,
+                     const sigset_t     *signals)
+{
+  const struct timespec slice = { .tv_nsec = 1000000L };
+  int errnum = 0;
+
+  while (errnum == 0 && *count > 0 && !set->closed)
+    {
+      pthread_mutex_unlock (&lock);
+      if (ppoll (NULL, 0, &slice, signals) < 0)
+        errnum = errno;
+      pthread_mutex_lock (&lock);
+    }
+
+  return errnum;
+}
+
+static int
+set_wait_for_pollers (Set            *set,
+                      const sigset_t *signals)
+{
+  int errnum;
+
+  if (!knobs.writes_wait || set->n_waiters == 0)
+    return 0;
+
+  knobs.n_blocked++;
+  set->n_writers++;
+  errnum = set_wait_for_others (set, &set->n_waiters, signals);
+  set->n_writers--;
+
+  return errnum;
+}
+
 /* Called with the lock held, and returns with the lock held. */
 static int
 set_poll (Set            *set,
@@ -584,6 +627,13 @@ set_poll (Set            *set,
   if (arg->dp_fds == NULL)
     {
       errno = EFAULT;
+      return -1;
+    }
+
+  errnum = set_wait_for_others (set, &set->n_writers, signals);
+  if (errnum != 0)
+    {
+      errno = errnum;
       return -1;
     }
 
@@ -644,6 +694,7 @@ sim_after_fork_in_child (void)
       set->refs = 1;
       set->n_waiters = 0;
       set->n_behind = 0;
+      set->n_writers = 0;
     }
 
   sim_unlock (&saved);
@@ -771,14 +822,24 @@ sim_write (int         fd,
   size_t n_taken = 0;
   int saved_errno = errno;
   int errnum = 0;
+  bool is_last = false;
   sigset_t saved;
   Set *set;
 
   sim_lock (&saved);
   set = sim_lookup (fd);
   if (set != NULL)
-    errnum = set_write (set, buffer, size, moves_offset, &n_taken);
+    {
+      set->refs++;
+      errnum = set_wait_for_pollers (set, &saved);
+      if (errnum == 0)
+        errnum = set_write (set, buffer, size, moves_offset, &n_taken);
+      is_last = --set->refs == 0;
+    }
   sim_unlock (&saved);
+
+  if (is_last)
+    set_free (set);
 
   *result = errnum == 0 ? (ssize_t) n_taken : -1;
   errno = errnum == 0 ? saved_errno : errnum;
@@ -914,10 +975,47 @@ sim_devpoll_getrlimit (int            resource,
     sim_unlock (&saved_); \
   } while (0)
 
+static void
+sim_apply_flavour (SimDevpollFlavour flavour)
+{
+  knobs.clamp_nfds = flavour == SIM_ILLUMOS;
+  knobs.writes_wait = flavour == SIM_SOLARIS11;
+}
+
+static void
+sim_reset_knobs (void)
+{
+  const char *name = getenv ("SIM_DEVPOLL");
+
+  knobs = (Knobs) { 0 };
+  if (name != NULL && strcmp (name, "illumos") == 0)
+    sim_apply_flavour (SIM_ILLUMOS);
+  else if (name != NULL && strcmp (name, "solaris11") == 0)
+    sim_apply_flavour (SIM_SOLARIS11);
+}
+
+__attribute__ ((constructor)) static void
+sim_set_initial_flavour (void)
+{
+  sim_reset_knobs ();
+}
+
 void
 sim_devpoll_reset (void)
 {
-  WITH_LOCK (knobs = (Knobs) { 0 });
+  WITH_LOCK (sim_reset_knobs ());
+}
+
+void
+sim_devpoll_set_flavour (SimDevpollFlavour flavour)
+{
+  WITH_LOCK (sim_apply_flavour (flavour));
+}
+
+void
+sim_devpoll_set_writes_wait (bool wait)
+{
+  WITH_LOCK (knobs.writes_wait = wait);
 }
 
 void
@@ -1043,6 +1141,16 @@ sim_devpoll_max_nfds (void)
   size_t n;
 
   WITH_LOCK (n = knobs.max_nfds);
+
+  return n;
+}
+
+unsigned int
+sim_devpoll_n_blocked (void)
+{
+  unsigned int n;
+
+  WITH_LOCK (n = knobs.n_blocked);
 
   return n;
 }

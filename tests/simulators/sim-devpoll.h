@@ -16,8 +16,27 @@
 extern "C" {
 #endif
 
-/* Resets all settings and counters to their initial values. Open sets stay open. */
+typedef enum
+{
+  SIM_MANUAL_PAGE,              /* what poll(7D) promises, and no more */
+  SIM_ILLUMOS,                  /* dp_nfds is clamped */
+  SIM_SOLARIS11                 /* a write waits until nobody is in DP_POLL, as on OpenSolaris */
+} SimDevpollFlavour;
+
+/*
+ * Resets all settings and counters to their initial values. Open sets stay open. The initial flavour is
+ * SIM_MANUAL_PAGE, or the one that the environment names: SIM_DEVPOLL=illumos, SIM_DEVPOLL=solaris11.
+ */
 void sim_devpoll_reset            (void);
+
+/* Makes all settings that differ between the systems. */
+void sim_devpoll_set_flavour      (SimDevpollFlavour flavour);
+
+/*
+ * Makes a write wait until no thread is in DP_POLL, and DP_POLL wait until no thread waits to write. A signal ends a
+ * write that waits, with EINTR. Otherwise DP_POLL sees a write while it waits.
+ */
+void sim_devpoll_set_writes_wait  (bool   wait);
 
 /* Makes open () of /dev/poll fail with @errnum from now on. 0 makes it succeed again. */
 void sim_devpoll_set_open_errno   (int    errnum);
@@ -66,6 +85,9 @@ unsigned int sim_devpoll_n_writes    (void);
 unsigned int sim_devpoll_n_polls     (void);
 size_t       sim_devpoll_max_records (void);
 size_t       sim_devpoll_max_nfds    (void);
+
+/* Returns the number of writes that have waited for a DP_POLL. */
+unsigned int sim_devpoll_n_blocked   (void);
 
 /* Returns the number of open sets of the program. */
 unsigned int sim_devpoll_n_open      (void);

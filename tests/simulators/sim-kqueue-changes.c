@@ -22,7 +22,7 @@ sim_pipe_is_broken (int                fd,
   struct pollfd pollfd = { .fd = fd };
 
   return S_ISFIFO (buf->st_mode)
-         && poll (&pollfd, 1, 0) == 1
+         && sim_system_real_poll (&pollfd, 1, 0) == 1
          && (pollfd.revents & (POLLHUP | POLLERR)) != 0;
 }
 
@@ -74,6 +74,7 @@ queue_add_fd (Queue               *queue,
   if (note->file)
     queue->n_files++;
   *out = note;
+  queue_netbsd_added (queue, note);
 
   return 0;
 }
@@ -134,6 +135,7 @@ queue_change_fd (Queue               *queue,
           queue_drop (queue, note);
           return errnum;
         }
+      queue_netbsd_added (queue, note);
     }
 
   if (note->file)

@@ -13,10 +13,25 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-static void
+/* Returns false if the note is not active by the rules of NetBSD. epoll then reports it by the edge only. */
+static bool
+note_accept (Queue *queue,
+             Note  *note)
+{
+  bool active = !sim_has_netbsd_rules () || note_netbsd_is_active (note);
+
+  if ((note->kevent.flags & EV_CLEAR) == 0)
+    note_set_muted (queue, note, !active);
+
+  return active;
+}
+
+/* Returns the number of notes that were muted. */
+static int
 queue_scan_epoll (Queue *queue,
                   int    index)
 {
+  int n_muted = 0;
   int n = 0;
 
   if (queue->n_notes[index] > 0)
@@ -25,14 +40,25 @@ queue_scan_epoll (Queue *queue,
   for (int i = 0; i < n; i++)
     {
       Note *note = queue->table[queue->buffer[i].data.u64][index];
+      bool was_muted;
 
       if (note == NULL)
         continue;
 
+      was_muted = note->muted;
       note->revents = queue->buffer[i].events;
-      note->seen = queue->scan;
-      queue_enqueue (queue, note);
+      if (note_accept (queue, note))
+        {
+          note->seen = queue->scan;
+          queue_enqueue (queue, note);
+        }
+      else if (!was_muted)
+        {
+          n_muted++;
+        }
     }
+
+  return n_muted;
 }
 
 static void
@@ -51,8 +77,12 @@ static void
 queue_scan (Queue *queue)
 {
   queue->scan++;
-  queue_scan_epoll (queue, READ);
-  queue_scan_epoll (queue, WRITE);
+
+  /* epoll reports a note once more after it was muted. */
+  for (int index = 0; index < N_FD_FILTERS; index++)
+    while (queue_scan_epoll (queue, index) > 0)
+      ;
+
   queue_scan_files (queue);
 }
 
@@ -69,11 +99,17 @@ note_holds (Queue *queue,
   if (note->seen == queue->scan)
     return true;
 
+  if (note->pushed)
+    return note_netbsd_look (note);
+
   if (note->file || (note->kevent.flags & EV_CLEAR) == 0)
     return false;
 
+  if (sim_has_netbsd_rules ())
+    return note_netbsd_look (note);
+
   pollfd.events = note->kevent.filter == EVFILT_READ ? POLLIN | POLLRDHUP : POLLOUT;
-  if (poll (&pollfd, 1, 0) != 1 || (pollfd.revents & POLLNVAL) != 0)
+  if (sim_system_real_poll (&pollfd, 1, 0) != 1 || (pollfd.revents & POLLNVAL) != 0)
     return false;
 
   note->revents = (uint32_t) pollfd.revents;
@@ -102,7 +138,7 @@ note_to_event (Note          *note,
       /* A listening socket has connections instead of bytes. */
       if (ioctl ((int) note->kevent.ident, FIONREAD, &n_bytes) < 0)
         n_bytes = 1;
-      event->data = n_bytes;
+      event->data = note->revents & EPOLLERR && !(note->revents & EPOLLIN) ? 0 : n_bytes;
     }
   else
     {

@@ -9,6 +9,7 @@
 #include "sim-kqueue-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 int
@@ -45,14 +46,57 @@ sim_match_rules (const struct kevent *change)
     sim_kqueue_unlock (&saved_); \
   } while (0)
 
-static const Knobs default_knobs = { .pipe_errno = EPIPE, .device_errno = EINVAL };
-
 Knobs sim_kqueue_knobs = { .pipe_errno = EPIPE, .device_errno = EINVAL };
+
+static void
+sim_apply_flavour (SimKqueueFlavour flavour)
+{
+  bool netbsd = flavour == SIM_NETBSD;
+
+  sim_kqueue_knobs.pipe_errno = netbsd ? EBADF : EPIPE;
+  sim_kqueue_knobs.forgets_pipes = netbsd;
+  sim_kqueue_knobs.stays_readable = netbsd;
+  sim_system_set_plain_sockets (netbsd);
+  sim_system_set_anonymous_pipes (netbsd);
+}
+
+static void
+sim_reset (void)
+{
+  const char *flavour = getenv ("SIM_KQUEUE");
+
+  sim_kqueue_knobs = (Knobs) { .device_errno = EINVAL };
+  sim_apply_flavour (flavour != NULL && strcmp (flavour, "netbsd") == 0 ? SIM_NETBSD : SIM_FREEBSD);
+}
+
+__attribute__ ((constructor)) static void
+sim_set_initial_flavour (void)
+{
+  sim_reset ();
+}
 
 void
 sim_kqueue_reset (void)
 {
-  WITH_LOCK (sim_kqueue_knobs = default_knobs);
+  WITH_LOCK (sim_reset ());
+}
+
+void
+sim_kqueue_set_flavour (SimKqueueFlavour flavour)
+{
+  WITH_LOCK (sim_apply_flavour (flavour));
+}
+
+void
+sim_kqueue_set_forgets_pipes (bool forgets)
+{
+  WITH_LOCK (sim_kqueue_knobs.forgets_pipes = forgets);
+}
+
+void
+sim_kqueue_set_stays_readable (bool stays)
+{
+  WITH_LOCK (sim_kqueue_knobs.stays_readable = stays);
 }
 
 void

@@ -26,7 +26,8 @@ sim_filter_index (short  filter,
 void
 queue_update_signal (Queue *queue)
 {
-  bool wanted = queue->n_soft > 0 || queue->n_injected > 0 || queue->closed;
+  bool wanted = queue->n_soft > 0 || queue->n_injected > 0 || queue->closed
+                || (sim_kqueue_knobs.stays_readable && queue->head != NULL);
   uint64_t value = 1;
 
   if (wanted == queue->signalled)
@@ -54,7 +55,7 @@ queue_enqueue (Queue *queue,
     queue->head = note;
   queue->tail = note;
 
-  note->soft = note->file || note->kevent.filter == EVFILT_USER
+  note->soft = note->file || note->pushed || note->kevent.filter == EVFILT_USER
                || (note->kevent.flags & EV_CLEAR) != 0;
   if (note->soft)
     queue->n_soft++;
@@ -174,7 +175,7 @@ note_epoll_ctl (Queue *queue,
 
   sim_filter_index (note->kevent.filter, &index);
   event.events = index == READ ? EPOLLIN | EPOLLRDHUP : EPOLLOUT;
-  if (note->kevent.flags & EV_CLEAR)
+  if (note->muted || (note->kevent.flags & EV_CLEAR) != 0)
     event.events |= EPOLLET;
 
   return epoll_ctl (queue->epoll[index], op, (int) note->kevent.ident, &event) < 0 ? errno : 0;
@@ -191,6 +192,18 @@ note_arm (Queue *queue,
   int errnum = note_epoll_ctl (queue, note, EPOLL_CTL_ADD);
 
   return errnum == EEXIST ? note_epoll_ctl (queue, note, EPOLL_CTL_MOD) : errnum;
+}
+
+void
+note_set_muted (Queue *queue,
+                Note  *note,
+                bool   muted)
+{
+  if (note->muted == muted)
+    return;
+
+  note->muted = muted;
+  note_epoll_ctl (queue, note, EPOLL_CTL_MOD);
 }
 
 static void

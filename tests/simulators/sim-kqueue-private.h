@@ -7,6 +7,7 @@
  * sim-kqueue-notes.c    the registered filters, and the queue of active ones
  * sim-kqueue-changes.c  the changes of kevent()
  * sim-kqueue-events.c   the events of kevent()
+ * sim-kqueue-netbsd.c   the rules of NetBSD for sockets and pipes
  * sim-kqueue-knobs.c    the functions for tests in sim-kqueue.h
  *
  * A file that includes this header defines _GNU_SOURCE first.
@@ -22,6 +23,7 @@
 #include <sys/types.h>
 
 #include "sim-kqueue.h"
+#include "sim-system.h"
 
 #define MAX_RULES       8
 #define MAX_INJECTED    8
@@ -39,6 +41,8 @@ struct _Note
   bool triggered;               /* user events */
   bool queued;
   bool soft;                    /* queued, and not reported by an epoll set */
+  bool pushed;                  /* active, although epoll does not report it */
+  bool muted;                   /* epoll reports it, but it is not active: the trigger is the edge for now */
 
   uint32_t revents;
   uint64_t seen;                /* number of the last scan that found the note active */
@@ -98,6 +102,8 @@ typedef struct
   int device_errno;
   bool broken;
   bool closed_by_fork;
+  bool forgets_pipes;
+  bool stays_readable;
   time_t max_timeout;
   Rule rules[MAX_RULES];
   int n_failing_waits;
@@ -158,6 +164,11 @@ void queue_recycle_note (Queue *queue,
 int note_arm (Queue *queue,
               Note  *note);
 
+/* Changes between level and edge trigger of a note that epoll reports and that is not active. */
+void note_set_muted (Queue *queue,
+                     Note  *note,
+                     bool   muted);
+
 void queue_drop (Queue *queue,
                  Note  *note);
 
@@ -182,6 +193,21 @@ int queue_apply (Queue               *queue,
 int queue_take (Queue         *queue,
                 struct kevent *events,
                 int            n_events);
+
+/* sim-kqueue-netbsd.c */
+
+/* Returns true if the rules of NetBSD apply to one of the filters. */
+bool sim_has_netbsd_rules (void);
+
+/* Called after @note was added. NetBSD looks at the file at once, and puts the note into the queue if it is active. */
+void queue_netbsd_added (Queue *queue,
+                         Note  *note);
+
+/* Returns true if @note, for which epoll has returned its revents, is active on NetBSD. Replaces the revents. */
+bool note_netbsd_is_active (Note *note);
+
+/* Looks at the file of @note. Returns true if it is active, and sets its revents. */
+bool note_netbsd_look (Note *note);
 
 /* sim-kqueue-knobs.c */
 

@@ -19,8 +19,35 @@
 extern "C" {
 #endif
 
-/* Resets all settings and counters to their initial values. Queues stay open. */
+typedef enum
+{
+  SIM_FREEBSD,
+  SIM_NETBSD
+} SimKqueueFlavour;
+
+/*
+ * Resets all settings and counters to their initial values, those of sim-system.h as well. Queues stay open. The initial
+ * flavour is SIM_FREEBSD, or SIM_NETBSD if the environment has SIM_KQUEUE=netbsd.
+ */
 void sim_kqueue_reset                (void);
+
+/*
+ * Makes all settings that differ between the systems. SIM_NETBSD: EBADF for broken pipes, pipes are forgotten, sockets
+ * are plain, pipes are anonymous, and a queue stays readable. Call it while no queue is open.
+ */
+void sim_kqueue_set_flavour          (SimKqueueFlavour flavour);
+
+/*
+ * If set, EVFILT_WRITE of a pipe that is not active when the other end is closed never becomes active, until it is added
+ * again, as on NetBSD. EVFILT_READ on the write end of a pipe becomes active then in any case.
+ */
+void sim_kqueue_set_forgets_pipes    (bool           forgets);
+
+/*
+ * If set, the descriptor of a queue stays readable after an event was returned, until the next kevent() finds that no
+ * filter is active, as on NetBSD. Otherwise it is readable while a filter is active.
+ */
+void sim_kqueue_set_stays_readable   (bool           stays);
 
 /* Makes kqueue () fail with @errnum from now on. 0 makes it succeed again. */
 void sim_kqueue_set_open_errno       (int            errnum);

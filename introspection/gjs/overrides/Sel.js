@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The override for `gi://Sel` and `imports.gi.Sel`. It adds file objects of any kind, any value as data, pairs of key
-// and events, and promises to the C API.
+// and events, promises and asynchronous iteration to the C API. Its keys, pairs and mappings also have the methods of
+// the classes in the GIR. `Sel.d.ts` contains the types; a test compares the two.
 
 /* exported _init */
 
@@ -12,15 +13,58 @@ const {Gio, GLib, GObject} = imports.gi;
 // If C code shares the selector, each side has to unregister its own descriptors. The override notices if C code
 // unregisters a descriptor of JavaScript, but not if C code then registers the same number again.
 const RECORDS = Symbol('registrations');
+const MAPPING = Symbol('mapping');
+const MECHANISMS = ['SelectSelector', 'PollSelector', 'EpollSelector', 'DevpollSelector', 'KqueueSelector'];
+const IS_SPENT = Symbol('result was used');
 
 class SelectorKey {
     constructor(fileobj, fd, events, data) {
         Object.assign(this, {fileobj, fd, events, data});
         Object.freeze(this);
     }
+
+    get_fileobj() {
+        return this.fileobj;
+    }
+
+    get_fd() {
+        return this.fd;
+    }
+
+    get_events() {
+        return this.events;
+    }
+
+    get_data() {
+        return this.data;
+    }
 }
 
-// A live view of the registered keys, by descriptor or file object.
+// The pair [key, events].
+class SelectorEvent extends Array {
+    // This is faster than super(key, events).
+    constructor(key, events) {
+        super(2);
+        this[0] = key;
+        this[1] = events;
+    }
+
+    // The results of map() and the other methods of Array are ordinary arrays.
+    static get [Symbol.species]() {
+        return Array;
+    }
+
+    get_key() {
+        return this[0];
+    }
+
+    get_events() {
+        return this[1];
+    }
+}
+
+// A live view of the registered keys, by descriptor or file object. It has the methods of a Map that do not change it,
+// and those of the class in the GIR.
 class SelectorMapping {
     #selector;
     #mapping;
@@ -76,6 +120,26 @@ class SelectorMapping {
     [Symbol.iterator]() {
         return this.entries();
     }
+
+    get_size() {
+        return this.size;
+    }
+
+    contains(fileobj) {
+        return this.has(fileobj);
+    }
+
+    lookup(fileobj) {
+        return this.get(fileobj) ?? null;
+    }
+
+    lookup_object(fileobj) {
+        return this.lookup(fileobj);
+    }
+
+    get_keys() {
+        return [...this.values()];
+    }
 }
 
 // C code can create selectors, so _init() cannot create the Map.
@@ -91,9 +155,47 @@ function keyOf(selector, key) {
         new SelectorKey(key.get_fileobj() ?? fd, fd, key.get_events(), key.get_data());
 }
 
+// Returns the name of the class of functions to which a function belongs, also if it comes from another global object.
+function kindOf(func) {
+    return Object.prototype.toString.call(func).slice('[object '.length, -1);
+}
+
+function notAsync(func) {
+    return new TypeError(`A callback must not be async or a generator: ${describe(func)}. It has to return a ` +
+        'boolean, and can call an async function');
+}
+
 function checkFunction(func) {
     if (typeof func !== 'function')
         throw new TypeError(`Not a function: ${describe(func)}`);
+    if (kindOf(func) !== 'Function')
+        throw notAsync(func);
+}
+
+// Calls a callback, and returns its result as a boolean. An ordinary function may still return a promise.
+function callFunction(func, ...args) {
+    const result = func(...args);
+
+    if (typeof result?.then !== 'function')
+        return Boolean(result);
+
+    logError(notAsync(func));
+    return false;
+}
+
+// Checks an optional argument. Without this check, a value in the wrong place is converted to another value, or refused
+// with an error that does not name the argument.
+function checkArgument(signature, name, value, isValid) {
+    if (value !== null && value !== undefined && !isValid(value))
+        throw new TypeError(`${signature}: ${name} cannot be ${describe(value)}`);
+}
+
+function checkCancellable(signature, cancellable) {
+    checkArgument(signature, 'cancellable', cancellable, value => value instanceof Gio.Cancellable);
+}
+
+function checkPriority(signature, name, priority) {
+    checkArgument(signature, name, priority, value => typeof value === 'number');
 }
 
 // Returns the C callback of a source.
@@ -102,7 +204,7 @@ function wrapFunction(func) {
         return null;
 
     checkFunction(func);
-    return (selector, key, events) => func(selector, keyOf(selector, key), events);
+    return (selector, key, events) => callFunction(func, selector, keyOf(selector, key), events);
 }
 
 // The C callback of every descriptor that has its own callback. If it returns false, C unregisters the descriptor.
@@ -113,7 +215,7 @@ function callBack(selector, key, events) {
     let goesOn = false;
 
     try {
-        goesOn = Boolean(callback?.func(selector, keyOf(selector, key), events));
+        goesOn = callback !== undefined && callFunction(callback.func, selector, keyOf(selector, key), events);
     } finally {
         if (!goesOn && callback && records.get(fd)?.callback === callback)
             records.delete(fd);
@@ -122,12 +224,23 @@ function callBack(selector, key, events) {
     return goesOn;
 }
 
-function describe(fileobj) {
+function describe(value) {
     try {
-        return String(fileobj);
+        return typeof value === 'function' ? `the function ${value.name}`.trim() : String(value);
     } catch {
-        return typeof fileobj;
+        return typeof value;
     }
+}
+
+// Makes `value instanceof NativeClass` true also for objects of the class that the override uses instead.
+function acceptInstances(NativeClass, OwnClass) {
+    const hasInstance = NativeClass[Symbol.hasInstance];
+
+    Object.defineProperty(NativeClass, Symbol.hasInstance, {
+        value(object) {
+            return object instanceof OwnClass || hasInstance.call(this, object);
+        },
+    });
 }
 
 function _init() {
@@ -148,6 +261,8 @@ function _init() {
             fd = fileobj.fileno();
         else if (typeof fileobj?.get_fd === 'function')
             fd = fileobj.get_fd();
+        else if (typeof fileobj?.unix_get_fd === 'function')
+            fd = fileobj.unix_get_fd();
         else if (fileobj instanceof GObject.Object)
             fd = Sel.fileobj_to_fd(fileobj);
 
@@ -187,7 +302,8 @@ function _init() {
         });
     }
 
-    function toTimeout(timeout) {
+    function toTimeout(signature, timeout) {
+        checkArgument(signature, 'timeout', timeout, value => !['object', 'function', 'symbol'].includes(typeof value));
         return timeout === null || timeout === undefined ? Sel.WAIT_FOREVER : Number(timeout);
     }
 
@@ -292,7 +408,7 @@ function _init() {
     proto.get_map = function () {
         const mapping = native.get_map.call(this);
 
-        return mapping && new SelectorMapping(this, mapping, toRegisteredFd);
+        return mapping && (this[MAPPING] ??= new SelectorMapping(this, mapping, toRegisteredFd));
     };
 
     proto[Symbol.iterator] = function () {
@@ -304,22 +420,54 @@ function _init() {
     };
 
     proto.select = function (timeout = null, cancellable = null) {
-        const [, fds, masks] = native.select_fds.call(this, toTimeout(timeout), cancellable);
+        const signature = 'select (timeout, cancellable)';
+        const seconds = toTimeout(signature, timeout);
+
+        checkCancellable(signature, cancellable);
+        const [, fds, masks] = native.select_fds.call(this, seconds, cancellable);
         const records = recordsOf(this);
 
-        return fds.map((fd, i) => [records.get(fd)?.key ?? this.get_key(fd), masks[i]]);
+        return fds.map((fd, i) => new SelectorEvent(records.get(fd)?.key ?? this.get_key(fd), masks[i]));
     };
 
     proto.select_finish = function (result) {
+        if (!(result instanceof Gio.Task) || !Gio.Task.is_valid(result, this))
+            throw new TypeError(`select_finish (result): not a result of select_async (): ${describe(result)}`);
+        if (result[IS_SPENT])
+            throw new TypeError('select_finish (result): the result was already used');
+
+        result[IS_SPENT] = true;
         return native.select_finish.call(this, result)
-            .map(event => [keyOf(this, event.get_key()), event.get_events()]);
+            .map(event => new SelectorEvent(keyOf(this, event.get_key()), event.get_events()));
     };
 
     // Returns a promise, unless there is a callback.
     Gio._promisify(proto, 'select_async', 'select_finish');
     const selectAsync = proto.select_async;
-    proto.select_async = function (timeout = null, ioPriority = GLib.PRIORITY_DEFAULT, cancellable = null, ...callback) {
-        return selectAsync.call(this, toTimeout(timeout), ioPriority, cancellable, ...callback);
+    proto.select_async = function (timeout = null, priority = GLib.PRIORITY_DEFAULT, cancellable = null, ...callback) {
+        const signature = 'select_async (timeout, io_priority, cancellable, callback)';
+        const seconds = toTimeout(signature, timeout);
+
+        checkPriority(signature, 'io_priority', priority);
+        checkCancellable(signature, cancellable);
+        checkArgument(signature, 'callback', callback[0], value => typeof value === 'function');
+        return selectAsync.call(this, seconds, priority, cancellable, ...callback);
+    };
+
+    // Each turn of `for await` gets the pairs of one wait. close() ends the loop; after wakeup() a turn gets no pairs.
+    proto[Symbol.asyncIterator] = async function* () {
+        while (!this.is_closed()) {
+            let events;
+
+            try {
+                events = await this.select_async();
+            } catch (error) {
+                if (this.is_closed())
+                    return;
+                throw error;
+            }
+            yield events;
+        }
     };
 
     proto.close = function () {
@@ -328,6 +476,10 @@ function _init() {
     };
 
     proto.attach = function (context = null, priority = GLib.PRIORITY_DEFAULT, func = null) {
+        const signature = 'attach (context, priority, func)';
+
+        checkArgument(signature, 'context', context, value => value instanceof GLib.MainContext);
+        checkPriority(signature, 'priority', priority);
         return native.attach.call(this, context, priority, wrapFunction(func));
     };
 
@@ -335,8 +487,20 @@ function _init() {
         return native.create_dispatch_source.call(this, wrapFunction(func));
     };
 
-    Sel.SelectorEvent.prototype[Symbol.iterator] = function* () {
-        yield this.get_key();
-        yield this.get_events();
-    };
+    acceptInstances(Sel.SelectorKey, SelectorKey);
+    acceptInstances(Sel.SelectorMapping, SelectorMapping);
+    acceptInstances(Sel.SelectorEvent, SelectorEvent);
+
+    // If the system lacks the mechanism, make `new Sel.KqueueSelector()` fail like `Sel.KqueueSelector.new()`. Otherwise
+    // the first use of the selector would fail.
+    for (const name of MECHANISMS) {
+        const Class = Sel[name];
+        const init = Class.prototype._init;
+
+        Class.prototype._init = function (...args) {
+            if (!Class.is_supported())
+                Class.new();
+            return init.apply(this, args);
+        };
+    }
 }

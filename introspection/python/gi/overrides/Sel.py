@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Makes Sel a drop-in replacement for Python's `selectors`.
 
+EVENT_READ and EVENT_WRITE are the events (int) of the standard library, WAIT_FOREVER is the timeout without end
+(float), DefaultSelector is the class of the best mechanism that the system has, and asyncio is the module that runs
+asyncio on the GLib main loop.
+
 The classes of the typelib get the methods of the classes with the same names in the standard library. The keys of a
 selector are selectors.SelectorKey tuples. They are stored in a table of the Python object of the selector, so that data
 can be any object and the garbage collector sees cycles through it.
@@ -63,15 +67,23 @@ def _to_fd(fileobj):
         fd = fileobj
     else:
         try:
-            if isinstance(fileobj, GObject.Object) and not hasattr(fileobj, 'fileno'):
+            if hasattr(fileobj, 'fileno'):
+                fd = int(fileobj.fileno())
+            elif isinstance(fileobj, GObject.Object):
                 fd = Sel.fileobj_to_fd(fileobj)
             else:
-                fd = int(fileobj.fileno())
+                # For example a GLib.IOChannel.
+                fd = int(fileobj.unix_get_fd())
         except (AttributeError, TypeError, ValueError, GLib.Error):
             raise ValueError('Invalid file object: {!r}'.format(fileobj)) from None
     if fd < 0:
         raise ValueError('Invalid file descriptor: {}'.format(fd))
     return fd
+
+
+def _is_at_exit():
+    """True if the interpreter is ending. PyGObject cannot call any function then, and raises ImportError."""
+    return sys.meta_path is None
 
 
 def _not_registered(fileobj):
@@ -124,20 +136,18 @@ def _guard(vfunc):
 
 
 class _Mapping(collections.abc.Mapping):
-    """The keys of a selector by file object or descriptor."""
+    """The keys of a selector by file object or descriptor. Iteration gives the descriptors. It has no keys after the
+    selector was closed."""
 
     def __init__(self, selector):
         self._selector = selector
 
-    def _c_mapping(self):
-        return Sel.BaseSelector.get_map(self._selector)
-
     def __len__(self):
-        mapping = self._c_mapping()
+        mapping = self._selector._get_c_map()
         return 0 if mapping is None else mapping.get_size()
 
     def __iter__(self):
-        mapping = self._c_mapping()
+        mapping = self._selector._get_c_map()
         return iter([] if mapping is None else [key.get_fd() for key in mapping.get_keys()])
 
     def __getitem__(self, fileobj):
@@ -148,6 +158,20 @@ class _Mapping(collections.abc.Mapping):
 
 
 class BaseSelector(Sel.BaseSelector):
+    """Waits until registered file objects are ready. It has the methods of selectors.BaseSelector, and more.
+
+    A file object is a file descriptor (int), an object with fileno(), a GObject for which Sel.fileobj_to_fd() finds a
+    descriptor, such as a Gio.Socket, or an object with unix_get_fd(), such as a GLib.IOChannel. `events` is
+    Sel.EVENT_READ, Sel.EVENT_WRITE, or both. Keys are selectors.SelectorKey tuples.
+
+    Errors are the exceptions of the standard library: ValueError for invalid arguments and, where not said otherwise,
+    for a closed selector; KeyError for a file object that is not registered or is registered already; OSError if the
+    system refuses something; RuntimeError if another thread waits, or after a fork. A cancelled wait raises GLib.Error
+    (Gio.IOErrorEnum.CANCELLED).
+
+    A subclass in Python implements do_update(fd, old_events, new_events) and do_wait(timeout), and perhaps do_open()
+    and do_release(forked). do_wait() calls report(). The method of the selector that called them raises their
+    exceptions."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -158,6 +182,7 @@ class BaseSelector(Sel.BaseSelector):
     # C code can create selectors too, so __init__() may not have run.
     @functools.cached_property
     def _keys(self):
+        load_accelerator()
         return {}
 
     @functools.cached_property
@@ -190,11 +215,15 @@ class BaseSelector(Sel.BaseSelector):
                     return key.fd
             raise
 
+    def _get_c_map(self):
+        """Returns the mapping of the library, or None if the selector has no keys any more."""
+        return None if '_is_closing' in self.__dict__ else _get_c_map(self)
+
     def _find(self, fd):
         """Returns the key of a descriptor, or None."""
         key = self._keys.get(fd)
         if key is None:
-            mapping = Sel.BaseSelector.get_map(self)
+            mapping = self._get_c_map()
             if mapping is not None:
                 key = mapping.lookup(fd)
                 if key is not None:
@@ -202,7 +231,7 @@ class BaseSelector(Sel.BaseSelector):
         return key
 
     def _is_registered(self, fd):
-        mapping = Sel.BaseSelector.get_map(self)
+        mapping = self._get_c_map()
         return mapping is not None and mapping.contains(fd)
 
     def _get(self, key):
@@ -235,28 +264,48 @@ class BaseSelector(Sel.BaseSelector):
         try:
             return function(self, fd, *args)
         except GLib.Error as error:
-            # If the kernel refused the change, the library has unregistered the descriptor.
-            if not self._is_registered(fd):
-                self._forget(fd)
+            self._forget_if_unregistered(fd)
             raise self._to_exception(error) from None
 
+    def _forget_if_unregistered(self, fd):
+        # If the kernel refused the change, the library has unregistered the descriptor.
+        if not self._is_registered(fd):
+            self._forget(fd)
+
     def register(self, fileobj, events, data=None):
+        """Registers a file object. Returns its key (selectors.SelectorKey).
+
+        data can be any object; it is key.data. Raises ValueError for invalid events or an invalid file object, KeyError
+        if the descriptor is registered already, and OSError, for example PermissionError if epoll cannot wait for a
+        regular file. Nothing is changed then."""
         mask = _to_mask(events)
         return self._register(selectors.SelectorKey(fileobj, self._lookup(fileobj), int(mask), data),
                               Sel.BaseSelector.register, None)
 
     def unregister(self, fileobj):
+        """Unregisters a file object, which may be closed already. Returns its last key.
+
+        Raises KeyError if it is not registered, also after close()."""
         fd = self._lookup(fileobj)
         key = self._forget(fd)
+        if key is None and '_is_closing' in self.__dict__:
+            raise _not_registered(fileobj)
         try:
-            c_key = Sel.BaseSelector.unregister(self, fd)
+            c_key = _unregister(self, fd)
         except GLib.Error as error:
             if _is_error(error, Sel.SelectorError.NOT_REGISTERED, Sel.SelectorError.CLOSED):
                 raise _not_registered(fileobj) from None
             raise self._to_exception(error) from None
+        except ImportError:
+            if not _is_at_exit():
+                raise
         return key or _to_python_key(c_key)
 
     def modify(self, fileobj, events, data=None):
+        """Changes the events or the data of a registered file object. Returns its new key.
+
+        Raises KeyError if it is not registered. If the system refuses the change, the file object is unregistered, and
+        OSError is raised."""
         mask = _to_mask(events)
         fd = self._lookup(fileobj)
         key = self._find(fd)
@@ -270,9 +319,15 @@ class BaseSelector(Sel.BaseSelector):
         return key
 
     def refresh(self, fileobj):
+        """Tells the system about a registered descriptor again, for example after its file was exchanged by dup2().
+
+        Returns True. Raises KeyError if it is not registered, and OSError, after which it is unregistered."""
         return self._change(Sel.BaseSelector.refresh, self._lookup(fileobj))
 
     def get_key(self, fileobj):
+        """Returns the key of a registered file object.
+
+        Raises KeyError if it is not registered, and RuntimeError if the selector is closed."""
         if self.is_closed():
             raise RuntimeError('Selector is closed')
         key = self._find(self._lookup(fileobj))
@@ -281,6 +336,9 @@ class BaseSelector(Sel.BaseSelector):
         return key
 
     def get_map(self):
+        """Returns a mapping of file objects to keys, or None if the selector is closed.
+
+        The mapping changes with the selector."""
         return None if self.is_closed() else _Mapping(self)
 
     # Every method accepts file objects, so the methods for objects are the same.
@@ -290,6 +348,14 @@ class BaseSelector(Sel.BaseSelector):
     get_key_object = get_key
 
     def select(self, timeout=None, cancellable=None):
+        """Waits until a file object is ready. Returns a list of (key, events), one for each that is ready.
+
+        timeout is in seconds (int or float): None waits without end, and 0 or less does not wait. cancellable is a
+        Gio.Cancellable, or None. The list is empty if the time is over or wakeup() was called. A signal handler runs
+        during the wait, which then continues, unless the handler raises an exception.
+
+        Raises ValueError for a timeout that is not a number, or if the selector is closed, RuntimeError if another
+        thread waits, GLib.Error if cancelled, and OSError."""
         if timeout is None:
             timeout = end = WAIT_FOREVER
         elif timeout > 0:
@@ -314,21 +380,37 @@ class BaseSelector(Sel.BaseSelector):
             return [(key, mask) for key, mask in zip(keys, masks) if key is not None]
 
     def wakeup(self):
+        """Ends the wait that is in progress, or else the next one. Other threads and signal handlers may call it."""
         self.__dict__['_woken'] = True
         Sel.BaseSelector.wakeup(self)
 
     def check(self):
+        """Returns the keys of registered descriptors that are closed, or belong to another file by now."""
         return [self._get(key) for key in self._call(Sel.BaseSelector.check)]
 
     def reinit(self):
+        """Opens the kernel's object again and registers everything again, for example in the child after a fork.
+
+        Returns True. Raises ValueError if the selector is closed, and OSError."""
         return self._call(Sel.BaseSelector.reinit)
 
     def close(self):
-        Sel.BaseSelector.close(self)
+        """Closes the selector and drops all keys. The file objects stay open. May be called again."""
+        # The keys go first, as in the standard library: a finalizer of data may use the selector, which has no keys
+        # then, but is not closed. For example, the transports of asyncio do so.
+        self.__dict__['_is_closing'] = True
         self._keys.clear()
         self._callbacks.clear()
+        try:
+            _close(self)
+        except ImportError:
+            if not _is_at_exit():
+                raise
 
     def report(self, fd, events):
+        """Reports a ready descriptor (int). Only do_wait() of a subclass may call it.
+
+        Other events than the registered ones are dropped."""
         Sel.BaseSelector.report(self, fd, Sel.EventMask(events))
 
     def _wrap(self, func):
@@ -340,17 +422,23 @@ class BaseSelector(Sel.BaseSelector):
         return call
 
     def attach(self, context=None, priority=GLib.PRIORITY_DEFAULT, func=None, *user_data):
+        """Adds the selector to a GLib.MainContext (None: the default one). Returns the ID of the source.
+
+        The ID is an int, and 0 if the selector is closed. func(selector, key, events, *user_data) is called for each
+        ready file object that has no callback. If it returns a false value, the source is removed. GLib.source_remove()
+        removes the source, too."""
         return Sel.BaseSelector.attach(self, context, priority, self._wrap(func), *user_data)
 
     def create_dispatch_source(self, func=None, *user_data):
+        """Returns a GLib.Source that calls func as attach() does. It has to be attached to a context."""
         return Sel.BaseSelector.create_dispatch_source(self, self._wrap(func), *user_data)
 
     def register_callback(self, fileobj, events, func, *user_data):
-        """Registers a file object with a function that a main loop calls when the file object is ready.
+        """Registers a file object with a function that a main loop calls when it is ready. Returns the key.
 
-        The arguments of the function are (selector, key, events, *user_data). If the result is false, the file object
-        is unregistered.
-        """
+        The selector has to be attached to the context of the main loop. The arguments of the function are (selector,
+        key, events, *user_data). If the result is false, or the function raises an exception, the file object is
+        unregistered. Raises what register() raises."""
         mask = _to_mask(events)
         fd = self._lookup(fileobj)
         key = selectors.SelectorKey(fileobj, fd, int(mask), None)
@@ -360,7 +448,9 @@ class BaseSelector(Sel.BaseSelector):
     register_object_callback = register_callback
 
     def set_callback(self, fileobj, func, *user_data):
-        """Sets the function of a registered file object. With None, the function of the source is called."""
+        """Sets the function of a registered file object, as register_callback() does.
+
+        With None, the function of the source is called. Raises KeyError if it is not registered."""
         fd = self._lookup(fileobj)
         self._call(Sel.BaseSelector.set_callback, fd, None if func is None else _call_key_callback)
         if func is None:
@@ -370,8 +460,12 @@ class BaseSelector(Sel.BaseSelector):
 
     def select_async(self, timeout=None, io_priority=GLib.PRIORITY_DEFAULT, cancellable=None, callback=None,
                      *user_data):
-        """Waits without blocking. Without a callback it returns an awaitable, for an asyncio loop that runs on a GLib
-        main loop."""
+        """Waits without blocking, in a main loop. Without a callback it returns an awaitable.
+
+        The awaitable is for an asyncio loop that runs on a GLib main loop. Its result is the list that select()
+        returns. timeout is in seconds; None waits without end. io_priority is the priority in the main context.
+        cancellable is a Gio.Cancellable, or None. callback(selector, result, *user_data) calls select_finish(). One
+        wait at a time."""
         if timeout is None:
             timeout = WAIT_FOREVER
         if callback is not None:
@@ -379,6 +473,9 @@ class BaseSelector(Sel.BaseSelector):
         return asyncio.select(self, timeout, io_priority, cancellable)
 
     def select_finish(self, result):
+        """Returns the list of a wait that select_async() has started, for its callback. result is a Gio.AsyncResult.
+
+        Raises what select() raises."""
         return [(self._get(event.get_key()), int(event.get_events()))
                 for event in self._call(Sel.BaseSelector.select_finish, result)]
 
@@ -389,12 +486,36 @@ class BaseSelector(Sel.BaseSelector):
         self.close()
 
 
+# The methods of the typelib whose names the override takes.
 _select_fds = Sel.BaseSelector.select_fds
+_get_c_map = Sel.BaseSelector.get_map
+_unregister = Sel.BaseSelector.unregister
+_close = Sel.BaseSelector.close
 BaseSelector = override(BaseSelector)
 __all__.append('BaseSelector')
 
 # selectors.BaseSelector.register() registers a file object, so call the method of the metaclass.
 abc.ABCMeta.register(selectors.BaseSelector, BaseSelector)
+
+
+@functools.lru_cache(None)
+def load_accelerator():
+    """Makes the methods that are called often faster, if the extension module in C is installed.
+
+    Returns the module, or None. The environment variable SEL_ACCELERATOR can be `no`, so that everything runs in
+    Python, or `yes`, so that a module that is missing or does not work is an error. The module is loaded at the first
+    use of a selector."""
+    choice = os.environ.get('SEL_ACCELERATOR')
+    if choice == 'no':
+        return None
+    try:
+        from gi.overrides import sel_accelerator
+    except ImportError:
+        if choice == 'yes':
+            raise
+        return None
+    sel_accelerator.accelerate_selector(BaseSelector, selectors.SelectorKey)
+    return sel_accelerator
 
 
 class _Concrete:
@@ -409,9 +530,15 @@ class _Concrete:
 def _override_concrete(name):
     """Overrides the class of a mechanism; it has fileno() if the mechanism has a descriptor."""
     c_class = getattr(Sel, name)
-    members = {'__module__': __name__}
+    members = {'__module__': __name__,
+               '__doc__': 'A selector over a mechanism of the kernel: {}. See BaseSelector.\n\n'
+                          'The constructor raises OSError if the system does not have it, or refuses it; see '
+                          'is_supported(). Keyword arguments set properties.'.format(name[:-len('Selector')].lower())}
     if hasattr(c_class, 'get_fd'):
         def fileno(self):
+            """Returns the descriptor of the mechanism (int), which is readable if a registered file object is ready.
+
+            Raises ValueError if the selector is closed."""
             return self._call(c_class.get_fd)
         members['fileno'] = fileno
     return override(type(c_class)(name, (_Concrete, c_class), members))

@@ -15,19 +15,33 @@ While a loop is running, functions such as asyncio.create_task() work in every c
 
 import asyncio
 import contextlib
+import heapq
 import math
 import selectors
 import signal
 import sys
 import threading
 
+from gi import _ossighelper, version_info
 from gi.module import get_introspection_module
 from gi.repository import Gio, GLib, Sel
 
-__all__ = ['EventLoop', 'EventLoopPolicy', 'run', 'select']
+from .Sel import load_accelerator
+
+__all__ = ['EventLoop', 'run', 'select']
+if 'DefaultEventLoopPolicy' in vars(asyncio):
+    __all__.append('EventLoopPolicy')
+
+# The longest time that a loop waits for a timer, in seconds, as in the standard library.
+_MAX_DELAY = 24 * 3600
 
 # The method without the override of PyGObject, which is for programs that iterate a context themselves.
-_iterate = get_introspection_module('GLib').MainContext.iteration
+_iterate_context = get_introspection_module('GLib').MainContext.iteration
+
+
+def _iterate(context):
+    """Runs one iteration, which may block."""
+    _iterate_context(context, True)
 
 
 class _Poller(selectors.BaseSelector):
@@ -58,6 +72,20 @@ class _Poller(selectors.BaseSelector):
         return self._selector.get_map()
 
 
+class _Raiser:
+    """In place of the context of a handle, raises an exception again. Later calls run in the context."""
+
+    def __init__(self, context, exception):
+        self._context = context
+        self._exception = exception
+
+    def run(self, *args):
+        exception, self._exception = self._exception, None
+        if exception is not None:
+            raise exception
+        return self._context.run(*args)
+
+
 def _find_context():
     """Returns the main context for this thread: the thread-default context, or the global default context in the main
     thread, or a new context."""
@@ -70,10 +98,11 @@ def _find_context():
 class EventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that runs on a GLib.MainContext.
 
-    context: the main context; by default the one of the thread
-    selector: any Sel selector; the loop takes ownership of it
-    priority: the priority of coroutines and of asyncio's callbacks in the context
-    """
+    context: the main context; by default the thread-default one, or the global one in the main thread, or a new one
+    selector: any Sel selector; the loop takes ownership of it, and closes it
+    priority: the priority (int) of coroutines and of asyncio's callbacks in the context
+
+    Each iteration of the context runs one turn of asyncio at most."""
 
     def __init__(self, context=None, *, selector=None, priority=GLib.PRIORITY_DEFAULT):
         # PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
@@ -81,14 +110,20 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._sel = selector or Sel.default_selector_new()
         self._priority = priority
         self._source = None
+        self._ended = True
         self._in_turn = False
         self._quit_functions = []
+        self._turn_quit_functions = []
         self._exception = None
         super().__init__(_Poller(self._sel))
 
     # Callbacks that are scheduled outside of an iteration of this loop have to make the source ready.
 
     def call_soon(self, callback, *args, context=None):
+        """Schedules callback(*args) for the next turn. Returns an asyncio.Handle.
+
+        context is a contextvars.Context; None is the current one. Only the thread of the loop may call this, also in
+        callbacks of GLib. Raises RuntimeError if the loop is closed."""
         handle = super().call_soon(callback, *args, context=context)
         if handle._source_traceback:
             del handle._source_traceback[-1]
@@ -97,6 +132,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         return handle
 
     def call_at(self, when, callback, *args, context=None):
+        """Schedules callback(*args) for a time of time(), in seconds. Returns an asyncio.TimerHandle.
+
+        A time in the past, or that is not a number, means the next turn. An infinite one never comes."""
         handle = super().call_at(when, callback, *args, context=context)
         if handle._source_traceback:
             del handle._source_traceback[-1]
@@ -105,8 +143,12 @@ class EventLoop(asyncio.SelectorEventLoop):
         return handle
 
     def stop(self):
+        """Ends run_forever() and running() after the current turn, and quits the main loops that run in them."""
         super().stop()
-        if not self._in_turn:
+        if self._in_turn:
+            # A callback of asyncio may have run main loops, which have to end before the turn can.
+            self._quit(self._turn_quit_functions)
+        else:
             self._arm()
 
     def _arm(self):
@@ -116,8 +158,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         if self._ready or self._stopping:
             ready_time = 0
         elif self._scheduled:
-            delay = math.ceil((self._scheduled[0].when() - self.time()) * 1e6)
-            ready_time = min(GLib.get_monotonic_time() + delay, GLib.MAXINT64)
+            # max() in this order makes 0 of a time that is not a number.
+            delay = min(max(0, self._scheduled[0].when() - self.time()), _MAX_DELAY)
+            ready_time = GLib.get_monotonic_time() + math.ceil(delay * 1e6)
         else:
             ready_time = -1
         self._source.set_ready_time(ready_time)
@@ -126,23 +169,71 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._source.set_ready_time(0)
 
     def _take_turn(self, *unused):
+        """The callback of the source. PyGObject only prints exceptions of callbacks, so none may leave this
+        function."""
         self._in_turn = True
         try:
             self._run_once()
+            if not self._stopping:
+                self._arm()
         except BaseException as exception:
-            # PyGObject only prints an exception in a GLib callback, so raise it in the function that runs the loop.
-            self._exception = exception
-            self._stopping = True
+            self._fail(exception)
         finally:
             self._in_turn = False
         if not self._stopping:
-            self._arm()
             return GLib.SOURCE_CONTINUE
-        self._source = None
-        for quit_function in reversed(self._quit_functions):
-            if quit_function is not None:
-                quit_function()
+        self._end()
         return GLib.SOURCE_REMOVE
+
+    def _fail(self, exception):
+        """Stops the loop. The function that runs it raises the exception."""
+        if self._exception is None:
+            self._exception = exception
+        self._stopping = True
+
+    def _end(self):
+        self._ended = True
+        self._source = None
+        self._quit(self._quit_functions)
+
+    def _quit(self, functions):
+        for function in reversed(functions):
+            try:
+                if function is not None:
+                    function()
+            except BaseException as exception:
+                self._fail(exception)
+
+    def _report(self, handle, exception):
+        """Handles an exception of a callback as the standard library does, by which it is raised again."""
+        context = handle._context
+        handle._context = _Raiser(context, exception)
+        try:
+            handle._run()
+        finally:
+            # The handle of a reader is called again.
+            handle._context = context
+
+    def _is_plain(self):
+        """True if neither a subclass nor this object has replaced a part of the turn that the accelerator takes."""
+        cls = type(self)
+        return (type(self._selector) is _Poller and type(self._sel).select is Sel.BaseSelector.select
+                and all(getattr(cls, name) is getattr(asyncio.SelectorEventLoop, name) and name not in self.__dict__
+                        for name in ('_run_once', '_process_events', '_add_callback', '_remove_reader',
+                                     '_remove_writer')))
+
+    def _attach(self):
+        if _accelerator is not None:
+            self._source = self._running_source = _accelerator.LoopSource(
+                self, self._sel, self._context, self._priority, self._is_plain())
+            self._arm()
+            return
+        self._source = self._running_source = self._sel.create_source()
+        self._source.set_name('asyncio')
+        self._source.set_priority(self._priority)
+        self._source.set_callback(self._take_turn)
+        self._source.attach(self._context)
+        self._arm()
 
     def _start(self):
         self._check_closed()
@@ -155,16 +246,16 @@ class EventLoop(asyncio.SelectorEventLoop):
         sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
         asyncio._set_running_loop(self)
         self._exception = None
-        self._source = self._sel.create_source()
-        self._source.set_name('asyncio')
-        self._source.set_priority(self._priority)
-        self._source.set_callback(self._take_turn)
-        self._source.attach(self._context)
-        self._running_source = self._source
-        self._arm()
+        self._ended = False
+        try:
+            self._attach()
+        except BaseException as exception:
+            self._fail(exception)
 
     def _finish(self):
-        self._running_source.destroy()
+        self._ended = True
+        if self._running_source is not None:
+            self._running_source.destroy()
         self._source = self._running_source = None
         self._stopping = False
         self._thread_id = None
@@ -191,20 +282,33 @@ class EventLoop(asyncio.SelectorEventLoop):
         is_outermost = not self.is_running()
         if is_outermost:
             self._start()
-        self._quit_functions.append(quit_function)
+        quit_functions = self._turn_quit_functions if self._in_turn else self._quit_functions
+        quit_functions.append(quit_function)
         try:
             with self._wake_by_signals():
                 yield self
         finally:
-            self._quit_functions.pop()
+            quit_functions.pop()
             if is_outermost:
                 self._finish()
 
     @contextlib.contextmanager
     def paused(self):
-        """PyGObject calls this around iterations of a main context in Python. There is nothing to pause, because an
-        iteration of this loop never starts inside another one."""
-        yield
+        """Inside this context manager, iterating the main context runs no callback and no coroutine of this loop.
+
+        PyGObject 3.50 and newer calls this around GLib.MainContext.iteration(), so that a callback of GLib that
+        iterates the context is not interrupted by coroutines."""
+        if self._in_turn or self._source is None or threading.get_ident() != self._thread_id:
+            # Either no turn can begin, or the loop does not run or is paused already.
+            yield
+            return
+        self._running_source.destroy()
+        self._source = self._running_source = None
+        try:
+            yield
+        finally:
+            if not self._ended:
+                self._attach()
 
     @contextlib.contextmanager
     def _wake_by_signals(self):
@@ -233,7 +337,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             return
 
         def interrupt(signum, frame):
-            if self._in_turn or self._exception is not None:
+            if self._exception is not None or (self._in_turn and not self._turn_quit_functions):
                 raise KeyboardInterrupt
             self._exception = KeyboardInterrupt()
             self.stop()
@@ -246,24 +350,32 @@ class EventLoop(asyncio.SelectorEventLoop):
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def run_forever(self):
+        """Runs the main context until stop() is called.
+
+        Raises what asyncio does not handle, such as KeyboardInterrupt and SystemExit, and RuntimeError if the loop is
+        closed, another loop runs in this thread, or another thread owns the context."""
         self._check_closed()
         self._check_running()
         with self._keyboard_interrupt(), self.running():
             self._context.push_thread_default()
             try:
-                while self._source is not None:
-                    _iterate(self._context, True)
+                while not self._ended:
+                    _iterate(self._context)
             finally:
                 self._context.pop_thread_default()
 
     # Use Python's own signal handlers, because a main loop of PyGObject replaces the wakeup descriptor.
 
     def add_signal_handler(self, sig, callback, *args):
+        """Calls callback(*args) in the loop when the signal comes. Only in the main thread.
+
+        Raises ValueError for an invalid signal, and RuntimeError if it cannot be caught."""
         super().add_signal_handler(sig, callback, *args)
         signal.signal(sig, lambda signum, frame: self._handle_signal(signum))
         signal.siginterrupt(sig, False)
 
     def remove_signal_handler(self, sig):
+        """Removes the handler of a signal. Returns False if there was none."""
         removed = super().remove_signal_handler(sig)
         if removed and self.is_running() and not self._signal_handlers:
             # Signal handlers of other parts of the program have to end the wait, too.
@@ -274,15 +386,25 @@ class EventLoop(asyncio.SelectorEventLoop):
         pass
 
 
+_accelerator = load_accelerator()
+if _accelerator is not None:
+    _accelerator.accelerate_loop(EventLoop, asyncio.Handle, asyncio.TimerHandle, heapq.heappush, heapq.heappop)
+    _iterate = _accelerator.iterate
+
+
 def run(main, *, debug=None, context=None):
-    """asyncio.run() on a GLib main context."""
+    """asyncio.run() on a GLib main context. Returns the result of the coroutine, or raises its exception.
+
+    main: the coroutine
+    debug: True or False sets the debug mode of the loop; None leaves it
+    context: a GLib.MainContext; by default the one of the thread"""
     with asyncio.Runner(debug=debug, loop_factory=lambda: EventLoop(context)) as runner:
         return runner.run(main)
 
 
 async def select(selector, timeout, io_priority, cancellable):
-    """The coroutine of selector.select_async(). When it is cancelled, it waits for the end of the asynchronous wait, so
-    that another one can start."""
+    """The coroutine of selector.select_async(), with the same arguments and result. When it is cancelled, it waits for
+    the end of the asynchronous wait, so that another one can start."""
     done = asyncio.get_running_loop().create_future()
     own_cancellable = Gio.Cancellable()
     handler = 0 if cancellable is None else cancellable.connect(own_cancellable.cancel)
@@ -304,7 +426,65 @@ async def select(selector, timeout, io_priority, cancellable):
     return selector.select_finish(done.result())
 
 
-class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
-    """Creates an EventLoop wherever asyncio creates a loop by itself."""
+def _make_policy():
+    try:
+        base = asyncio.DefaultEventLoopPolicy
+    except AttributeError:
+        raise AttributeError('This version of Python has no event loop policies, so there is no EventLoopPolicy; use '
+                             'asyncio.Runner(loop_factory=Sel.asyncio.EventLoop)') from None
 
-    _loop_factory = EventLoop
+    class EventLoopPolicy(base):
+        """Creates an EventLoop wherever asyncio creates a loop by itself.
+
+        Python 3.14 deprecates policies; use asyncio.Runner(loop_factory=EventLoop) instead."""
+
+        __module__ = __name__
+        __qualname__ = 'EventLoopPolicy'
+        _loop_factory = EventLoop
+
+        def get_event_loop_for_context(self, context):
+            """Returns the loop of this thread if it runs on this GLib.MainContext, or None.
+
+            PyGObject 3.50 and newer calls this when a main loop or an application is run while no loop is running. So
+            coroutines run in GLib.MainLoop.run() and Gio.Application.run()."""
+            try:
+                loop = self.get_event_loop()
+            except RuntimeError:
+                return None
+            return loop if isinstance(loop, EventLoop) and loop._context == context else None
+
+    return EventLoopPolicy
+
+
+def __getattr__(name):
+    # A class that is made at the first use, because later versions of Python warn about policies, and then have none.
+    if name != 'EventLoopPolicy':
+        raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+    globals()[name] = policy = _make_policy()
+    return policy
+
+
+def _follow_main_loops():
+    """Makes PyGObject before 3.50 call running() for main loops, as newer versions do.
+
+    PyGObject enters register_sigint_fallback() with the function that quits the main loop, whenever it runs one."""
+    register = _ossighelper.register_sigint_fallback
+
+    @contextlib.contextmanager
+    def register_sigint_fallback(quit_function):
+        owner = getattr(quit_function, '__self__', None)
+        context = owner.get_context() if isinstance(owner, GLib.MainLoop) else GLib.MainContext.default()
+        loop = asyncio._get_running_loop()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(register(quit_function))
+            if isinstance(loop, EventLoop) and loop._context == context:
+                stack.enter_context(loop.running(quit_function))
+            yield
+
+    for module in [_ossighelper] + [sys.modules['gi.overrides.' + name] for name in ('GLib', 'Gio', 'Gtk')
+                                    if 'gi.overrides.' + name in sys.modules]:
+        module.register_sigint_fallback = register_sigint_fallback
+
+
+if version_info < (3, 50):
+    _follow_main_loops()

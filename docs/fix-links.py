@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs gtkdoc-fixxref, and corrects links that it writes.
+
+meson calls this program instead of gtkdoc-fixxref. gtkdoc-fixxref writes links to GLib's manual that are only right in
+the directory in which the distribution installs all manuals; they lead to the web site instead. The links of "Since" name
+an anchor that gtk-doc does not write.
+"""
+
+import glob
+import os
+import re
+import subprocess
+import sys
+
+LINK = re.compile(r'href="(?:\.\.|/[^"]*/gtk-doc/html)/(glib|gobject|gio)/([^"#]*)(?:#([^"]*))?"')
+
+
+def web_site(match):
+    """Returns the address that searches the web site for the symbol of a link."""
+    module, page, anchor = match.groups()
+    symbol = re.sub(':CAPS$|-struct$', '', anchor or page[:-len('.html')]).replace('-', '_')
+    return 'href="https://docs.gtk.org/%s/?q=%s"' % (module, symbol)
+
+
+def main():
+    subprocess.run(['gtkdoc-fixxref'] + sys.argv[1:], check=True)
+    directory = next(word.split('=', 1)[1] for word in sys.argv if word.startswith('--module-dir='))
+    for page in glob.glob(os.path.join(directory, '*.html')):
+        with open(page, encoding='utf-8') as f:
+            text = f.read()
+        with open(page, 'w', encoding='utf-8') as f:
+            f.write(LINK.sub(web_site, text).replace('.html#api-index-1.0"', '.html"'))
+
+
+main()

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "accelerator.h"
+
+/* The sources that make an event loop take its turns: one that is ready if the selector is, and one that is ready at
+ * the time of the next timer, or now if callbacks are scheduled. The first one is dispatched first, and its turn does
+ * everything, so that the second one only takes a turn if nothing else was ready. That turn needs no select ().
+ *
+ * A change of the time takes no system call: only the thread of the context changes it, and prepare () reads it. */
+
+typedef struct
+{
+  GSource source;
+  AccelSource *owner;
+} AccelTimer;
+
+static gboolean
+accel_timer_prepare (GSource *source,
+                     int     *timeout)
+{
+  AccelSource *owner = ((AccelTimer *) source)->owner;
+  gint64 left;
+
+  owner->turn_taken = FALSE;
+  *timeout = -1;
+  if (owner->in_turn || owner->ready_time < 0)
+    return FALSE;
+
+  left = MAX (owner->ready_time - g_source_get_time (source), 0);
+  *timeout = (int) MIN ((left + 999) / 1000, G_MAXINT);
+
+  return left == 0;
+}
+
+static gboolean
+accel_timer_check (GSource *source)
+{
+  AccelSource *owner = ((AccelTimer *) source)->owner;
+
+  return !owner->in_turn && owner->ready_time >= 0 && owner->ready_time <= g_source_get_time (source);
+}
+
+static gboolean
+accel_timer_dispatch (GSource     *source,
+                      GSourceFunc  callback,
+                      gpointer     user_data)
+{
+  AccelSource *owner = ((AccelTimer *) source)->owner;
+
+  return owner->in_turn || owner->turn_taken || callback (user_data);
+}
+
+static GSourceFuncs accel_timer_funcs = {
+  .prepare = accel_timer_prepare,
+  .check = accel_timer_check,
+  .dispatch = accel_timer_dispatch,
+};
+
+/* Makes the exception of this thread that of the function that runs the loop. */
+void
+accel_fail (PyObject *loop)
+{
+  PyObject *type, *value, *traceback, *result;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  if (traceback != NULL)
+    PyException_SetTraceback (value, traceback);
+  result = PyObject_CallMethodOneArg (loop, accel_names._fail, value);
+  if (result == NULL)
+    PyErr_WriteUnraisable (loop);
+  Py_XDECREF (result);
+  Py_XDECREF (type);
+  Py_XDECREF (value);
+  Py_XDECREF (traceback);
+}
+
+/* Calls _take_turn () of the loop, which may belong to a subclass. */
+static gboolean
+accel_source_call_loop (AccelSource *self)
+{
+  PyObject *loop = Py_NewRef (self->loop);
+  PyObject *result = PyObject_CallMethodNoArgs (loop, accel_names._take_turn);
+  int goes_on = result != NULL ? PyObject_IsTrue (result) : -1;
+
+  Py_XDECREF (result);
+  if (goes_on < 0)
+    {
+      accel_fail (loop);
+      result = PyObject_CallMethodNoArgs (loop, accel_names._end);
+      if (result == NULL)
+        PyErr_WriteUnraisable (loop);
+      Py_XDECREF (result);
+    }
+  Py_DECREF (loop);
+
+  return goes_on > 0;
+}
+
+static gboolean
+accel_source_take_turn (AccelSource *self,
+                        gboolean     has_events)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  gboolean goes_on = G_SOURCE_CONTINUE;
+
+  Py_INCREF (self);
+  if (self->loop == NULL)
+    goes_on = G_SOURCE_REMOVE;
+  else if (!self->in_turn)
+    {
+      self->has_events = has_events;
+      self->turn_taken = TRUE;
+      goes_on = accel_source_call_loop (self);
+    }
+  else
+    {
+      /* A callback of asyncio runs a main loop, and the selector is ready. Do not poll it until the turn is over. */
+      self->is_blocked = TRUE;
+      goes_on = G_SOURCE_REMOVE;
+    }
+  Py_DECREF (self);
+  PyGILState_Release (state);
+
+  return goes_on;
+}
+
+static gboolean
+accel_source_selector_is_ready (gpointer self)
+{
+  return accel_source_take_turn (self, TRUE);
+}
+
+static gboolean
+accel_source_timer_is_due (gpointer self)
+{
+  return accel_source_take_turn (self, FALSE);
+}
+
+static void
+accel_source_unref (gpointer self)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+
+  Py_DECREF (self);
+  PyGILState_Release (state);
+}
+
+static GMainContext *
+accel_get_context (PyObject *context)
+{
+  if (PyObject_TypeCheck (context, &PyGBoxed_Type) && pyg_boxed_check (context, G_TYPE_MAIN_CONTEXT))
+    return pyg_boxed_get (context, GMainContext);
+
+  PyErr_Format (PyExc_TypeError, "Expected a GLib.MainContext, not %R", Py_TYPE (context));
+
+  return NULL;
+}
+
+static void
+accel_source_attach (AccelSource  *self,
+                     GSource      *source,
+                     GSourceFunc   func,
+                     const char   *name)
+{
+  g_source_set_static_name (source, name);
+  g_source_set_can_recurse (source, TRUE);
+  g_source_set_priority (source, self->priority);
+  g_source_set_callback (source, func, Py_NewRef (self), accel_source_unref);
+  g_source_attach (source, self->context);
+}
+
+/* Puts the sources into the context. Sources of the same priority are dispatched in this order.
+ *
+ * If the first one could not recurse, GLib would take its descriptors out of the context and back around each turn,
+ * which costs three system calls. */
+static void
+accel_source_attach_all (AccelSource *self)
+{
+  Py_BEGIN_ALLOW_THREADS
+  self->io_source = sel_base_selector_create_source (self->selector);
+  self->timer_source = g_source_new (&accel_timer_funcs, sizeof (AccelTimer));
+  Py_END_ALLOW_THREADS
+
+  ((AccelTimer *) self->timer_source)->owner = self;
+  accel_source_attach (self, self->io_source, accel_source_selector_is_ready, "asyncio");
+  accel_source_attach (self, self->timer_source, accel_source_timer_is_due, "asyncio timers");
+}
+
+static void
+accel_source_destroy_all (AccelSource *self)
+{
+  GSource *io_source = g_steal_pointer (&self->io_source), *timer_source = g_steal_pointer (&self->timer_source);
+
+  if (io_source == NULL)
+    return;
+
+  Py_BEGIN_ALLOW_THREADS
+  g_source_destroy (io_source);
+  g_source_destroy (timer_source);
+  g_source_unref (io_source);
+  g_source_unref (timer_source);
+  Py_END_ALLOW_THREADS
+}
+
+/* At the end of a turn: polls again. */
+void
+accel_source_unblock (AccelSource *self)
+{
+  if (!self->is_blocked)
+    return;
+
+  self->is_blocked = FALSE;
+  if (self->io_source != NULL)
+    {
+      accel_source_destroy_all (self);
+      accel_source_attach_all (self);
+    }
+}
+
+/* LoopSource (loop, selector, context, priority, is_plain) */
+static PyObject *
+accel_source_new (PyTypeObject *type,
+                  PyObject     *args,
+                  PyObject     *kwargs)
+{
+  PyObject *loop, *selector, *context;
+  int priority, is_plain;
+  GMainContext *main_context;
+  AccelSource *self;
+
+  if (!PyArg_ParseTuple (args, "OOOip", &loop, &selector, &context, &priority, &is_plain) ||
+      accel_get_selector (selector) == NULL || (main_context = accel_get_context (context)) == NULL)
+    return NULL;
+
+  self = (AccelSource *) type->tp_alloc (type, 0);
+  if (self == NULL)
+    return NULL;
+  self->keys = PyObject_GetAttr (selector, accel_names._keys);
+  if (self->keys == NULL)
+    {
+      Py_DECREF (self);
+      return NULL;
+    }
+
+  self->loop = Py_NewRef (loop);
+  self->selector = g_object_ref (accel_get_selector (selector));
+  self->context = g_main_context_ref (main_context);
+  self->thread = g_thread_self ();
+  self->priority = priority;
+  self->ready_time = -1;
+  self->is_plain = is_plain;
+  accel_source_attach_all (self);
+
+  return (PyObject *) self;
+}
+
+static PyObject *
+accel_source_destroy (PyObject *object,
+                      PyObject *unused)
+{
+  AccelSource *self = (AccelSource *) object;
+
+  accel_source_destroy_all (self);
+  Py_CLEAR (self->loop);
+
+  Py_RETURN_NONE;
+}
+
+static void
+accel_source_dealloc (PyObject *object)
+{
+  AccelSource *self = (AccelSource *) object;
+
+  /* The sources hold references, so they are destroyed. */
+  Py_XDECREF (self->loop);
+  Py_XDECREF (self->keys);
+  g_clear_object (&self->selector);
+  g_clear_pointer (&self->context, g_main_context_unref);
+  Py_TYPE (object)->tp_free (object);
+}
+
+static PyMethodDef accel_source_methods[] = {
+  { "destroy", accel_source_destroy, METH_NOARGS, "Takes the sources out of the context." },
+  { NULL, NULL, 0, NULL }
+};
+
+PyTypeObject accel_source_type = {
+  PyVarObject_HEAD_INIT (NULL, 0)
+  .tp_name = "gi.overrides.sel_accelerator.LoopSource",
+  .tp_doc = "The sources of an event loop in its main context.",
+  .tp_basicsize = sizeof (AccelSource),
+  .tp_flags = Py_TPFLAGS_DEFAULT,
+  .tp_new = accel_source_new,
+  .tp_dealloc = accel_source_dealloc,
+  .tp_methods = accel_source_methods,
+};
+
+PyObject *
+accel_iterate (PyObject *module,
+               PyObject *context)
+{
+  GMainContext *main_context = accel_get_context (context);
+
+  if (main_context == NULL)
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  g_main_context_iteration (main_context, TRUE);
+  Py_END_ALLOW_THREADS
+
+  if (PyErr_CheckSignals () < 0)
+    return NULL;
+
+  Py_RETURN_NONE;
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "accelerator.h"
+
+#include <math.h>
+
+/* One turn of an event loop: it does what BaseEventLoop._run_once () does, except that it never waits. */
+
+/* Python removes cancelled timers if there are more than this many timers, and more than half of them are cancelled. */
+#define MIN_TIMERS 100
+
+/* The longest time to wait for a timer, in seconds, as in the standard library. */
+#define MAX_DELAY (24 * 3600.0)
+
+/* How many ready descriptors a turn handles. The next turn handles the rest. */
+#define MAX_EVENTS 256
+
+static PyObject *heappop;
+
+void
+accel_turn_init (PyObject *pop)
+{
+  heappop = Py_NewRef (pop);
+}
+
+/* Calls a method without a result. Returns: FALSE with an exception */
+static gboolean
+accel_call (PyObject *object,
+            PyObject *method,
+            PyObject *argument)
+{
+  PyObject *result = PyObject_CallMethodOneArg (object, method, argument);
+
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
+/* Schedules the handle of a reader or a writer, which was registered with `fileobj`. */
+static gboolean
+accel_turn_add_handle (PyObject *loop,
+                       PyObject *ready,
+                       PyObject *handle,
+                       PyObject *remove,
+                       PyObject *fileobj)
+{
+  int cancelled;
+
+  if (handle == Py_None)
+    return TRUE;
+
+  cancelled = accel_handle_is_cancelled (handle);
+  if (cancelled < 0)
+    return FALSE;
+
+  return cancelled ? accel_call (loop, remove, fileobj) : accel_call (ready, accel_names.append, handle);
+}
+
+static gboolean
+accel_turn_add_event (AccelSource         *source,
+                      PyObject            *loop,
+                      PyObject            *selector,
+                      PyObject            *ready,
+                      const SelReadyEvent *event)
+{
+  PyObject *key = accel_find_key (selector, source->keys, event->fd);
+  PyObject *handles;
+  gboolean success;
+
+  if (key == NULL || key == Py_None)
+    {
+      Py_XDECREF (key);
+      return key != NULL;
+    }
+
+  handles = PyTuple_GET_ITEM (key, 3);
+  if (!PyTuple_Check (handles) || PyTuple_GET_SIZE (handles) != 2)
+    {
+      PyErr_Format (PyExc_TypeError, "The data of descriptor %d is not a pair of handles", event->fd);
+      Py_DECREF (key);
+      return FALSE;
+    }
+
+  success = ((event->events & SEL_EVENT_READ) == 0 ||
+             accel_turn_add_handle (loop, ready, PyTuple_GET_ITEM (handles, 0), accel_names._remove_reader,
+                                    PyTuple_GET_ITEM (key, 0))) &&
+            ((event->events & SEL_EVENT_WRITE) == 0 ||
+             accel_turn_add_handle (loop, ready, PyTuple_GET_ITEM (handles, 1), accel_names._remove_writer,
+                                    PyTuple_GET_ITEM (key, 0)));
+  Py_DECREF (key);
+
+  return success;
+}
+
+/* Schedules the handles of the descriptors that are ready. */
+static gboolean
+accel_turn_add_events (AccelSource *source,
+                       PyObject    *loop,
+                       PyObject    *ready)
+{
+  SelReadyEvent events[MAX_EVENTS];
+  PyObject *selector = PyObject_GetAttr (loop, accel_names._sel);
+  GError *error = NULL;
+  gboolean success = TRUE;
+  gssize n;
+
+  if (selector == NULL)
+    return FALSE;
+
+  Py_BEGIN_ALLOW_THREADS
+  n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, &error);
+  Py_END_ALLOW_THREADS
+
+  if (n < 0)
+    {
+      accel_raise (selector, error);
+      success = FALSE;
+    }
+  for (gssize i = 0; i < n && success; i++)
+    success = accel_turn_add_event (source, loop, selector, ready, &events[i]);
+  Py_DECREF (selector);
+
+  return success;
+}
+
+/* Takes the first timer out of the heap. Returns: %NULL with an exception */
+static PyObject *
+accel_turn_pop_timer (PyObject *scheduled)
+{
+  PyObject *handle = PyObject_CallOneArg (heappop, scheduled);
+
+  if (handle != NULL && !accel_handle_set_scheduled (handle, FALSE))
+    Py_CLEAR (handle);
+
+  return handle;
+}
+
+static gboolean
+accel_turn_count_cancelled (PyObject *loop,
+                            long      change,
+                            long     *count)
+{
+  PyObject *number = PyObject_GetAttr (loop, accel_names._timer_cancelled_count);
+  gboolean success = FALSE;
+
+  if (number == NULL)
+    return FALSE;
+  *count = PyLong_AsLong (number) + change;
+  Py_DECREF (number);
+  if (PyErr_Occurred ())
+    return FALSE;
+  if (change == 0)
+    return TRUE;
+
+  number = PyLong_FromLong (*count);
+  success = number != NULL && PyObject_SetAttr (loop, accel_names._timer_cancelled_count, number) == 0;
+  Py_XDECREF (number);
+
+  return success;
+}
+
+/* Takes cancelled timers from the head of the heap. */
+static gboolean
+accel_turn_drop_cancelled (PyObject *loop,
+                           PyObject *scheduled)
+{
+  while (PyList_GET_SIZE (scheduled) > 0)
+    {
+      int cancelled = accel_handle_is_cancelled (PyList_GET_ITEM (scheduled, 0));
+      PyObject *handle;
+      long count;
+
+      if (cancelled <= 0)
+        return cancelled == 0;
+      if (!accel_turn_count_cancelled (loop, -1, &count))
+        return FALSE;
+      handle = accel_turn_pop_timer (scheduled);
+      if (handle == NULL)
+        return FALSE;
+      Py_DECREF (handle);
+    }
+
+  return TRUE;
+}
+
+/* Gets a number that is an attribute, or the result of a method. */
+static gboolean
+accel_get_number (PyObject *object,
+                  PyObject *name,
+                  gboolean  is_method,
+                  double   *number)
+{
+  PyObject *value = is_method ? PyObject_CallMethodNoArgs (object, name) : PyObject_GetAttr (object, name);
+
+  if (value == NULL)
+    return FALSE;
+  *number = PyFloat_AsDouble (value);
+  Py_DECREF (value);
+
+  return !PyErr_Occurred ();
+}
+
+/* Schedules the timers whose time has come. */
+static gboolean
+accel_turn_add_timers (PyObject *loop,
+                       PyObject *scheduled,
+                       PyObject *ready)
+{
+  double end, resolution, when;
+
+  if (!accel_turn_drop_cancelled (loop, scheduled))
+    return FALSE;
+  if (PyList_GET_SIZE (scheduled) == 0)
+    return TRUE;
+  if (!accel_get_number (loop, accel_names.time, TRUE, &end) ||
+      !accel_get_number (loop, accel_names._clock_resolution, FALSE, &resolution))
+    return FALSE;
+
+  end += resolution;
+  while (PyList_GET_SIZE (scheduled) > 0)
+    {
+      PyObject *handle;
+      gboolean success;
+
+      if (!accel_handle_get_when (PyList_GET_ITEM (scheduled, 0), &when))
+        return FALSE;
+      if (when >= end)
+        return TRUE;
+      handle = accel_turn_pop_timer (scheduled);
+      success = handle != NULL && accel_call (ready, accel_names.append, handle);
+      Py_XDECREF (handle);
+      if (!success)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Lets the loop report an exception of a callback. SystemExit and KeyboardInterrupt end the turn. */
+static gboolean
+accel_turn_report (PyObject *loop,
+                   PyObject *handle)
+{
+  PyObject *type, *value, *traceback, *result;
+
+  if (PyErr_ExceptionMatches (PyExc_SystemExit) || PyErr_ExceptionMatches (PyExc_KeyboardInterrupt))
+    return FALSE;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  if (traceback != NULL)
+    PyException_SetTraceback (value, traceback);
+  result = PyObject_CallMethodObjArgs (loop, accel_names._report, handle, value, NULL);
+  Py_XDECREF (result);
+  Py_XDECREF (type);
+  Py_XDECREF (value);
+  Py_XDECREF (traceback);
+
+  return result != NULL;
+}
+
+/* Does what Handle._run () does. Returns: FALSE with an exception */
+static gboolean
+accel_turn_run_handle (PyObject *loop,
+                       PyObject *handle)
+{
+  PyObject *result = accel_handle_call (handle);
+
+  if (result == NULL && PyErr_Occurred ())
+    return accel_turn_report (loop, handle);
+  if (result == NULL)
+    result = PyObject_CallMethodNoArgs (handle, accel_names._run);
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
+/* Runs the callbacks that are scheduled now. Those that they schedule run in the next turn. */
+static gboolean
+accel_turn_run_ready (PyObject *loop,
+                      PyObject *ready)
+{
+  for (Py_ssize_t n = PyObject_Size (ready); n > 0; n--)
+    {
+      PyObject *handle = PyObject_CallMethodNoArgs (ready, accel_names.popleft);
+      int cancelled = handle != NULL ? accel_handle_is_cancelled (handle) : -1;
+      gboolean success = cancelled > 0 || (cancelled == 0 && accel_turn_run_handle (loop, handle));
+
+      Py_XDECREF (handle);
+      if (!success || PyErr_CheckSignals () < 0)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* TRUE if the method in Python has to take the turn: in debug mode, if a subclass has replaced a part of it, or if
+ * there are many cancelled timers. */
+static gboolean
+accel_turn_is_unusual (AccelSource *source,
+                       PyObject    *loop,
+                       PyObject    *scheduled)
+{
+  long n_cancelled = 0;
+
+  if (!source->is_plain || accel_get_flag (loop, accel_names._debug) != 0 || !PyList_CheckExact (scheduled))
+    return TRUE;
+
+  return PyList_GET_SIZE (scheduled) > MIN_TIMERS &&
+         (!accel_turn_count_cancelled (loop, 0, &n_cancelled) || n_cancelled * 2 > PyList_GET_SIZE (scheduled));
+}
+
+/* Takes a turn. Returns: FALSE with an exception */
+gboolean
+accel_turn_run (AccelSource *source,
+                PyObject    *loop)
+{
+  PyObject *ready = PyObject_GetAttr (loop, accel_names._ready);
+  PyObject *scheduled = ready != NULL ? PyObject_GetAttr (loop, accel_names._scheduled) : NULL;
+  gboolean success = FALSE;
+
+  if (scheduled != NULL && accel_turn_is_unusual (source, loop, scheduled))
+    {
+      PyObject *result = PyErr_Occurred () ? NULL : PyObject_CallMethodNoArgs (loop, accel_names._run_once);
+
+      success = result != NULL;
+      Py_XDECREF (result);
+    }
+  else if (scheduled != NULL)
+    success = (!source->has_events || accel_turn_add_events (source, loop, ready)) &&
+              accel_turn_add_timers (loop, scheduled, ready) && accel_turn_run_ready (loop, ready);
+  Py_XDECREF (ready);
+  Py_XDECREF (scheduled);
+
+  return success;
+}
+
+/* Gets the time of the first timer. */
+static gboolean
+accel_turn_get_timer (PyObject *loop,
+                      PyObject *timer,
+                      gint64   *ready_time)
+{
+  double when, now, delay;
+
+  if (!accel_handle_get_when (timer, &when) ||
+      !accel_get_number (loop, accel_names.time, TRUE, &now))
+    return FALSE;
+
+  /* This is 0 also for a time that is not a number. */
+  delay = when > now ? fmin (when - now, MAX_DELAY) : 0;
+  *ready_time = g_get_monotonic_time () + (gint64) ceil (delay * G_USEC_PER_SEC);
+
+  return TRUE;
+}
+
+/* Sets the time of the next turn, in case nothing becomes ready before. Returns: FALSE with an exception */
+gboolean
+accel_turn_arm (AccelSource *source,
+                PyObject    *loop)
+{
+  PyObject *scheduled = PyObject_GetAttr (loop, accel_names._scheduled);
+  PyObject *ready = scheduled != NULL ? PyObject_GetAttr (loop, accel_names._ready) : NULL;
+  gint64 ready_time = -1;
+  gboolean success = FALSE;
+  int stopping;
+
+  if (ready != NULL)
+    {
+      PyObject *timer = PyList_Check (scheduled) && PyList_GET_SIZE (scheduled) > 0 && PyObject_Size (ready) == 0
+                          ? Py_NewRef (PyList_GET_ITEM (scheduled, 0)) : NULL;
+
+      success = timer == NULL || accel_turn_get_timer (loop, timer, &ready_time);
+      Py_XDECREF (timer);
+      stopping = accel_get_flag (loop, accel_names._stopping);
+      success = success && stopping >= 0;
+      /* This is last, as a destructor may have scheduled a callback meanwhile. */
+      source->ready_time = stopping > 0 || PyObject_Size (ready) > 0 ? 0 : ready_time;
+    }
+  Py_XDECREF (scheduled);
+  Py_XDECREF (ready);
+
+  return success;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#define ACCELERATOR_MODULE
+#include "accelerator.h"
+
+AccelNames accel_names;
+
+/* Replaces methods of a Python class. `methods` ends with an element without a name. */
+gboolean
+accel_install_methods (PyObject    *cls,
+                       AccelMethod *methods)
+{
+  for (AccelMethod *method = methods; method->def.ml_name != NULL; method++)
+    {
+      PyObject *doc, *descriptor;
+      int status;
+
+      method->python = PyObject_GetAttrString (cls, method->def.ml_name);
+      if (method->python == NULL)
+        return FALSE;
+
+      /* The documentation stands in the Python code. The first lines are the form in which Python expects a
+         signature. */
+      doc = PyObject_GetAttrString (method->python, "__doc__");
+      method->def.ml_doc = g_strdup_printf ("%s%s\n--\n\n%s", method->def.ml_name, method->signature,
+                                            doc != NULL && PyUnicode_Check (doc) ? PyUnicode_AsUTF8 (doc) : "");
+      Py_XDECREF (doc);
+
+      /* The methods check the type of `self` themselves. */
+      descriptor = PyDescr_NewMethod (&PyBaseObject_Type, &method->def);
+      if (descriptor == NULL)
+        return FALSE;
+      status = PyObject_SetAttrString (cls, method->def.ml_name, descriptor);
+      Py_DECREF (descriptor);
+      if (status < 0)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Calls the method in Python with the same arguments. */
+PyObject *
+accel_call_python (const AccelMethod *method,
+                   PyObject          *self,
+                   PyObject *const   *args,
+                   Py_ssize_t         n_args,
+                   PyObject          *kwnames)
+{
+  Py_ssize_t n = n_args + (kwnames != NULL ? PyTuple_GET_SIZE (kwnames) : 0);
+  PyObject **all = g_new (PyObject *, n + 1);
+  PyObject *result;
+
+  all[0] = self;
+  for (Py_ssize_t i = 0; i < n; i++)
+    all[i + 1] = args[i];
+  result = PyObject_Vectorcall (method->python, all, (size_t) n_args + 1, kwnames);
+  g_free (all);
+
+  return result;
+}
+
+/* Returns 1 or 0 for an attribute that is true or false, or -1 with an exception. */
+int
+accel_get_flag (PyObject *object,
+                PyObject *name)
+{
+  PyObject *value = PyObject_GetAttr (object, name);
+  int is_true;
+
+  if (value == NULL)
+    return -1;
+
+  is_true = value == Py_False ? 0 : PyObject_IsTrue (value);
+  Py_DECREF (value);
+
+  return is_true;
+}
+
+static PyMethodDef accel_functions[] = {
+  { "accelerate_selector", accel_accelerate_selector, METH_VARARGS, "Replaces methods of BaseSelector." },
+  { "accelerate_loop", accel_accelerate_loop, METH_VARARGS, "Replaces methods of EventLoop." },
+  { "iterate", accel_iterate, METH_O, "Runs one iteration of a GLib.MainContext, which may block." },
+  { NULL, NULL, 0, NULL }
+};
+
+static struct PyModuleDef accel_module = {
+  PyModuleDef_HEAD_INIT,
+  .m_name = "sel_accelerator",
+  .m_doc = "The parts of the override of Sel that are written in C, for speed.",
+  .m_size = -1,
+  .m_methods = accel_functions,
+};
+
+PyMODINIT_FUNC PyInit_sel_accelerator (void);
+
+PyMODINIT_FUNC
+PyInit_sel_accelerator (void)
+{
+  PyObject *module, *gobject = pygobject_init (3, 42, 0);
+
+  if (gobject == NULL)
+    return NULL;
+  Py_DECREF (gobject);
+
+#define ACCEL_INTERN_NAME(name) \
+  accel_names.name = PyUnicode_InternFromString (#name); \
+  if (accel_names.name == NULL) \
+    return NULL;
+  ACCEL_NAMES (ACCEL_INTERN_NAME)
+#undef ACCEL_INTERN_NAME
+
+  if (PyType_Ready (&accel_source_type) < 0)
+    return NULL;
+
+  module = PyModule_Create (&accel_module);
+  if (module != NULL && PyModule_AddObjectRef (module, "LoopSource", (PyObject *) &accel_source_type) < 0)
+    Py_CLEAR (module);
+
+  return module;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The simulated system calls of NetBSD: each setting by itself, without the library. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/event.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "sim-kqueue.h"
+#include "sim-system.h"
+
+#define ALL (POLLIN | POLLOUT | POLLRDHUP)
+
+static const struct timespec no_time = { 0 };
+
+static void
+make_pipe (int fds[2])
+{
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC | O_NONBLOCK));
+}
+
+static void
+make_sockets (int fds[2])
+{
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
+}
+
+static void
+close_all (const int *fds,
+           int        n_fds)
+{
+  for (int i = 0; i < n_fds; i++)
+    close (fds[i]);
+}
+
+static void
+fill (int fd)
+{
+  static const char bytes[4096];
+
+  while (write (fd, bytes, sizeof bytes) > 0)
+    ;
+  while (write (fd, bytes, 1) > 0)
+    ;
+}
+
+static int
+poll_one (int fd,
+          int events)
+{
+  struct pollfd entry = { .fd = fd, .events = (short) events };
+
+  g_assert_cmpint (poll (&entry, 1, 0), ==, entry.revents != 0);
+
+  return entry.revents;
+}
+
+static int
+add (int   kq,
+     int   fd,
+     short filter)
+{
+  struct kevent change;
+
+  EV_SET (&change, fd, filter, EV_ADD, 0, 0, 0);
+
+  return kevent (kq, &change, 1, NULL, 0, NULL) == 0 ? 0 : errno;
+}
+
+/* The result of kevent (): 0, or the flags EV_EOF and 1 of the only event. */
+static int
+take (int kq)
+{
+  struct kevent event;
+  int n = kevent (kq, NULL, 0, &event, 1, &no_time);
+
+  g_assert_cmpint (n, >=, 0);
+
+  return n == 0 ? 0 : 1 | (event.flags & EV_EOF);
+}
+
+static int
+open_queue (void)
+{
+  int kq = kqueue ();
+
+  g_assert_no_errno (kq);
+
+  return kq;
+}
+
+static void
+test_poll_closed_peer (void)
+{
+  int fds[2];
+
+  make_sockets (fds);
+  close (fds[1]);
+  g_assert_cmpint (poll_one (fds[0], ALL) & POLLHUP, ==, POLLHUP);
+
+  sim_system_set_plain_sockets (true);
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLIN | POLLOUT);
+  g_assert_cmpint (poll_one (fds[0], POLLIN), ==, POLLIN);
+  g_assert_cmpint (poll_one (fds[0], POLLOUT), ==, POLLOUT);
+  g_assert_cmpint (poll_one (fds[0], 0), ==, 0);
+  close (fds[0]);
+  g_assert_cmpint (poll_one (fds[0], POLLIN), ==, POLLNVAL);
+}
+
+/* POLLHUP, which Linux says at once and NetBSD does not, does not end the wait. */
+static void
+test_poll_waits (void)
+{
+  struct pollfd entries[2] = { { .events = 0 }, { .events = POLLIN } };
+  gint64 start = g_get_monotonic_time ();
+  int sockets[2];
+  int fds[2];
+
+  make_sockets (sockets);
+  make_pipe (fds);
+  entries[0].fd = sockets[0];
+  entries[1].fd = fds[0];
+  close (sockets[1]);
+  sim_system_set_plain_sockets (true);
+
+  g_assert_cmpint (poll (entries, 2, 20), ==, 0);
+  g_assert_cmpint (g_get_monotonic_time () - start, >=, 20000 - 1);
+
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  g_assert_cmpint (poll (entries, 2, -1), ==, 1);
+  g_assert_cmpint (entries[0].revents, ==, 0);
+  g_assert_cmpint (entries[1].revents, ==, POLLIN);
+  g_assert_cmpint (ppoll (entries, 2, NULL, NULL), ==, 1);
+
+  close (sockets[0]);
+  close_all (fds, 2);
+}
+
+static void
+test_poll_pipe (void)
+{
+  int fds[2];
+
+  sim_system_set_plain_sockets (true);
+  make_pipe (fds);
+  close (fds[0]);
+  g_assert_cmpint (poll_one (fds[1], POLLOUT) & (POLLHUP | POLLERR), ==, POLLHUP);
+  close (fds[1]);
+}
+
+/* Ready for nothing, then writable after connect (), for poll () and for a filter that was added before. */
+static void
+test_not_connected (void)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  socklen_t size = sizeof address;
+  int listener = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int kq = open_queue ();
+
+  /* An address that the kernel chooses. */
+  g_assert_no_errno (bind (listener, (struct sockaddr *) &address, sizeof (sa_family_t)));
+  g_assert_no_errno (listen (listener, 1));
+  g_assert_no_errno (getsockname (listener, (struct sockaddr *) &address, &size));
+
+  g_assert_cmpint (poll_one (fd, ALL), ==, POLLOUT | POLLHUP);
+  sim_system_set_plain_sockets (true);
+  g_assert_cmpint (poll_one (fd, ALL), ==, 0);
+  g_assert_cmpint (add (kq, fd, EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (add (kq, fd, EVFILT_READ), ==, 0);
+  g_assert_cmpint (take (kq), ==, 0);
+  g_assert_cmpint (poll_one (kq, POLLIN), ==, 0);
+
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, size));
+  g_assert_cmpint (poll_one (fd, ALL), ==, POLLOUT);
+  g_assert_cmpint (poll_one (kq, POLLIN), ==, POLLIN);
+  g_assert_cmpint (take (kq), ==, 1);
+
+  close_all ((int[]) { listener, fd, kq }, 3);
+}
+
+static void
+test_shutdown_makes_writable (void)
+{
+  int kq = open_queue ();
+  int fds[2];
+
+  make_sockets (fds);
+  sim_system_set_plain_sockets (true);
+  fill (fds[0]);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (take (kq), ==, 0);
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, 0);
+
+  /* The peer does not want to read any more: that is no news. */
+  g_assert_no_errno (shutdown (fds[1], SHUT_RD));
+  g_assert_cmpint (take (kq), ==, 0);
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, 0);
+
+  g_assert_no_errno (shutdown (fds[0], SHUT_WR));
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLOUT);
+  g_assert_cmpint (poll_one (kq, POLLIN), ==, POLLIN);
+  g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+  g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+
+  close_all (fds, 2);
+  close (kq);
+}
+
+static void
+test_socket_eof (void)
+{
+  int kq = open_queue ();
+  int fds[2];
+
+  make_sockets (fds);
+  sim_system_set_plain_sockets (true);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_READ), ==, 0);
+  g_assert_cmpint (take (kq), ==, 0);
+  g_assert_no_errno (shutdown (fds[1], SHUT_WR));
+  g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+  close (kq);
+
+  kq = open_queue ();
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (take (kq), ==, 1);
+  close (fds[1]);
+  g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+  close (fds[0]);
+  close (kq);
+}
+
+/* A kevent () that finds the pipe full comes before the reader is closed. */
+static void
+test_full_pipe_is_forgotten (gconstpointer data)
+{
+  bool forgets = GPOINTER_TO_INT (data);
+  int kq = open_queue ();
+  int read_kq = open_queue ();
+  int fds[2];
+
+  sim_kqueue_set_forgets_pipes (forgets);
+  make_pipe (fds);
+  fill (fds[1]);
+  g_assert_cmpint (add (kq, fds[1], EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (add (read_kq, fds[1], EVFILT_READ), ==, 0);
+  g_assert_cmpint (take (kq), ==, 0);
+  g_assert_cmpint (take (read_kq), ==, 0);
+  close (fds[0]);
+
+  g_assert_cmpint (take (kq), ==, forgets ? 0 : 1 | EV_EOF);
+  g_assert_cmpint (poll_one (kq, POLLIN), ==, forgets ? 0 : POLLIN);
+  g_assert_cmpint (take (read_kq), ==, 1 | EV_EOF);
+  g_assert_cmpint (poll_one (read_kq, POLLIN), ==, POLLIN);
+
+  /* It is looked at once more when it is added again. */
+  g_assert_cmpint (add (kq, fds[1], EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+
+  close_all ((int[]) { fds[1], kq, read_kq }, 3);
+}
+
+/* The filter is still in the queue from the time before the pipe was full. */
+static void
+test_queued_pipe_is_not_forgotten (void)
+{
+  int kq = open_queue ();
+  int fds[2];
+
+  sim_kqueue_set_forgets_pipes (true);
+  make_pipe (fds);
+  g_assert_cmpint (add (kq, fds[1], EVFILT_WRITE), ==, 0);
+  fill (fds[1]);
+  close (fds[0]);
+  g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+
+  close (fds[1]);
+  close (kq);
+}
+
+static void
+test_read_end_is_forgotten (void)
+{
+  int kq = open_queue ();
+  int fds[2];
+
+  sim_kqueue_set_forgets_pipes (true);
+  sim_kqueue_set_pipe_errno (EBADF);
+  make_pipe (fds);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, 0);
+  close (fds[1]);
+  g_assert_cmpint (take (kq), ==, 0);
+  close (kq);
+
+  kq = open_queue ();
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, EBADF);
+  close (fds[0]);
+  close (kq);
+}
+
+static void
+test_stays_readable (gconstpointer data)
+{
+  bool stays = GPOINTER_TO_INT (data);
+  int kq = open_queue ();
+  int fds[2];
+  char byte;
+
+  sim_kqueue_set_stays_readable (stays);
+  make_pipe (fds);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_READ), ==, 0);
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  g_assert_cmpint (take (kq), ==, 1);
+  g_assert_cmpint (read (fds[0], &byte, 1), ==, 1);
+  g_assert_cmpint (poll_one (kq, POLLIN), ==, stays ? POLLIN : 0);
+  g_assert_cmpint (take (kq), ==, 0);
+  g_assert_cmpint (poll_one (kq, POLLIN), ==, 0);
+
+  close_all (fds, 2);
+  close (kq);
+}
+
+static void
+test_anonymous_pipes (void)
+{
+  struct stat one;
+  struct stat other;
+  int sockets[2];
+  int fds[2];
+  int more[2];
+
+  make_pipe (fds);
+  make_pipe (more);
+  make_sockets (sockets);
+  g_assert_no_errno (fstat (fds[0], &one));
+  g_assert_cmpuint (one.st_ino, !=, 0);
+
+  sim_system_set_anonymous_pipes (true);
+  g_assert_no_errno (fstat (fds[0], &one));
+  g_assert_no_errno (fstat (more[0], &other));
+  g_assert_true (S_ISFIFO (one.st_mode));
+  g_assert_cmpuint (one.st_dev | one.st_ino | other.st_dev | other.st_ino, ==, 0);
+  g_assert_cmpint (one.st_ctim.tv_sec, !=, other.st_ctim.tv_sec);
+  g_assert_no_errno (fstat (sockets[0], &one));
+  g_assert_cmpuint (one.st_ino, !=, 0);
+
+  close_all (fds, 2);
+  close_all (more, 2);
+  close_all (sockets, 2);
+}
+
+/* The flavour makes all settings, and the environment gives the initial flavour. */
+static void
+test_flavour (void)
+{
+  struct stat buf;
+  int fds[2];
+
+  g_setenv ("SIM_KQUEUE", "netbsd", TRUE);
+  sim_kqueue_reset ();
+  g_unsetenv ("SIM_KQUEUE");
+  make_pipe (fds);
+  g_assert_true (sim_system_has_plain_sockets ());
+  g_assert_no_errno (fstat (fds[0], &buf));
+  g_assert_cmpuint (buf.st_ino, ==, 0);
+
+  sim_kqueue_set_flavour (SIM_FREEBSD);
+  g_assert_false (sim_system_has_plain_sockets ());
+  g_assert_no_errno (fstat (fds[0], &buf));
+  g_assert_cmpuint (buf.st_ino, !=, 0);
+
+  close_all (fds, 2);
+}
+
+static void
+add_case (const char    *path,
+          gconstpointer  data,
+          GTestDataFunc  func)
+{
+  g_test_add_data_func (path, data, func);
+}
+
+typedef struct
+{
+  const char *path;
+  void (*func) (void);
+} Case;
+
+static void
+run_case (gconstpointer data)
+{
+  const Case *test_case = data;
+
+  sim_kqueue_reset ();
+  test_case->func ();
+  sim_kqueue_reset ();
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  static const Case cases[] = {
+    { "/sim/system/poll-closed-peer", test_poll_closed_peer },
+    { "/sim/system/poll-waits", test_poll_waits },
+    { "/sim/system/poll-pipe", test_poll_pipe },
+    { "/sim/system/not-connected", test_not_connected },
+    { "/sim/system/shutdown-makes-writable", test_shutdown_makes_writable },
+    { "/sim/system/socket-eof", test_socket_eof },
+    { "/sim/system/queued-pipe-is-not-forgotten", test_queued_pipe_is_not_forgotten },
+    { "/sim/system/read-end-is-forgotten", test_read_end_is_forgotten },
+    { "/sim/system/anonymous-pipes", test_anonymous_pipes },
+    { "/sim/system/flavour", test_flavour },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  g_unsetenv ("SIM_KQUEUE");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    add_case (cases[i].path, &cases[i], run_case);
+  add_case ("/sim/system/full-pipe-is-forgotten", GINT_TO_POINTER (TRUE), test_full_pipe_is_forgotten);
+  add_case ("/sim/system/full-pipe-is-reported", GINT_TO_POINTER (FALSE), test_full_pipe_is_forgotten);
+  add_case ("/sim/system/stays-readable", GINT_TO_POINTER (TRUE), test_stays_readable);
+  add_case ("/sim/system/is-readable-while-active", GINT_TO_POINTER (FALSE), test_stays_readable);
+
+  return g_test_run ();
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "system-facts.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef HAVE_KQUEUE
+#include <sys/types.h>
+#include <sys/event.h>
+#include <sys/time.h>
+#endif
+
+SelEventMask
+system_poll (int fd)
+{
+  struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT };
+  SelEventMask events = 0;
+
+  g_assert_no_errno (poll (&entry, 1, 0));
+  if ((entry.revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+    events |= SEL_EVENT_READ;
+  if ((entry.revents & (POLLOUT | POLLHUP | POLLERR)) != 0)
+    events |= SEL_EVENT_WRITE;
+
+  return events;
+}
+
+#ifdef HAVE_KQUEUE
+static int
+take_event (int queue)
+{
+  struct kevent event;
+
+  return kevent (queue, NULL, 0, &event, 1, &(struct timespec) { 0, 0 });
+}
+#endif
+
+gboolean
+system_forgets_pipes (const Backend *backend)
+{
+#ifdef HAVE_KQUEUE
+  struct kevent change;
+  gboolean forgets;
+  int queue;
+  int fds[2];
+
+  if (!backend->splits_events)
+    return FALSE;
+
+  queue = kqueue ();
+  g_assert_no_errno (queue);
+  open_pipe (fds);
+  fill (fds[1]);
+  EV_SET (&change, fds[1], EVFILT_WRITE, EV_ADD, 0, 0, 0);
+  g_assert_no_errno (kevent (queue, &change, 1, NULL, 0, NULL));
+  g_assert_cmpint (take_event (queue), ==, 0);
+  close (fds[0]);
+  forgets = take_event (queue) == 0;
+  close (fds[1]);
+  close (queue);
+
+  return forgets;
+#else
+  return FALSE;
+#endif
+}
+
+gboolean
+system_identifies_pipes (void)
+{
+  struct stat status;
+  int fds[2];
+
+  open_pipe (fds);
+  g_assert_no_errno (fstat (fds[0], &status));
+  close_pair (fds);
+
+  return status.st_ino != 0;
+}
+
+gboolean
+system_shut_both_is_ready (void)
+{
+  SelEventMask ready;
+  int fds[2];
+
+  open_socketpair (fds);
+  fill (fds[0]);
+  g_assert_no_errno (shutdown (fds[0], SHUT_RD));
+  g_assert_no_errno (shutdown (fds[1], SHUT_RD));
+  ready = system_poll (fds[0]);
+  close_pair (fds);
+
+  return (ready & SEL_EVENT_WRITE) != 0;
+}
+
+gboolean
+system_shut_write_is_ready (void)
+{
+  SelEventMask ready;
+  int fds[2];
+
+  open_socketpair (fds);
+  fill (fds[0]);
+  g_assert_no_errno (shutdown (fds[0], SHUT_WR));
+  ready = system_poll (fds[0]);
+  close_pair (fds);
+
+  return (ready & SEL_EVENT_WRITE) != 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "backends.h"
+
+/* What the tests ask of the running kernel, or of its simulator, because the systems differ. */
+
+/* What poll () says that @fd is ready for. A hang-up or an error counts as both. */
+SelEventMask system_poll                 (int            fd);
+
+/* TRUE if the kernel of the backend does not tell that the other end of a pipe was closed, to a registration for
+ * writing: NetBSD's kqueue, if the pipe was not writable before. */
+gboolean     system_forgets_pipes        (const Backend *backend);
+
+/* TRUE if fstat () can tell one pipe from another. */
+gboolean     system_identifies_pipes     (void);
+
+/* The rules for sockets that were shut down, with a full buffer. */
+gboolean     system_shut_both_is_ready   (void);  /* READ and WRITE are shut, by anyone: ready for both */
+gboolean     system_shut_write_is_ready  (void);  /* shut down for writing: writable */
