@@ -29,7 +29,7 @@ typedef enum
 #define SEL_PAUSE_MAX_RESUMED 64
 
 /* For the same reason, a pause takes at least this time for each descriptor that is paused, in microseconds. */
-#define SEL_PAUSE_SHARE 100
+#define SEL_PAUSE_SHARE 400
 
 /* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */
 typedef struct

@@ -110,7 +110,8 @@ sel_pause_slot (SelCore        *core,
   sel_registry_mark_changed (core, fd, slot);
   if (pause != NULL)
     sel_pause_add (core, pause);
-  sel_pause_update_state (core);
+  else
+    sel_pause_update_state (core);
   sel_notify_changed (core, fd);
 }
 
