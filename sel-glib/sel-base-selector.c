@@ -107,6 +107,7 @@ sel_base_selector_forked (SelCore *core)
   sel_wait_forked (core);
   sel_dispatch_forked (core);
   sel_notify_forked (core);
+  sel_lifecycle_forked (core);
 }
 
 /* Takes everything out of a selector that is closed. Returns: (nullable): the watchers of this thread */
@@ -115,7 +116,7 @@ sel_base_selector_take_all (SelCore     *core,
                             SelKeyTable *table,
                             GPtrArray   *callbacks)
 {
-  GPtrArray *watchers;
+  GPtrArray *watchers, *garbage;
 
   sel_state_lock (core);
   sel_dispatch_retain_all (core);
@@ -126,6 +127,9 @@ sel_base_selector_take_all (SelCore     *core,
       if (sel_notify_give_garbage (core, g_ptr_array_index (callbacks, i)))
         g_ptr_array_steal_index (callbacks, i);
     }
+  garbage = sel_notify_take_garbage (core);
+  if (garbage != NULL)
+    g_ptr_array_extend_and_steal (callbacks, garbage);
   watchers = sel_notify_close_watchers (core);
   if (sel_state_has (core, SEL_STATE_IN_WAIT))
     sel_notify_wake (core);

@@ -279,6 +279,28 @@ open_socketpair (int fds[2])
 }
 
 void
+prepare_fd (int fd)
+{
+  g_assert_no_errno (fcntl (fd, F_SETFD, FD_CLOEXEC));
+  g_assert_no_errno (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK));
+}
+
+int
+open_socket (int      domain,
+             gboolean nonblocking)
+{
+  int fd = socket (domain, SOCK_STREAM, 0);
+
+  g_assert_no_errno (fd);
+  if (nonblocking)
+    prepare_fd (fd);
+  else
+    g_assert_no_errno (fcntl (fd, F_SETFD, FD_CLOEXEC));
+
+  return fd;
+}
+
+void
 close_pair (int fds[2])
 {
   close (fds[0]);

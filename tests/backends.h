@@ -88,6 +88,13 @@ void  open_pipe         (int          fds[2]);
 void  open_socketpair   (int          fds[2]);
 void  close_pair        (int          fds[2]);
 
+/* A stream socket of @domain, close-on-exec. */
+int   open_socket       (int          domain,
+                         gboolean     nonblocking);
+
+/* Makes @fd close-on-exec and non-blocking. */
+void  prepare_fd        (int          fd);
+
 /* No descriptor can be opened until allow_open (), in any thread. Open descriptors keep working. */
 void  forbid_open       (struct rlimit *saved);
 void  allow_open        (const struct rlimit *saved);

@@ -189,6 +189,54 @@ test_always_ready_fair (BackendFixture *fixture)
   close_pair (fds);
 }
 
+/* The descriptor of the mechanism is readable while a wait would end at once for an emulated file. */
+static void
+test_always_ready_poll_fd (BackendFixture *fixture)
+{
+  SelBaseSelector *selector = fixture->selector;
+  int file = open_always_ready ("file");
+  GPollFD poll_fd = { .events = G_IO_IN };
+  int fds[2];
+
+  if (!fixture->backend->can_poll_fd)
+    {
+      close (file);
+      return;
+    }
+
+  sel_base_selector_set_emulate_always_ready (selector, TRUE);
+  open_pipe (fds);
+  watch (selector, fds[0], SEL_EVENT_READ);
+  poll_fd.fd = fixture->backend->get_fd (selector, NULL);
+  g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    {
+      watch (selector, file, SEL_EVENT_READ);
+      for (guint j = 0; j < 3; j++)
+        {
+          g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 1);
+          assert_ready (selector, 0, file, SEL_EVENT_READ, -1);
+        }
+
+      unwatch (selector, file);
+      assert_ready (selector, 0, -1);
+      g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 0);
+    }
+
+  /* Opened again, it has another wake-up descriptor. */
+  watch (selector, file, SEL_EVENT_READ);
+  g_assert_true (sel_base_selector_reinit (selector, NULL));
+  poll_fd.fd = fixture->backend->get_fd (selector, NULL);
+  g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 1);
+  assert_ready (selector, 0, file, SEL_EVENT_READ, -1);
+  g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 1);
+
+  unwatch (selector, file);
+  unwatch (selector, fds[0]);
+  close (file);
+  close_pair (fds);
+}
+
 /* An emulated file is no longer reported after it was closed. */
 static void
 test_always_ready_closed (BackendFixture *fixture)
@@ -293,6 +341,7 @@ static const BackendTest cases[] =
   { "flags", test_flags },
   { "always-ready-refused", test_always_ready_refused },
   { "always-ready-emulated", test_always_ready_emulated },
+  { "always-ready-poll-fd", test_always_ready_poll_fd },
   { "always-ready-fair", test_always_ready_fair },
   { "always-ready-closed", test_always_ready_closed },
   { "sysfs", test_sysfs },

@@ -425,6 +425,29 @@ test_reinit_forked (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
+/* A fork while another thread opens the selector: the child has an object that is not open yet. */
+static void
+test_forked_in_open (Room          *room,
+                     gconstpointer  data)
+{
+  assert_opens (room->core, ensure_open);
+  sel_state_unset (room->core, SEL_STATE_OPEN);
+  fake_selector_clear_log (room->fake);
+  sel_state_count_fork ();
+  assert_open_fails (room->core, ensure_open, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED);
+  assert_opens (room->core, sel_lifecycle_reinit);
+  fake_selector_assert_log (room->fake, "release(1) open");
+
+  /* There is no object before open () has returned, nor after release (). */
+  release (room->core);
+  sel_state_unset (room->core, SEL_STATE_OPEN);
+  room->core->lifecycle.has_object = FALSE;
+  fake_selector_clear_log (room->fake);
+  sel_state_count_fork ();
+  assert_opens (room->core, ensure_open);
+  fake_selector_assert_log (room->fake, "open");
+}
+
 static void
 release_and_wake (HookSelector *self,
                   gboolean      forked)
@@ -866,6 +889,7 @@ main (int    argc,
   room_add ("/lifecycle/reinit/ok", test_reinit);
   room_add ("/lifecycle/reinit/busy", test_reinit_busy);
   room_add ("/lifecycle/reinit/forked", test_reinit_forked);
+  room_add ("/lifecycle/reinit/forked-in-open", test_forked_in_open);
   g_test_add_func ("/lifecycle/reinit/wakes-no-parent", test_reinit_wakes_no_parent);
   room_add ("/lifecycle/reinit/made-in-child", test_made_in_child);
   room_add ("/lifecycle/reinit/registrations", test_reinit_registrations);

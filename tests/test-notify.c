@@ -88,7 +88,7 @@ take_wakeup (Fixture *fixture)
 {
   gboolean readable = is_readable (fixture->read_fd);
 
-  g_assert_cmpint (sel_notify_drain_wakeup (&fixture->core), ==, readable);
+  g_assert_cmpint (sel_wakeup_drain (fixture->core.notify.wakeup), ==, readable);
   g_assert_false (is_readable (fixture->read_fd));
 
   return readable;
@@ -291,9 +291,50 @@ static void
 test_forked (Fixture       *fixture,
              gconstpointer  data)
 {
-  g_atomic_int_inc (&fixture->core.notify.wakeup->in_use);
+  SelWakeup *wakeup = fixture->core.notify.wakeup;
+
+  g_atomic_int_inc (&wakeup->in_use);
+  sel_wakeup_count_fork ();
   sel_notify_forked (&fixture->core);
-  g_assert_cmpint (fixture->core.notify.wakeup->in_use, ==, 0);
+  sel_notify_close_wakeup (&fixture->core);
+  g_assert_true (sel_notify_open_wakeup (&fixture->core, NULL));
+  g_assert_cmpint (wakeup->in_use, ==, 0);
+  sel_notify_wake (&fixture->core);
+  g_assert_true (sel_notify_drain_wakeup (&fixture->core));
+}
+
+/* The child shares the descriptor with the parent, and a handler of a cancellable knows nothing else. */
+static void
+test_forked_wakes_no_parent (Fixture       *fixture,
+                             gconstpointer  data)
+{
+  SelWakeup *wakeup = fixture->core.notify.wakeup;
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  gulong id = sel_notify_connect_cancellable (&fixture->core, cancellable);
+
+  sel_wakeup_count_fork ();
+  g_cancellable_cancel (cancellable);
+  sel_notify_wake (&fixture->core);
+  g_assert_false (is_readable (wakeup->read_fd));
+  g_assert_cmpint (wakeup->in_use, ==, 0);
+  g_cancellable_disconnect (cancellable, id);
+}
+
+/* Programs that poll the descriptor of the mechanism see that a wait would end at once. */
+static void
+test_drain (Fixture       *fixture,
+            gconstpointer  data)
+{
+  SelCore *core = &fixture->core;
+
+  g_assert_false (sel_notify_drain_wakeup (core));
+  sel_notify_wake (core);
+  sel_state_set (core, SEL_STATE_ALWAYS_READY);
+  g_assert_false (sel_notify_drain_wakeup (core));
+  g_assert_true (is_readable (fixture->read_fd));
+  sel_state_unset (core, SEL_STATE_ALWAYS_READY);
+  g_assert_true (sel_notify_drain_wakeup (core));
+  g_assert_false (is_readable (fixture->read_fd));
 }
 
 /* --- Cancellables --- */
@@ -577,9 +618,7 @@ test_watcher_forked (Fixture       *fixture,
   add_watcher (fixture, &watcher, TRUE);
   sel_wakeup_signal (watcher.bell);
   watcher.is_rung = TRUE;
-  g_atomic_int_inc (&watcher.bell->in_use);
   sel_notify_forked (&fixture->core);
-  g_assert_cmpint (watcher.bell->in_use, ==, 0);
   g_assert_true (watcher.is_inherited);
   g_assert_false (watcher.is_rung);
   g_assert_cmphex (watcher.flags, ==, SEL_WATCHER_SYNC);
@@ -635,6 +674,53 @@ test_garbage (Fixture       *fixture,
   g_assert_true (sel_notify_give_garbage (core, callbacks[2]));
   remove_watcher (fixture, &watcher);
   g_assert_cmpint (n_freed, ==, 3);
+}
+
+static gboolean
+return_true (SelWatcher *watcher)
+{
+  return TRUE;
+}
+
+/* A destroyed source frees nothing while the program has a reference to it. */
+static void
+test_garbage_of_destroyed (Fixture       *fixture,
+                           gconstpointer  data)
+{
+  SelCore *core = &fixture->core;
+  int n_freed = 0;
+  SelCallback *callbacks[5];
+  SelWatcher watchers[3];
+  GPtrArray *garbage;
+
+  for (guint i = 0; i < G_N_ELEMENTS (callbacks); i++)
+    callbacks[i] = sel_callback_new (NULL, &n_freed, count_call);
+  g_assert_null (sel_notify_take_garbage (core));
+  for (guint i = 0; i < G_N_ELEMENTS (watchers); i++)
+    add_watcher (fixture, &watchers[i], FALSE);
+
+  g_assert_true (sel_notify_give_garbage (core, callbacks[0]));
+  g_assert_null (sel_notify_take_garbage (core));
+  watchers[0].is_destroyed = return_true;
+  g_assert_true (sel_notify_give_garbage (core, callbacks[1]));
+  g_assert_cmpuint (watchers[0].garbage->len, ==, 1);
+  g_assert_cmpuint (watchers[1].garbage->len, ==, 1);
+  g_assert_true (sel_notify_give_garbage (core, callbacks[2]));
+  watchers[1].is_destroyed = return_true;
+  g_assert_true (sel_notify_give_garbage (core, callbacks[3]));
+
+  garbage = sel_notify_take_garbage (core);
+  g_assert_cmpuint (garbage->len, ==, 3);
+  g_ptr_array_unref (garbage);
+  g_assert_cmpint (n_freed, ==, 3);
+  g_assert_null (sel_notify_take_garbage (core));
+
+  watchers[2].is_destroyed = return_true;
+  g_assert_false (sel_notify_give_garbage (core, callbacks[4]));
+  sel_callback_free (callbacks[4]);
+  for (guint i = 0; i < G_N_ELEMENTS (watchers); i++)
+    remove_watcher (fixture, &watchers[i]);
+  g_assert_cmpint (n_freed, ==, 5);
 }
 
 /* The watchers of the closing thread are given to it. The threads of the others are told. */
@@ -752,8 +838,11 @@ main (int   argc,
     { "/notify/close", test_close },
     { "/notify/close-in-use", test_close_in_use },
     { "/notify/close-watchers", test_close_watchers },
+    { "/notify/drain", test_drain },
     { "/notify/forked", test_forked },
+    { "/notify/forked-wakes-no-parent", test_forked_wakes_no_parent },
     { "/notify/garbage", test_garbage },
+    { "/notify/garbage-of-destroyed", test_garbage_of_destroyed },
     { "/notify/number-zero", test_number_zero },
     { "/notify/open-fails", test_open_fails },
     { "/notify/remove-watcher", test_remove_watcher },

@@ -378,6 +378,48 @@ test_own_descriptor_closed (BackendFixture *fixture)
   state_close (&state);
 }
 
+/* --- Destroyed, but with a reference --- */
+
+static gpointer
+run_context_once (gpointer data)
+{
+  g_main_context_iteration (data, FALSE);
+
+  return NULL;
+}
+
+/* Whoever unregisters frees what a destroyed source would never free. */
+static void
+test_destroyed_with_reference (BackendFixture *fixture)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  GSource *source;
+  State state;
+
+  state_open (&state, fixture);
+  source = sel_base_selector_create_source (state.selector);
+  g_source_attach (source, context);
+  for (guint i = 0; i < 2; i++)
+    g_assert_true (sel_base_selector_register_callback (state.selector, i == 0 ? state.a[0] : state.b[0], SEL_EVENT_READ,
+                                                        on_ready, &state, on_notify, NULL));
+
+  /* From now on the callbacks belong to another thread. */
+  g_thread_join (g_thread_new ("loop", run_context_once, context));
+  g_assert_true (sel_base_selector_unregister (state.selector, state.a[0], NULL));
+  g_assert_cmpint (state.n_notified, ==, 0);
+  g_source_destroy (source);
+  g_assert_true (sel_base_selector_unregister (state.selector, state.b[0], NULL));
+  g_assert_cmpint (state.n_notified, ==, 2);
+
+  g_assert_true (sel_base_selector_register_callback (state.selector, state.a[0], SEL_EVENT_READ, on_ready, &state,
+                                                      on_notify, NULL));
+  sel_base_selector_close (state.selector);
+  g_assert_cmpint (state.n_notified, ==, 3);
+
+  g_source_unref (source);
+  state_close (&state);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -398,6 +440,7 @@ main (int    argc,
   backend_add_both_modes ("source/two-selectors", test_two_selectors);
   backend_add_both_modes ("source/opened-late", test_opened_late);
   backend_add_both_modes ("source/reinit", test_reinit);
+  backend_add_both_modes ("source/destroyed-with-reference", test_destroyed_with_reference);
   backend_add_for ("epoll", "source/own-descriptor-closed", test_own_descriptor_closed);
   backend_add_for ("kqueue", "source/own-descriptor-closed", test_own_descriptor_closed);
 

@@ -478,10 +478,14 @@ sel_epoll_selector_is_supported (void)
  * @self: a selector
  * @error: return location for an error, or %NULL
  *
- * Gets an epoll descriptor of @self, which remains the owner. It is readable when the kernel would end a wait
- * at once, and can be polled and added to other epoll sets. It does not change until @self is closed or
- * opened again by sel_base_selector_reinit(). Registered files that are always ready do not make it readable; see
- * #SelBaseSelector:emulate-always-ready.
+ * Gets an epoll descriptor of @self, which remains the owner. It is readable when a wait would end at once, also for
+ * registered files that are always ready (see #SelBaseSelector:emulate-always-ready), and can be polled and added to
+ * other epoll sets. It may be readable once more after sel_base_selector_wakeup(), a cancellation or a change; a wait
+ * with a timeout of 0 then finds nothing. It does not change until @self is closed or opened again by
+ * sel_base_selector_reinit().
+ *
+ * If a source of a main loop uses @self, too, a turn of that loop may take the wake-up out of the descriptor. The next
+ * wait still ends at once. Call sel_base_selector_wakeup() again if the descriptor has to show it.
  *
  * Opens @self if it is not open, and fails like sel_epoll_selector_new() if that fails. Also fails with
  * %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_FORKED, or %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self

@@ -75,6 +75,7 @@ typedef struct
   guint turn;                /* rotates the descriptors that are always ready */
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */
+  gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
 } SelWait;
 
@@ -105,6 +106,7 @@ typedef struct
 typedef struct
 {
   GError *open_error;        /* why it could not be opened */
+  gboolean has_object;       /* open () has succeeded, and release () was not called yet */
 } SelLifecycle;
 
 /* The settings that the class has as properties. */

@@ -432,10 +432,13 @@ void
 sel_dispatch_unlock_and_free_slow (SelCore     *core,
                                    SelKeyExtra *removed)
 {
+  g_autoptr(GPtrArray) garbage = NULL;
+
   if (core->dispatch.batches != NULL)
     sel_dispatch_retain (core, removed);
   if (removed->callback != NULL && sel_notify_give_garbage (core, removed->callback))
     removed->callback = NULL;
+  garbage = sel_notify_take_garbage (core);
   sel_state_unlock (core);
 
   SEL_POINT ("free-callback");

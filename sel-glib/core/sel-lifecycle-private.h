@@ -16,6 +16,10 @@ G_BEGIN_DECLS
 
 void     sel_lifecycle_clear            (SelCore  *core);
 
+/* In a child process: another thread of the parent may have been about to open the selector, or to open it again. The
+ * child then has the kernel's object of the parent, and gives it back in sel_lifecycle_reinit(). */
+void     sel_lifecycle_forked           (SelCore  *core);
+
 gboolean sel_lifecycle_ensure_open_slow (SelCore  *core,
                                          GError  **error);
 

@@ -11,6 +11,13 @@ sel_lifecycle_clear (SelCore *core)
   g_clear_error (&core->lifecycle.open_error);
 }
 
+void
+sel_lifecycle_forked (SelCore *core)
+{
+  if (core->lifecycle.has_object)
+    sel_state_set (core, SEL_STATE_OPEN | SEL_STATE_FORKED);
+}
+
 /* @forked tells that a parent process has opened it. */
 static void
 sel_lifecycle_give_back (SelCore  *core,
@@ -20,6 +27,7 @@ sel_lifecycle_give_back (SelCore  *core,
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (selector);
 
   SEL_POINT ("locked-release");
+  core->lifecycle.has_object = FALSE;
   if (klass->release != NULL)
     {
       gpointer outer = sel_state_enter_vfunc (core);
@@ -69,8 +77,11 @@ sel_lifecycle_try_open (SelCore  *core,
 {
   GArray *reserved = sel_registry_reserve_numbers (core);
   gboolean is_open = sel_lifecycle_call_open (core, error);
-  gboolean success = is_open && sel_notify_open_wakeup (core, error);
+  gboolean success;
 
+  core->lifecycle.has_object = is_open;
+  SEL_POINT ("locked-object");
+  success = is_open && sel_notify_open_wakeup (core, error);
   sel_registry_unreserve_numbers (reserved);
   sel_pause_forget_all (core);
   success = success && sel_pause_arm_all (core, error);
@@ -80,6 +91,10 @@ sel_lifecycle_try_open (SelCore  *core,
         sel_lifecycle_give_back (core, FALSE);
       return FALSE;
     }
+
+  /* The new wake-up descriptor stays readable while a descriptor is always ready. */
+  if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
+    sel_notify_wake (core);
 
   SEL_POINT ("locked-opened");
   sel_state_set (core, SEL_STATE_OPEN);

@@ -39,6 +39,10 @@ struct _SelWatcher
   /* Called without the lock, and only in the thread: the selector is closed. The context must not poll the descriptor
    * of the mechanism any more. */
   void (*close) (SelWatcher *watcher);
+
+  /* Nullable. Called with the lock, in any thread: TRUE if the source is destroyed, so that it does no work any more.
+   * Its watcher stays in the list as long as the program has a reference to it. */
+  gboolean (*is_destroyed) (SelWatcher *watcher);
 };
 
 void         sel_notify_init             (SelCore         *core);
@@ -52,7 +56,8 @@ gboolean     sel_notify_open_wakeup      (SelCore         *core,
                                           GError         **error);
 void         sel_notify_close_wakeup     (SelCore         *core);
 
-/* Returns: FALSE if there was no wake-up to be drained */
+/* Does nothing while a descriptor is always ready: a wait would end at once, and programs that poll the descriptor of
+ * the mechanism have to see that. Returns: FALSE if there was no wake-up to be drained */
 gboolean     sel_notify_drain_wakeup     (SelCore         *core);
 
 /* Ends the kernel's wait. Needs no lock and may be called in a signal handler. */
@@ -99,6 +104,10 @@ void         sel_notify_changed_slow     (SelCore         *core,
  * it. Returns: FALSE if the calling thread has to free it, after it has given back the lock */
 gboolean     sel_notify_give_garbage     (SelCore         *core,
                                           SelCallback     *callback);
+
+/* Takes the callbacks that were given to sources that are destroyed now. Returns: (nullable): an array that frees them;
+ * the calling thread has to free it, after it has given back the lock */
+GPtrArray   *sel_notify_take_garbage     (SelCore         *core);
 
 /* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were
  * taken out of the list; call their close () without the lock */

@@ -21,14 +21,11 @@ sel_notify_clear (SelCore *core)
 void
 sel_notify_forked (SelCore *core)
 {
-  g_atomic_int_set (&core->notify.wakeup->in_use, 0);
-
   for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
     {
       SelWatcher *watcher = g_ptr_array_index (core->notify.watchers, i);
 
       /* The child must neither ring nor drain the bell. */
-      g_atomic_int_set (&watcher->bell->in_use, 0);
       watcher->is_inherited = TRUE;
       watcher->is_rung = FALSE;
       g_atomic_int_or (&watcher->flags, SEL_WATCHER_SYNC);
@@ -51,6 +48,9 @@ sel_notify_close_wakeup (SelCore *core)
 gboolean
 sel_notify_drain_wakeup (SelCore *core)
 {
+  if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
+    return FALSE;
+
   return sel_wakeup_drain (core->notify.wakeup);
 }
 
@@ -220,17 +220,34 @@ sel_notify_changed_slow (SelCore *core,
   sel_notify_watchers (core, fd);
 }
 
+static inline gboolean
+sel_watcher_is_destroyed (SelWatcher *watcher)
+{
+  return watcher->is_destroyed != NULL && watcher->is_destroyed (watcher);
+}
+
+/* Returns: (nullable): the first watcher whose source does work */
+static SelWatcher *
+sel_notify_find_worker (SelCore *core)
+{
+  for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
+    {
+      SelWatcher *watcher = g_ptr_array_index (core->notify.watchers, i);
+
+      if (!sel_watcher_is_destroyed (watcher))
+        return watcher;
+    }
+
+  return NULL;
+}
+
 gboolean
 sel_notify_give_garbage (SelCore     *core,
                          SelCallback *callback)
 {
-  SelWatcher *watcher;
+  SelWatcher *watcher = sel_notify_find_worker (core);
 
-  if (core->notify.watchers == NULL)
-    return FALSE;
-
-  watcher = g_ptr_array_index (core->notify.watchers, 0);
-  if (sel_watcher_is_own (watcher))
+  if (watcher == NULL || sel_watcher_is_own (watcher))
     return FALSE;
 
   if (watcher->garbage == NULL)
@@ -239,6 +256,27 @@ sel_notify_give_garbage (SelCore     *core,
   sel_watcher_mark (watcher, SEL_WATCHER_GARBAGE);
 
   return TRUE;
+}
+
+GPtrArray *
+sel_notify_take_garbage (SelCore *core)
+{
+  GPtrArray *garbage = NULL;
+
+  for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
+    {
+      SelWatcher *watcher = g_ptr_array_index (core->notify.watchers, i);
+
+      if (G_LIKELY (watcher->garbage == NULL) || !sel_watcher_is_destroyed (watcher))
+        continue;
+
+      if (garbage == NULL)
+        garbage = sel_watcher_steal_garbage (watcher);
+      else
+        g_ptr_array_extend_and_steal (garbage, sel_watcher_steal_garbage (watcher));
+    }
+
+  return garbage;
 }
 
 GPtrArray *

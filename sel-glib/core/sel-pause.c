@@ -353,6 +353,7 @@ sel_pause_forget_slot (int         fd,
                        gpointer    user_data)
 {
   sel_key_slot_resume (slot);
+  sel_hangup_count_reset (&slot->hangup);
 }
 
 void

@@ -36,6 +36,17 @@ sel_ready_list_get_filter_room (SelCore *core)
                                                                                              : list->room;
 }
 
+/* The report of the wake-up descriptor has used up room, so the kernel has to be asked again: once for each time that
+ * the descriptor was drained, and once in each wait while it stays readable. */
+static void
+sel_ready_list_report_wakeup (SelCore *core)
+{
+  gboolean stays = sel_state_has (core, SEL_STATE_ALWAYS_READY) && !core->wait.wakeup_reported;
+
+  core->wait.wakeup_reported = TRUE;
+  core->wait.list.needs_retry |= sel_notify_drain_wakeup (core) || stays;
+}
+
 gboolean
 sel_ready_list_report_unknown (SelCore      *core,
                                int           fd,
@@ -52,13 +63,15 @@ sel_ready_list_report_unknown (SelCore      *core,
       return TRUE;
     }
 
+  if (fd == sel_notify_get_fd (core))
+    {
+      sel_ready_list_report_wakeup (core);
+      return TRUE;
+    }
+
   core->wait.list.needs_retry = TRUE;
-  if (fd != sel_notify_get_fd (core))
-    return FALSE;
 
-  sel_notify_drain_wakeup (core);
-
-  return TRUE;
+  return FALSE;
 }
 
 /* The slot that a report without a tag is about. NULL if it was registered, changed or resumed since the wait began:
@@ -88,8 +101,7 @@ sel_ready_list_report_untagged (SelCore      *core,
     }
   else if (fd == sel_notify_get_fd (core))
     {
-      /* A backend that reports it although it is not readable must not be asked again and again. */
-      core->wait.list.needs_retry |= sel_notify_drain_wakeup (core);
+      sel_ready_list_report_wakeup (core);
     }
 }
 

@@ -116,6 +116,7 @@ sel_registry_change_always_ready (SelCore    *core,
     {
       g_array_append_val (fds, fd);
       sel_state_set (core, SEL_STATE_ALWAYS_READY);
+      sel_notify_wake (core);
       return;
     }
 

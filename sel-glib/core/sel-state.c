@@ -22,6 +22,7 @@ void
 sel_state_count_fork (void)
 {
   g_mutex_init (&fork_lock); /* a thread of the parent may have had it */
+  sel_wakeup_count_fork ();
   sel_state_fork_count++;
 }
 

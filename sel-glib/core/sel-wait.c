@@ -88,7 +88,10 @@ sel_wait_prepare (SelCore  *core,
   sel_state_lock (core);
   sel_pause_resume_due (core, is_first && sel_state_has (core, SEL_STATE_WAITING));
   if (is_first)
-    sel_registry_clear_changed (core);
+    {
+      sel_registry_clear_changed (core);
+      core->wait.wakeup_reported = FALSE;
+    }
 
   /* In every other wait the descriptors that are always ready come first, so that a small array has room for both. */
   if (is_first && sel_state_has (core, SEL_STATE_ALWAYS_READY) && ++core->wait.turn % 2 == 0 &&

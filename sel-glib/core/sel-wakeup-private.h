@@ -11,22 +11,29 @@ typedef struct
 {
   int read_fd;
   int write_fd; /* atomic */
-  int in_use;   /* atomic: the number of sel_wakeup_signal() calls that are running */
+  int in_use;   /* atomic: the number of sel_wakeup_signal() calls that are running in this process */
+  guint process; /* atomic: the process that has opened it, as sel_wakeup_process was then */
 } SelWakeup;
 
 #define SEL_WAKEUP_INIT { .read_fd = -1, .write_fd = -1 }
+
+/* How many forks there are between this process and the one that loaded the library. */
+extern guint sel_wakeup_process;
+
+/* Called in each child process. */
+void     sel_wakeup_count_fork (void);
 
 gboolean sel_wakeup_open   (SelWakeup  *wakeup,
                             GError    **error);
 
 /* Makes the read end readable. Takes no lock and keeps errno, so that a signal handler may call it. Does nothing if
- * @wakeup is not open. */
+ * @wakeup is not open, or if a parent process has opened it: that shares the file. */
 void     sel_wakeup_signal (SelWakeup  *wakeup);
 
 /* Makes the read end not readable. Returns: TRUE if it was readable */
 gboolean sel_wakeup_drain  (SelWakeup  *wakeup);
 
-/* Waits for the sel_wakeup_signal() calls that are running. Does nothing if @wakeup is not open. */
+/* Waits for the sel_wakeup_signal() calls of this process that are running. Does nothing if @wakeup is not open. */
 void     sel_wakeup_close  (SelWakeup  *wakeup);
 
 G_END_DECLS

@@ -16,6 +16,33 @@
 #include "core/sel-wakeup-private.h"
 #include "sel-error-private.h"
 
+guint sel_wakeup_process;
+
+void
+sel_wakeup_count_fork (void)
+{
+  sel_wakeup_process++;
+}
+
+/* TRUE if a parent process has opened @wakeup. */
+static inline gboolean
+sel_wakeup_is_inherited (SelWakeup *wakeup)
+{
+  return (guint) g_atomic_int_get (&wakeup->process) != sel_wakeup_process;
+}
+
+/* The process is stored before write_fd: a call of sel_wakeup_signal() that counts itself in in_use finds the count
+ * that this process has begun. */
+static void
+sel_wakeup_take (SelWakeup *wakeup)
+{
+  if (!sel_wakeup_is_inherited (wakeup))
+    return;
+
+  g_atomic_int_set (&wakeup->in_use, 0);
+  g_atomic_int_set (&wakeup->process, sel_wakeup_process);
+}
+
 gboolean
 sel_wakeup_open (SelWakeup  *wakeup,
                  GError    **error)
@@ -26,6 +53,7 @@ sel_wakeup_open (SelWakeup  *wakeup,
   if (fd < 0)
     return sel_os_error_set (error, -1, errno);
 
+  sel_wakeup_take (wakeup);
   wakeup->read_fd = fd;
   g_atomic_int_set (&wakeup->write_fd, fd);
 #else
@@ -45,6 +73,7 @@ sel_wakeup_open (SelWakeup  *wakeup,
     }
 #endif
 
+  sel_wakeup_take (wakeup);
   wakeup->read_fd = fds[0];
   g_atomic_int_set (&wakeup->write_fd, fds[1]);
 #endif
@@ -58,6 +87,9 @@ sel_wakeup_signal (SelWakeup *wakeup)
 {
   int saved_errno = errno;
   int fd;
+
+  if (sel_wakeup_is_inherited (wakeup))
+    return;
 
   g_atomic_int_inc (&wakeup->in_use);
   SEL_POINT ("signal-in-use");
@@ -116,8 +148,8 @@ sel_wakeup_close (SelWakeup *wakeup)
   g_atomic_int_set (&wakeup->write_fd, -1);
 
   /* A call of sel_wakeup_signal() that began before may be about to write to this number. After close() the number may
-   * stand for another file. */
-  while (g_atomic_int_get (&wakeup->in_use) > 0)
+   * stand for another file. In a child process the calls of the parent do not exist. */
+  while (!sel_wakeup_is_inherited (wakeup) && g_atomic_int_get (&wakeup->in_use) > 0)
     {
       SEL_POINT ("spin-wakeup-close");
       g_thread_yield ();

@@ -101,6 +101,12 @@ sel_source_close (SelWatcher *watcher)
   g_source_unref (&self->source);
 }
 
+static gboolean
+sel_source_is_destroyed (SelWatcher *watcher)
+{
+  return g_source_is_destroyed (&sel_source_from_watcher (watcher)->source);
+}
+
 /* Makes the context poll the descriptors that the selector needs, and nothing else. */
 static void
 sel_source_sync_locked (SelSource *self)
@@ -550,9 +556,11 @@ static GSourceFuncs sel_wait_source_funcs = {
   .finalize = sel_source_finalize,
 };
 
+/* Takes @batch. */
 static GSource *
 sel_source_new_full (SelBaseSelector *selector,
                      GSourceFuncs    *funcs,
+                     SelBatch        *batch,
                      gboolean         can_recurse)
 {
   GSource *source = g_source_new (funcs, sizeof (SelSource));
@@ -563,9 +571,17 @@ sel_source_new_full (SelBaseSelector *selector,
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->watcher.close = sel_source_close;
+  self->watcher.is_destroyed = sel_source_is_destroyed;
   sel_mirror_init (&self->mirror, source);
   self->bell.fd = -1;
   self->next_resume = -1;
+  self->batch = batch;
+  if (batch != NULL)
+    {
+      sel_state_lock (sel_core (selector));
+      sel_dispatch_add_batch (sel_core (selector), batch);
+      sel_state_unlock (sel_core (selector));
+    }
 
   if (!sel_notify_add_watcher (sel_core (selector), &self->watcher))
     {
@@ -585,29 +601,20 @@ sel_source_new_full (SelBaseSelector *selector,
 GSource *
 sel_source_new_plain (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_source_funcs, FALSE);
+  return sel_source_new_full (selector, &sel_source_funcs, NULL, FALSE);
 }
 
 GSource *
 sel_source_new_dispatch (SelBaseSelector *selector)
 {
-  GSource *source = sel_source_new_full (selector, &sel_dispatch_source_funcs, TRUE);
-  SelBatch *batch = g_new0 (SelBatch, 1);
-  SelCore *core = sel_core (selector);
-
-  sel_state_lock (core);
-  sel_dispatch_add_batch (core, batch);
-  sel_state_unlock (core);
-  ((SelSource *) source)->batch = batch;
-
-  return source;
+  return sel_source_new_full (selector, &sel_dispatch_source_funcs, g_new0 (SelBatch, 1), TRUE);
 }
 
 GSource *
 sel_source_new_wait (SelBaseSelector *selector)
 {
   /* The callback may call the function of the program, which may run a main loop when the wait is over already. */
-  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs, FALSE);
+  GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs, NULL, FALSE);
 
   ((SelSource *) source)->awaits = TRUE;
 

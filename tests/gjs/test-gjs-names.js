@@ -89,12 +89,13 @@ test('the mapping', () => withSockets((a, b) => {
     const map = selector.get_map();
     const key = selector.register(a, READ, 'a');
 
-    assert(map instanceof Sel.SelectorMapping && map === selector.get_map());
+    assert(map instanceof Sel.SelectorMapping && map === selector.get_map() && map === selector.map);
     assert(map.get_size() === 1 && map.contains(a) && map.contains(key.fd) && !map.contains(b));
     assert(map.lookup(key.fd) === key && map.lookup_object(a) === key && map.lookup(b) === null);
     assert(map.get_keys().length === 1 && map.get_keys()[0] === key);
     selector.close();
     assert(map.get_size() === 0 && !map.contains(a) && map.lookup(a) === null && selector.get_map() === null);
+    assert(selector.map === null && selector.closed === true);
     assertEqual(map.get_keys(), []);
 }));
 

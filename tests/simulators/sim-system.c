@@ -204,8 +204,8 @@ connect (int                    fd,
 }
 
 /*
- * Linux says POLLHUP without POLLRDHUP of a socket that was never connected only. A socket that has ended, by a close of
- * the peer, a reset or a refused connection, has POLLRDHUP too.
+ * Linux says POLLHUP without POLLRDHUP of a socket that was never connected only. A socket that has ended, by a close
+ * of the peer, a reset or a refused connection, has POLLRDHUP too.
  */
 short
 sim_system_socket_state (int fd)

@@ -130,8 +130,8 @@ inline sel_state_unlock ()
   atomic { assert (lock == ME); lock = NOBODY }
 }
 
-/* The lock becomes a new one; a thread of this process must not have the old one. The last three lines are
- * sel_wait_forked () and sel_notify_forked (). */
+/* The lock becomes a new one; a thread of this process must not have the old one. The last lines are
+ * sel_wait_forked (), and in_use, which counts the calls of this process only (sel_wakeup_open ()). */
 inline sel_state_drop_other_threads ()
 {
   atomic {

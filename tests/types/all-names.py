@@ -65,6 +65,7 @@ def properties(selector: Sel.BaseSelector) -> None:
     selector.set_hangup_policy(selector.get_hangup_policy() or selector.props.hangup_policy)
     selector.set_interruptible(selector.get_interruptible() or selector.props.interruptible)
     selector.set_max_dispatch(selector.get_max_dispatch() + selector.props.max_dispatch)
+    bools.extend([selector.props.closed, selector.props.map is None or selector.props.map.contains(0)])
     selector.set_max_dispatch('many')  # type: ignore
     Sel.EpollSelector(no_such_property=1)  # type: ignore
 
@@ -95,8 +96,9 @@ def callbacks(selector: Sel.BaseSelector, sock: socket.socket) -> None:
     selector.set_callback(sock, ready)
     selector.set_callback(sock, ready_with_data, 'name')
     selector.set_callback(sock, None)
-    numbers.extend([selector.attach(), selector.attach(None, GLib.PRIORITY_HIGH, ready),
-                    selector.attach(GLib.MainContext.default(), 0, ready_with_data, 'name'), selector.attach(func=ready)])
+    numbers.extend([selector.attach(), selector.attach(None, 0, ready),
+                    selector.attach(GLib.MainContext.default(), 0, ready_with_data, 'name'),
+                    selector.attach(func=ready)])
     sources: list[GLib.Source] = [selector.create_source(), selector.create_dispatch_source(),
                                   selector.create_dispatch_source(ready),
                                   selector.create_dispatch_source(ready_with_data, 'name')]
@@ -171,7 +173,10 @@ async def main() -> int:
 def asyncio_module() -> None:
     loop: asyncio.AbstractEventLoop = Sel.asyncio.EventLoop()
     numbers.append(Sel.asyncio.run(main(), debug=True, context=GLib.MainContext.default()))
-    asyncio.set_event_loop_policy(Sel.asyncio.EventLoopPolicy())
+    policy = Sel.asyncio.EventLoopPolicy()
+    asyncio.set_event_loop_policy(policy)
+    if isinstance(policy.get_event_loop_for_context(GLib.MainContext.default()), Sel.asyncio.EventLoop):
+        numbers.append(1)
     own = Sel.asyncio.EventLoop(GLib.MainContext(), selector=Sel.EpollSelector(), priority=GLib.PRIORITY_HIGH)
     with own.running() as running, own.running(GLib.MainLoop().quit), own.paused():
         running.run_until_complete(main())

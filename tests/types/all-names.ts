@@ -77,6 +77,8 @@ function properties(): void {
     selector.closed_for_ever = true;
     // @ts-expect-error
     epoll.rebuild_count = 0;
+    // @ts-expect-error
+    selector.closed = true;
 }
 
 function registrations(): void {
@@ -146,7 +148,7 @@ function callbacks(): void {
 }
 
 function mapping(): void {
-    const map: Sel.SelectorMapping | null = selector.get_map();
+    const map: Sel.SelectorMapping | null = selector.get_map() ?? selector.map;
 
     // @ts-expect-error
     map.size;
@@ -189,6 +191,7 @@ async function waits(cancellable: Gio.Cancellable): Promise<void> {
     selector.reinit();
     selector.close();
     exactly<boolean>()(selector.is_closed(), true);
+    exactly<boolean>()(selector.closed, true);
 
     // @ts-expect-error
     selector.select(cancellable);

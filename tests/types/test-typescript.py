@@ -83,7 +83,8 @@ def readme_program(source):
 
 def check_good(source, work):
     """Returns the complaints about each of the programs that have no mistake, by the name of its case."""
-    examples = [path for path in sorted((source / 'examples').rglob('*.js')) if "'gi://" in path.read_text()]
+    folders = source / 'examples', source / 'docs/snippets'
+    examples = [path for folder in folders for path in sorted(folder.rglob('*.js')) if "'gi://" in path.read_text()]
     (work / 'readme.ts').write_text(readme_program(source))
     programs = {'all-names.ts': source / 'tests/types/all-names.ts', 'README.md': work / 'readme.ts'}
     programs.update({path.name: path for path in examples})

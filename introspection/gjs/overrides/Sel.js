@@ -190,8 +190,10 @@ function checkArgument(signature, name, value, isValid) {
         throw new TypeError(`${signature}: ${name} cannot be ${describe(value)}`);
 }
 
+const isCancellable = value => value instanceof Gio.Cancellable;
+
 function checkCancellable(signature, cancellable) {
-    checkArgument(signature, 'cancellable', cancellable, value => value instanceof Gio.Cancellable);
+    checkArgument(signature, 'cancellable', cancellable, isCancellable);
 }
 
 function checkPriority(signature, name, priority) {
@@ -303,6 +305,10 @@ function _init() {
     }
 
     function toTimeout(signature, timeout) {
+        // Most calls end here, so no function is made for the check.
+        if (typeof timeout === 'number')
+            return timeout;
+
         checkArgument(signature, 'timeout', timeout, value => !['object', 'function', 'symbol'].includes(typeof value));
         return timeout === null || timeout === undefined ? Sel.WAIT_FOREVER : Number(timeout);
     }
@@ -410,6 +416,13 @@ function _init() {
 
         return mapping && (this[MAPPING] ??= new SelectorMapping(this, mapping, toRegisteredFd));
     };
+
+    // The property is the same object as the result of the method.
+    Object.defineProperty(proto, 'map', {
+        get() {
+            return this.get_map();
+        },
+    });
 
     proto[Symbol.iterator] = function () {
         return (this.get_map() ?? []).values();

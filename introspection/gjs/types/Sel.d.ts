@@ -115,6 +115,8 @@ declare module 'gi://Sel?version=1.0' {
 
         namespace BaseSelector {
             interface SignalSignatures extends GObject.Object.SignalSignatures {
+                'notify::closed': (pspec: GObject.ParamSpec) => void;
+                'notify::map': (pspec: GObject.ParamSpec) => void;
                 'notify::can-recurse': (pspec: GObject.ParamSpec) => void;
                 'notify::emulate-always-ready': (pspec: GObject.ParamSpec) => void;
                 'notify::force-mirrored': (pspec: GObject.ParamSpec) => void;
@@ -145,6 +147,8 @@ declare module 'gi://Sel?version=1.0' {
             constructor(properties?: Partial<BaseSelector.ConstructorProps>, ...args: any[]);
             _init(...args: any[]): void;
 
+            get closed(): boolean;
+            get map(): SelectorMapping | null;
             get can_recurse(): boolean;
             set can_recurse(value: boolean);
             get canRecurse(): boolean;

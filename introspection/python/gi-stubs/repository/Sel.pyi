@@ -88,10 +88,12 @@ class SelectorMapping(GObject.Object):
 class BaseSelector(GObject.Object, selectors.BaseSelector):
     class Props:
         can_recurse: bool
+        closed: bool
         emulate_always_ready: bool
         force_mirrored: bool
         hangup_policy: HangupPolicy
         interruptible: bool
+        map: Optional[SelectorMapping]
         max_dispatch: int
 
     @property
