@@ -215,7 +215,7 @@ sel_base_selector_report (SelBaseSelector *self,
 
   sel_state_lock (core);
   if (sel_ready_list_is_open (core))
-    sel_ready_list_report_untagged (core, fd, events);
+    sel_ready_list_report_untagged (core, fd, events, SEL_UNKNOWN_END);
   sel_state_unlock (core);
 }
 

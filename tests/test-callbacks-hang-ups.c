@@ -87,24 +87,25 @@ test_hang_up_throttled (BackendFixture *fixture)
       loop_register (&loop, 1, SEL_EVENT_READ);
       loop_attach (&loop, NULL);
 
-      /* At most eight calls come before the descriptor is paused, plus one per 100 ms on a slow machine, ... */
+      /* Seven calls come before the first pause of 1 ms, then one call after each pause. */
       start = g_get_monotonic_time ();
       loop_settle (&loop);
-      n = loop.pairs[0].n_calls;
-      g_assert_cmpuint (n, >, 0);
-      g_assert_cmpuint (n, <=, 8 + (g_get_monotonic_time () - start) / (100 * 1000));
+      g_assert_cmpuint (loop.pairs[0].n_calls, >, 0);
+      n = 7;
+      for (guint pause = 1; pause <= 64; pause *= 2)
+        {
+          while (loop.pairs[0].n_calls <= n)
+            g_main_context_iteration (loop.context, TRUE);
+          g_assert_cmpuint (loop.pairs[0].n_calls, ==, n + 1);
+          g_assert_cmpint (g_get_monotonic_time () - start, >=, pause * 1000);
+          start = g_get_monotonic_time ();
+          n++;
+        }
 
-      /* ... other descriptors are dispatched meanwhile, ... */
+      /* Other descriptors are dispatched meanwhile. */
       put_byte (loop.pairs[1].fds[1]);
       while (loop.pairs[1].n_calls == 0)
         g_main_context_iteration (loop.context, TRUE);
-
-      /* ... and there is one call after each pause. */
-      n = loop.pairs[0].n_calls;
-      start = g_get_monotonic_time ();
-      while (loop.pairs[0].n_calls < n + 3)
-        g_main_context_iteration (loop.context, TRUE);
-      g_assert_cmpint (g_get_monotonic_time () - start, >=, 150 * 1000);
 
       loop_close (&loop);
     }
@@ -143,7 +144,7 @@ test_hang_up_in_loops (BackendFixture *fixture)
       for (guint i = 0; i < 2; i++)
         {
           g_assert_cmpuint (loop.pairs[i].n_calls, >, 0);
-          g_assert_cmpuint (loop.pairs[i].n_calls, <=, limit + (g_get_monotonic_time () - start) / (100 * 1000));
+          g_assert_cmpuint (loop.pairs[i].n_calls, <=, limit + (g_get_monotonic_time () - start) / 1000);
         }
 
       loop_close (&loop);
@@ -179,7 +180,7 @@ test_hang_up_late (BackendFixture *fixture)
   loop.pairs[0].fds[1] = -1;
   loop_settle (&loop);
   g_assert_cmpuint (loop.pairs[0].n_calls, >, 600);
-  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 608 + (g_get_monotonic_time () - start) / (100 * 1000));
+  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 608 + (g_get_monotonic_time () - start) / 1000);
 
   loop_close (&loop);
 }
@@ -260,7 +261,6 @@ test_paused_during_rebuild (BackendFixture *fixture)
   unwatch (loop.selector, loop.pairs[1].fds[0]);
   put_byte (loop.pairs[1].fds[1]);
   loop_expect (&loop, 0, 0);
-  assert_ready (loop.selector, 0, -1);
   g_object_get (loop.selector, "rebuild-count", &rebuild_count, NULL);
   g_assert_cmpuint (rebuild_count, ==, 1);
 

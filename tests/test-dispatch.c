@@ -158,7 +158,7 @@ test_checks (Room          *room,
         unwatch (room->selector, room->b[0]);
       entry = next_entry_of (room, source.batch);
       g_assert_cmpuint (sel_batch_entry_get_checks (entry), ==,
-                        n == 8 ? SEL_HANGUP_CHECK_AFTER_CALL : SEL_HANGUP_CHECK_NOTHING);
+                        (n >= 7 ? SEL_HANGUP_CHECK_ENDED : 0) | (n == 8 ? SEL_HANGUP_CHECK_CLOSED : 0));
       end (&source);
     }
   source_clear (&source);

@@ -24,8 +24,10 @@ sel_pollfd_report (const struct pollfd  *entry,
   if ((entry->revents & POLLNVAL) != 0)
     return sel_backend_report_closed (selector, entry->fd, error);
 
+  /* Not every system says POLLHUP of each hang-up, and none says here that only one direction has ended. */
   sel_backend_report_untagged (selector, entry->fd,
-                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
+                               sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT),
+                               (entry->revents & POLLHUP) != 0 ? SEL_READ_END : SEL_UNKNOWN_END);
 
   return TRUE;
 }

@@ -209,7 +209,8 @@ sel_batch_fill (SelCore             *core,
       sel_batch_entry_look_up (entry, page, fd);
       entry->fd = fd;
       entry->events = event->events;
-      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)]) << SEL_BATCH_CHECKS_SHIFT;
+      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)], event)
+                       << SEL_BATCH_CHECKS_SHIFT;
     }
 
   batch->events = events;

@@ -382,19 +382,13 @@ sel_source_call_checked (SelSource           *self,
 {
   SelCore *core = sel_core (self->selector);
   SelBatchEntry unchecked = *entry;
-  SelEventMask registered;
-  gboolean goes_on;
 
-  if ((sel_batch_entry_get_checks (entry) & SEL_HANGUP_CHECK_STALE) != 0 && sel_hangup_check_stale (core, event))
+  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry)))
     return TRUE;
 
-  registered = sel_selector_key_get_events (entry->key);
   unchecked.events = event->events;
-  goes_on = sel_source_call (self, &unchecked, func, user_data);
-  if (sel_batch_entry_get_checks (entry) != 0)
-    sel_hangup_check (core, event, registered);
 
-  return goes_on;
+  return sel_source_call (self, &unchecked, func, user_data);
 }
 
 /* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
@@ -462,32 +456,24 @@ sel_source_is_due (GSource *source)
   return ready_time >= 0 && ready_time <= g_source_get_time (source);
 }
 
-typedef struct
-{
-  SelReadyEvent event;
-  SelEventMask registered;
-  SelHangupChecks checks;
-} SelPlainEvent;
-
-/* Counts a call for each event, and drops the stale ones. Returns how many are left. */
-static gssize
+/* Counts a call for each event. Returns: TRUE if any is left after the checks */
+static gboolean
 sel_source_check_plain_events (SelSource           *self,
                                const SelReadyEvent *events,
-                               gssize               n,
-                               SelPlainEvent       *plain)
+                               gssize               n)
 {
   SelCore *core = sel_core (self->selector);
-  gssize n_live = 0;
+  gboolean is_ready = FALSE;
 
   for (gssize i = 0; i < n; i++)
     {
-      plain[n_live].event = events[i];
-      plain[n_live].checks = sel_hangup_count_event (core, &events[i], &plain[n_live].registered);
-      if ((plain[n_live].checks & SEL_HANGUP_CHECK_STALE) == 0 || !sel_hangup_check_stale (core, &events[i]))
-        n_live++;
+      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
+
+      if (checks == 0 || !sel_hangup_check (core, &events[i], checks))
+        is_ready = TRUE;
     }
 
-  return n_live;
+  return is_ready;
 }
 
 /* The dispatch () of a source that has a GSourceFunc, which asks the selector itself. */
@@ -498,9 +484,8 @@ sel_source_dispatch (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelReadyEvent events[SEL_MAX_DISPATCH];
-  SelPlainEvent plain[SEL_MAX_DISPATCH];
   GError *error = NULL;
-  gssize n, n_live;
+  gssize n;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
@@ -509,20 +494,10 @@ sel_source_dispatch (GSource     *source,
   if (n <= 0 && !sel_source_handle_nothing (self, n, error))
     return G_SOURCE_REMOVE;
 
-  n_live = sel_source_check_plain_events (self, events, n, plain);
-  if (n_live == 0 && !sel_source_is_due (source))
+  if (!sel_source_check_plain_events (self, events, n) && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
-  if (callback == NULL || !callback (user_data) || g_source_is_destroyed (source))
-    return G_SOURCE_REMOVE;
-
-  for (gssize i = 0; i < n_live; i++)
-    {
-      if (plain[i].checks != 0)
-        sel_hangup_check (sel_core (self->selector), &plain[i].event, plain[i].registered);
-    }
-
-  return G_SOURCE_CONTINUE;
+  return callback != NULL && callback (user_data) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 /* The dispatch () of an asynchronous wait, whose callback is also called if nothing is ready. */

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "sel-types.h"
+
+G_BEGIN_DECLS
+
+/* What a report of the kernel says about the ends of a descriptor. A report without any of these bits proves that
+ * nothing has ended. */
+typedef enum
+{
+  SEL_READ_END = SEL_EVENT_READ,     /* the other end will not send any more */
+  SEL_WRITE_END = SEL_EVENT_WRITE,   /* the other end will not receive any more */
+  SEL_UNKNOWN_END = 1 << 2,          /* the mechanism cannot tell */
+  SEL_END_WITH_DATA = 1 << 3         /* beside the first two: the kernel says that there is something to read */
+} SelEnds;
+
+typedef enum
+{
+  SEL_FD_READY,
+  SEL_FD_NOT_READY,
+  SEL_FD_CLOSED
+} SelFdState;
+
+/* Polls @fd for @events without waiting. Stores in @ended those of the events that cannot do any work: the direction
+ * has ended, and there is nothing left to read. @ends is the evidence of the report. Keeps errno, and takes nothing
+ * away from the program: neither data nor a pending error. */
+SelFdState sel_fd_probe (int           fd,
+                         SelEventMask  events,
+                         SelEnds       ends,
+                         SelEventMask *ended);
+
+G_END_DECLS
