@@ -369,7 +369,9 @@ test_ended_once (RegistryFixture *fixture,
   g_assert_cmpint (pipe (fds), ==, 0);
   slot = add_with_event (fixture, fds[0], READ, &event);
   close (fds[1]);
+  sel_state_unlock (fixture->core);
   sel_base_selector_set_hangup_policy (SEL_BASE_SELECTOR (fixture->fake), SEL_HANGUP_POLICY_ONCE);
+  sel_state_lock (fixture->core);
   sel_pause_begin_ended (fixture->core, &event, READ);
   for (guint i = 0; i < 3; i++)
     {
