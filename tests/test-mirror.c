@@ -557,7 +557,7 @@ test_no_callback (Room          *room,
   loop_close (&loop);
 }
 
-/* A hang-up that the function ignores is found by the eighth call, not before. */
+/* A hang-up that the function ignores is told seven times. The eighth time, the descriptor is paused instead. */
 static void
 test_plain_hang_up (Room          *room,
                     gconstpointer  data)
@@ -575,13 +575,13 @@ test_plain_hang_up (Room          *room,
     {
       fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
       g_free (turn (&loop, room->a[0], G_IO_IN | G_IO_HUP));
-      g_assert_cmpuint (n_turns, ==, i);
+      g_assert_cmpuint (n_turns, ==, MIN (i, 7));
       g_assert_cmpint (room_is_paused (room, room->a[0]), ==, i == 8);
     }
 
   /* Nothing is ready, so that the function is not called. */
   g_free (turn (&loop, sel_notify_get_fd (room->core), G_IO_IN));
-  g_assert_cmpuint (n_turns, ==, 8);
+  g_assert_cmpuint (n_turns, ==, 7);
   loop_close (&loop);
 }
 

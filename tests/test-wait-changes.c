@@ -104,6 +104,7 @@ test_resumes_due (Room          *room,
   room_watch (room, room->a[0], SEL_EVENT_READ);
   room_pause (room, room->a[0], TRUE);
   room->core->pauses.until = g_get_monotonic_time ();
+  g_array_index (room->core->pauses.list, SelPause, 0).until = room->core->pauses.until;
   fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
   assert_wait (room, "a:1", 0, SEL_WAIT_DISPATCH, 8);
   assert_state (room->core, SEL_STATE_OPEN);
