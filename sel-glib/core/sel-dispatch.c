@@ -68,7 +68,8 @@ sel_dispatch_find_running (SelCore             *core,
   return other;
 }
 
-/* Moves the key and the callback from @removed to @batch if the batch uses them. */
+/* Moves the key and the callback from @removed to @batch if the batch uses them. The batch may still have those of the
+ * entry before, because it publishes an entry before it takes the lock to clean up; @removed gets these. */
 static void
 sel_batch_retain (SelBatch    *batch,
                   SelKeyExtra *removed)
@@ -79,9 +80,19 @@ sel_batch_retain (SelBatch    *batch,
     return;
 
   if (removed->key != NULL && current->key == removed->key)
-    batch->owned_key = g_steal_pointer (&removed->key);
+    {
+      SelSelectorKey *old_key = batch->owned_key;
+
+      batch->owned_key = removed->key;
+      removed->key = old_key;
+    }
   if (removed->callback != NULL && current->callback == removed->callback)
-    batch->owned_callback = g_steal_pointer (&removed->callback);
+    {
+      SelCallback *old_callback = batch->owned_callback;
+
+      batch->owned_callback = removed->callback;
+      removed->callback = old_callback;
+    }
 }
 
 /* The change has to be counted before the batches are looked at. */
