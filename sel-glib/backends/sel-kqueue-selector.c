@@ -168,8 +168,8 @@ sel_kqueue_selector_delete (SelKqueueSelectorPrivate *priv,
     }
 }
 
-/* Adds @wanted to the filters of @fd. If the kernel refuses a filter that @events need, removes those that were not among
- * @before. */
+/* Adds @wanted to the filters of @fd. If the kernel refuses a filter that @events need, removes those that were not
+ * among @before. */
 static gboolean
 sel_kqueue_selector_add (SelBaseSelector  *self,
                          int               fd,

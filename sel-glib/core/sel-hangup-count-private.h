@@ -22,7 +22,7 @@ typedef struct
 } SelHangupCount;
 
 /* After so many useless calls in a row, the next report is not dispatched, but the descriptor is paused if a probe
- * agrees. The last of these calls is one that a probe has found to be useless, too: the callback was told of the end. */
+ * agrees. A probe has found the last of these calls to be useless, too: the callback was told of the end. */
 #define SEL_HANGUP_MAX_USELESS 7
 
 /* The lengths of the first and the longest pause that follows a hang-up, in microseconds. */

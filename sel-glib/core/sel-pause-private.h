@@ -50,8 +50,8 @@ void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);
 
-/* The same for those of the events that have ended, which the callback ignores: for a time that becomes longer with each
- * pause; or, if the policy is to tell each hang-up once, until something has changed. */
+/* The same for those of the events that have ended, which the callback ignores: for a time that becomes longer with
+ * each pause; or, if the policy is to tell each hang-up once, until something has changed. */
 void     sel_pause_begin_ended     (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelEventMask         ended);
