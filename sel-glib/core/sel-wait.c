@@ -76,6 +76,17 @@ sel_wait_claim (SelCore        *core,
   return success;
 }
 
+/* Returns @timeout, or the seconds until @time if these are less. MIN() and MAX() would read the clock more than once,
+ * and the last value could be negative. */
+static gdouble
+sel_wait_limit_timeout (gdouble timeout,
+                        gint64  time)
+{
+  gdouble left = (gdouble) (time - g_get_monotonic_time ()) / G_USEC_PER_SEC;
+
+  return left > 0 ? MIN (timeout, left) : 0;
+}
+
 /* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready
  * without the kernel or sel_base_selector_wakeup() was called; at most until a pause ends. */
 gdouble
@@ -102,7 +113,7 @@ sel_wait_prepare (SelCore  *core,
   if (sel_registry_check_always_ready (core) || sel_state_has (core, SEL_STATE_WOKEN))
     timeout = 0;
   else if (next >= 0)
-    timeout = MIN (timeout, MAX (0, (gdouble) (next - g_get_monotonic_time ()) / G_USEC_PER_SEC));
+    timeout = sel_wait_limit_timeout (timeout, next);
   sel_state_unlock (core);
 
   return timeout;
@@ -240,7 +251,11 @@ sel_wait_continue (SelCore        *core,
       if (result == SEL_WAIT_TOO_SHORT)
         {
           if (deadline > 0)
-            timeout = MIN (timeout, deadline - sel_wait_get_time ());
+            {
+              gdouble left = deadline - sel_wait_get_time ();
+
+              timeout = MIN (timeout, left);
+            }
           if (timeout <= 0 && deadline > 0)
             return TRUE;
           limit = timeout;
