@@ -383,6 +383,8 @@ ppoll (struct pollfd         *fds,
     (buf)->st_ino = 0; \
   } while (0)
 
+/* A header that was included before this file can have made fstat() another name of fstat64(). */
+#ifndef __USE_FILE_OFFSET64
 SIM_EXPORT int
 fstat (int          fd,
        struct stat *buf)
@@ -396,6 +398,7 @@ fstat (int          fd,
 
   return result;
 }
+#endif
 
 #ifdef __GLIBC__
 SIM_EXPORT int
