@@ -15,7 +15,6 @@
 #include <termios.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <linux/net_tstamp.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -29,6 +28,10 @@
  * g_unix_fd_add(). A pause would show as hundreds of turns, because the turns do not block. In others the callback
  * ignores an end, and the policy says how often it may be called.
  */
+
+/* From <linux/net_tstamp.h>, which musl's compiler does not find. */
+#define TIMESTAMP_SENDING (1 << 1)
+#define TIMESTAMP_BY_SOFTWARE (1 << 4)
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
@@ -366,7 +369,7 @@ bind_datagrams (Situation *self)
 {
   struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
   socklen_t size = sizeof address;
-  int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  int flags = TIMESTAMP_SENDING | TIMESTAMP_BY_SOFTWARE;
 
   self->fd = socket (AF_INET, SOCK_DGRAM, 0);
   self->peer = socket (AF_INET, SOCK_DGRAM, 0);
