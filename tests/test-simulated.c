@@ -3,6 +3,8 @@
 /* Kernel behaviour that is rare on Linux: the simulators of kqueue and /dev/poll, and for epoll replaced functions of
  * the C library. */
 
+#include "config.h"
+
 #include "backends.h"
 #include "simulators/sim-devpoll.h"
 #include "simulators/sim-kqueue.h"
@@ -825,6 +827,10 @@ static int ctl_op;
 static void (*ctl_hook) (void);       /* called once, before the next epoll_ctl () */
 static void (*wait_hook) (void);      /* called once, after an epoll_wait () that reports events */
 static guint n_creates;
+
+#ifndef HAVE_EPOLL_PWAIT2
+int epoll_pwait2 (int, struct epoll_event *, int, const struct timespec *, const sigset_t *);
+#endif
 
 int
 epoll_pwait2 (int                    epfd,
