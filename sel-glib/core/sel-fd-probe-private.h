@@ -12,8 +12,7 @@ typedef enum
 {
   SEL_READ_END = SEL_EVENT_READ,     /* the other end will not send any more */
   SEL_WRITE_END = SEL_EVENT_WRITE,   /* the other end will not receive any more */
-  SEL_UNKNOWN_END = 1 << 2,          /* the mechanism cannot tell */
-  SEL_END_WITH_DATA = 1 << 3         /* beside the first two: the kernel says that there is something to read */
+  SEL_UNKNOWN_END = 1 << 2           /* the mechanism cannot tell */
 } SelEnds;
 
 typedef enum
@@ -23,9 +22,9 @@ typedef enum
   SEL_FD_CLOSED
 } SelFdState;
 
-/* Polls @fd for @events without waiting. Stores in @ended those of the events that cannot do any work: the direction
- * has ended, and there is nothing left to read. @ends is the evidence of the report. Keeps errno, and takes nothing
- * away from the program: neither data nor a pending error. */
+/* Polls @fd for @events without waiting. Stores in @ended, unless it is NULL, those of the events that cannot do any
+ * work: the direction has ended, and there is nothing left to read. This needs more system calls. @ends is the evidence
+ * of the report. Keeps errno, and takes nothing away from the program: neither data nor a pending error. */
 SelFdState sel_fd_probe (int           fd,
                          SelEventMask  events,
                          SelEnds       ends,

@@ -136,7 +136,8 @@ sel_fd_probe (int           fd,
   if ((events & SEL_EVENT_WRITE) != 0)
     entry.events |= POLLOUT;
 
-  *ended = 0;
+  if (ended != NULL)
+    *ended = 0;
   n = poll (&entry, 1, 0);
 
   /* Some systems say POLLNVAL also for devices that poll () does not support. */
@@ -148,12 +149,13 @@ sel_fd_probe (int           fd,
       return is_closed ? SEL_FD_CLOSED : SEL_FD_READY;
     }
 
-  if (n > 0)
+  if (n > 0 && ended != NULL)
     {
-      *ended = sel_fd_get_ended (fd, entry.revents) | (ends & BOTH);
+      /* While there is something to read, reading has not ended, whatever else the file can tell. */
       if (sel_fd_has_data (fd, entry.revents))
-        *ended &= ~(SelEventMask) SEL_EVENT_READ;
-      *ended &= events;
+        events &= ~(SelEventMask) SEL_EVENT_READ;
+      if (events != 0)
+        *ended = (sel_fd_get_ended (fd, entry.revents) | (ends & BOTH)) & events;
     }
   errno = saved;
 

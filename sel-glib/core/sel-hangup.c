@@ -86,9 +86,10 @@ sel_hangup_check (SelCore             *core,
                   const SelReadyEvent *event,
                   SelHangupChecks      checks)
 {
+  gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
   gboolean is_done = FALSE;
   SelEventMask ended;
-  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, &ended);
+  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
 
   sel_state_lock (core);
   if (state == SEL_FD_CLOSED)
@@ -101,7 +102,7 @@ sel_hangup_check (SelCore             *core,
       sel_pause_rearm (core, event);
       is_done = TRUE;
     }
-  else if ((checks & SEL_HANGUP_CHECK_ENDED) != 0)
+  else if (judges)
     {
       is_done = sel_hangup_judge (core, event, ended);
     }
