@@ -11,6 +11,7 @@
 #undef _TIME_BITS
 
 #include "sim-system.h"
+#include "sim-time.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +24,6 @@
 #include <time.h>
 
 #define SIM_EXPORT   __attribute__ ((visibility ("default")))
-#define NSEC_PER_SEC 1000000000L
 
 #define PIPE_MAGIC   0x50495045
 
@@ -257,24 +257,6 @@ sim_translate (struct pollfd *entry)
   return entry->revents != 0;
 }
 
-static bool
-sim_time_is_over (const struct timespec *deadline,
-                  struct timespec       *left)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  left->tv_sec = deadline->tv_sec - now.tv_sec;
-  left->tv_nsec = deadline->tv_nsec - now.tv_nsec;
-  if (left->tv_nsec < 0)
-    {
-      left->tv_sec--;
-      left->tv_nsec += NSEC_PER_SEC;
-    }
-
-  return left->tv_sec < 0 || (left->tv_sec == 0 && left->tv_nsec == 0);
-}
-
 static int
 sim_count_ready (struct pollfd *fds,
                  nfds_t         n_fds,
@@ -315,13 +297,7 @@ sim_poll_plain (struct pollfd         *fds,
   bool sleep_only = false;
 
   if (timeout != NULL)
-    {
-      clock_gettime (CLOCK_MONOTONIC, &deadline);
-      deadline.tv_sec += timeout->tv_sec < INT32_MAX ? timeout->tv_sec : INT32_MAX;
-      deadline.tv_nsec += timeout->tv_nsec;
-      deadline.tv_sec += deadline.tv_nsec / NSEC_PER_SEC;
-      deadline.tv_nsec %= NSEC_PER_SEC;
-    }
+    deadline = sim_deadline (timeout->tv_sec < INT32_MAX ? timeout->tv_sec : INT32_MAX, timeout->tv_nsec);
 
   for (;;)
     {
@@ -338,7 +314,7 @@ sim_poll_plain (struct pollfd         *fds,
         }
 
       n = sim_count_ready (fds, n_fds, &look_again);
-      over = timeout != NULL && sim_time_is_over (&deadline, &left);
+      over = timeout != NULL && !sim_time_left (&deadline, &left);
       if (n > 0 || over)
         return n;
 
