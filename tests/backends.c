@@ -258,6 +258,13 @@ end_child (int status)
 }
 
 void
+open_glib_descriptors (void)
+{
+  g_main_context_default ();
+  g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
+}
+
+void
 open_pipe (int fds[2])
 {
   g_autoptr (GError) error = NULL;

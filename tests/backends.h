@@ -83,6 +83,10 @@ gboolean skip_signals_of_select (BackendFixture *fixture);
 /* Calls _exit (), after it has written the coverage data of the child process in a coverage build. */
 G_NORETURN void end_child (int       status);
 
+/* GLib creates the default context when a thread gets a context of its own, and a thread when there is a task. To be
+ * called before the descriptors are counted, so that those of GLib do not count as leaks. */
+void  open_glib_descriptors (void);
+
 /* The descriptors are non-blocking and close-on-exec. fds[0] is for reading, fds[1] for writing. */
 void  open_pipe         (int          fds[2]);
 void  open_socketpair   (int          fds[2]);
