@@ -828,10 +828,7 @@ static void (*ctl_hook) (void);       /* called once, before the next epoll_ctl 
 static void (*wait_hook) (void);      /* called once, after an epoll_wait () that reports events */
 static guint n_creates;
 
-#ifndef HAVE_EPOLL_PWAIT2
-int epoll_pwait2 (int, struct epoll_event *, int, const struct timespec *, const sigset_t *);
-#endif
-
+#ifdef HAVE_EPOLL_PWAIT2
 int
 epoll_pwait2 (int                    epfd,
               struct epoll_event    *events,
@@ -847,6 +844,7 @@ epoll_pwait2 (int                    epfd,
   errno = pwait2_errno;
   return -1;
 }
+#endif
 
 int
 epoll_ctl (int                 epfd,
