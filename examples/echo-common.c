@@ -9,19 +9,27 @@
 /* The highest soft limit to set, because some systems have no hard limit. */
 #define ENOUGH_DESCRIPTORS 1048576
 
-static const struct
+typedef struct
 {
   const char *name;
   GType (*get_type) (void);
   gboolean (*is_supported) (void);
   SelBaseSelector *(*create) (GError **error);
-} backends[] = {
+} EchoBackend;
+
+static const EchoBackend backends[] = {
   { "select", sel_select_selector_get_type, sel_select_selector_is_supported, sel_select_selector_new },
   { "poll", sel_poll_selector_get_type, sel_poll_selector_is_supported, sel_poll_selector_new },
   { "epoll", sel_epoll_selector_get_type, sel_epoll_selector_is_supported, sel_epoll_selector_new },
   { "devpoll", sel_devpoll_selector_get_type, sel_devpoll_selector_is_supported, sel_devpoll_selector_new },
   { "kqueue", sel_kqueue_selector_get_type, sel_kqueue_selector_is_supported, sel_kqueue_selector_new },
 };
+
+char *
+echo_get_version (void)
+{
+  return g_strdup_printf ("%u.%u.%u", sel_get_major_version (), sel_get_minor_version (), sel_get_micro_version ());
+}
 
 /* Parses the options of an example, and --version. Ends the program if they are wrong. */
 void
@@ -55,27 +63,53 @@ echo_parse_arguments (const char         *description,
     }
   if (version)
     {
-      g_print ("%s: sel-glib %u.%u.%u\n", g_get_prgname (), sel_get_major_version (), sel_get_minor_version (),
-               sel_get_micro_version ());
+      g_autofree char *text = echo_get_version ();
+
+      g_print ("%s: sel-glib %s\n", g_get_prgname (), text);
       exit (0);
     }
+}
+
+static gboolean
+echo_is_default (const char *backend)
+{
+  return backend == NULL || g_str_equal (backend, "default");
+}
+
+static const EchoBackend *
+echo_find_backend (const char  *name,
+                   GError     **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
+    if (g_str_equal (name, backends[i].name))
+      return &backends[i];
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "no such backend: %s (there are default, select, poll, epoll, devpoll, kqueue)",
+               name);
+  return NULL;
+}
+
+/* Returns: TRUE if there is a backend of this name, also if the system does not support it; NULL is the default one */
+gboolean
+echo_check_backend (const char  *backend,
+                    GError     **error)
+{
+  return echo_is_default (backend) || echo_find_backend (backend, error) != NULL;
 }
 
 SelBaseSelector *
 echo_selector_new (const char  *backend,
                    GError     **error)
 {
-  if (backend == NULL || g_str_equal (backend, "default"))
+  const EchoBackend *found;
+
+  if (echo_is_default (backend))
     return sel_default_selector_new (error);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (backends); i++)
-    if (g_str_equal (backend, backends[i].name))
-      return backends[i].create (error);
+  found = echo_find_backend (backend, error);
 
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-               "no such backend: %s (there are default, select, poll, epoll, devpoll, kqueue)",
-               backend);
-  return NULL;
+  return found != NULL ? found->create (error) : NULL;
 }
 
 /* Returns: (nullable): the name of the backend of @selector, as echo_selector_new() takes it */

@@ -11,6 +11,9 @@ void             echo_parse_arguments        (const char         *description,
                                               const GOptionEntry *options,
                                               int                *argc,
                                               char             ***argv);
+char            *echo_get_version            (void);
+gboolean         echo_check_backend          (const char  *backend,
+                                              GError     **error);
 SelBaseSelector *echo_selector_new           (const char  *backend,
                                               GError     **error);
 const char      *echo_backend_name           (SelBaseSelector *selector);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Tests the echo servers in JavaScript and Vala with the client in C. Prints TAP.
+# Tests the echo servers in JavaScript and Vala with the client in C, and the examples in Lua, Perl and Ruby.
+# Prints TAP.
 # usage: languages-test.sh CLIENT VALA-COMPILE-SCRIPT
 
 here=$(dirname "$0")
@@ -55,5 +56,27 @@ if command -v valac > /dev/null 2>&1 && command -v vapigen > /dev/null 2>&1; the
 else
   skip Vala valac
 fi
+
+# usage: test_hello LANGUAGE SCRIPT CHECK-OF-THE-BINDING INTERPRETER...
+test_hello ()
+{
+  name="an example in $1"
+  script=$here/languages/$2
+  check=$3
+  shift 3
+  for interpreter in "$@"; do
+    if "$interpreter" -e "$check" > /dev/null 2>&1; then
+      "$interpreter" "$script" > "$work/log" 2>&1 && grep -q '^descriptor [0-9]' "$work/log"
+      result $? "$name"
+      sed 's/^/# /' "$work/log"
+      return
+    fi
+  done
+  result 0 "$name # SKIP no interpreter has the binding"
+}
+
+test_hello Lua hello.lua 'assert(require "lgi")' lua5.4 lua5.3 lua5.1 lua
+test_hello Perl hello.pl 'use Glib::Object::Introspection;' /usr/bin/perl perl
+test_hello Ruby hello.rb 'require "gobject-introspection"' /usr/bin/ruby ruby
 
 echo "1..$number"

@@ -57,6 +57,14 @@ have_python_headers ()
     && have_module 'pygobject-3.0 >= 3.42'
 }
 
+have_lua_gi ()
+{
+  for lua in lua5.4 lua5.3 lua5.1 lua; do
+    "$lua" -e 'assert(require "lgi")' > /dev/null 2>&1 && return 0
+  done
+  return 1
+}
+
 # Prints the packages that are needed to build the Debian packages. A test builds them.
 missing_for_packages ()
 {
@@ -111,6 +119,9 @@ missing ()
     have valgrind || echo valgrind
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac
+    have_lua_gi || echo lua-lgi lua5.3
+    perl -e 'use Glib::Object::Introspection;' > /dev/null 2>&1 || echo libglib-object-introspection-perl
+    ruby -e 'require "gobject-introspection"' > /dev/null 2>&1 || echo ruby-gobject-introspection
     have_python_tests || python_tests_package
     have "${CXX:-c++}" || echo g++
     have gtkdoc-scan || echo gtk-doc-tools

@@ -66,8 +66,8 @@
  * call the callback in every turn, and the program would use all the time of a processor;
  * #SelBaseSelector:hangup-policy says how the main loop treats such a descriptor instead. The callback of a
  * registered descriptor that was closed is not called any more. To find out, the library calls `poll()` now and then:
- * after each eighth call of a callback, or, with epoll and kqueue, which report hang-ups, in the long run after each
- * 128th call.
+ * in the long run before each 128th call of a callback; more often if the kernel reports a hang-up, or if the mechanism
+ * does not tell them.
  *
  * # Loops in callbacks # {#nested-loops}
  *
@@ -215,6 +215,10 @@ sel_base_selector_set_setting (SelBaseSelector *self,
       sel_notify_changed (core, -1);
       sel_state_unlock (core);
     }
+
+  /* What is paused by the old policy may have to be told by the new one; mirrored mode has no alarms. */
+  if (changed && (setting == SEL_SETTING_HANGUP_POLICY || setting == SEL_SETTING_FORCE_MIRRORED))
+    sel_pause_resume_all (core);
 
   if (changed)
     g_object_notify_by_pspec (G_OBJECT (self), properties[PROP (setting)]);
@@ -389,8 +393,9 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
   /**
    * SelBaseSelector:hangup-policy:
    *
-   * How a main loop treats a descriptor that is ready because of a hang-up or an error, if its callback neither reads
-   * it to the end, nor modifies it, nor unregisters it. Such a descriptor is always ready.
+   * How a main loop treats a descriptor whose other end is gone, if its callback neither modifies nor unregisters it.
+   * Such a descriptor is always ready. Only the direction that has ended is paused. Two sources of one selector share
+   * its pauses. A change of the property resumes what is paused.
    *
    * Since: 1.0
    */

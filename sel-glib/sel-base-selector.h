@@ -157,6 +157,7 @@ struct _SelReadyEvent
 
   /*< private >*/
   guint        generation;
+  guint        ends;
 };
 
 /**

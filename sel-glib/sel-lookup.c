@@ -161,11 +161,11 @@ sel_base_selector_check (SelBaseSelector  *self,
  * @self: a selector
  * @error: return location for an error, or %NULL
  *
- * The form of sel_base_selector_check() for other languages, with the same arguments and errors. In them it has the name
- * `check`. C programs do not need it, because an array is faster.
+ * The form of sel_base_selector_check() for other languages, with the same arguments and errors.
+ * In them it has the name `check`. C programs do not need it, because an array is faster.
  *
- * Returns: (transfer full) (element-type SelSelectorKey): the keys of closed descriptors; %NULL if there are none, and on error. Free with
- *   `g_list_free_full (list, g_object_unref)`
+ * Returns: (transfer full) (element-type SelSelectorKey): the keys of closed descriptors; %NULL if there are none,
+ *   and on error. Free with `g_list_free_full (list, g_object_unref)`
  *
  * Since: 1.0
  */

@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "core/sel-dispatch-private.h"
 #include "core/sel-wait-private.h"
 #include "sel-base-selector-private.h"
 #include "sel-list-private.h"
@@ -38,6 +39,8 @@ sel_base_selector_select (SelBaseSelector  *self,
                           GCancellable     *cancellable,
                           GError          **error)
 {
+  GPtrArray *list;
+
   g_return_val_if_fail (sel_is_base_selector (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
@@ -45,7 +48,10 @@ sel_base_selector_select (SelBaseSelector  *self,
   if (sel_wait_run (sel_core (self), timeout, NULL, 0, 0, cancellable, error) < 0)
     return NULL;
 
-  return sel_wait_make_list (sel_core (self));
+  list = sel_wait_make_list (sel_core (self));
+  sel_dispatch_end_own (sel_core (self));
+
+  return list;
 }
 
 /**
@@ -55,11 +61,11 @@ sel_base_selector_select (SelBaseSelector  *self,
  * @cancellable: (nullable): ends the wait when it is cancelled, or %NULL
  * @error: return location for an error, or %NULL
  *
- * The form of sel_base_selector_select() for other languages, with the same arguments and errors. In them it has the name
- * `select`. C programs do not need it, because an array is faster.
+ * The form of sel_base_selector_select() for other languages, with the same arguments and errors. In them it has the
+ * name `select`. C programs do not need it, because an array is faster.
  *
- * Returns: (transfer full) (element-type SelSelectorEvent): the descriptors that are ready; %NULL if there are none, and on error. Free with
- *   `g_list_free_full (list, (GDestroyNotify) sel_selector_event_unref)`
+ * Returns: (transfer full) (element-type SelSelectorEvent): the descriptors that are ready; %NULL if there are none,
+ *   and on error. Free with `g_list_free_full (list, (GDestroyNotify) sel_selector_event_unref)`
  *
  * Since: 1.0
  */
@@ -99,12 +105,18 @@ sel_base_selector_select_ready (SelBaseSelector  *self,
                                 GCancellable     *cancellable,
                                 GError          **error)
 {
+  gssize n_ready;
+
   g_return_val_if_fail (sel_is_base_selector (self), -1);
   g_return_val_if_fail (events != NULL && n_events > 0, -1);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  return sel_wait_run (sel_core (self), timeout, events, n_events, 0, cancellable, error);
+  n_ready = sel_wait_run (sel_core (self), timeout, events, n_events, 0, cancellable, error);
+  if (n_ready >= 0)
+    sel_dispatch_end_own (sel_core (self));
+
+  return n_ready;
 }
 
 /* Copies the events of the list, and ends the wait. */
@@ -173,6 +185,7 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
 
   sel_base_selector_copy_fds (sel_core (self), fds, masks, n_fds);
   *n_masks = *n_fds;
+  sel_dispatch_end_own (sel_core (self));
 
   return TRUE;
 }
@@ -202,7 +215,7 @@ sel_base_selector_report (SelBaseSelector *self,
 
   sel_state_lock (core);
   if (sel_ready_list_is_open (core))
-    sel_ready_list_report_untagged (core, fd, events);
+    sel_ready_list_report_untagged (core, fd, events, SEL_UNKNOWN_END);
   sel_state_unlock (core);
 }
 

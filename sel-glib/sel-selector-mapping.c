@@ -224,11 +224,11 @@ sel_selector_mapping_get_keys (SelSelectorMapping *self)
  * sel_selector_mapping_list_keys: (rename-to sel_selector_mapping_get_keys)
  * @self: a mapping
  *
- * The form of sel_selector_mapping_get_keys() for other languages, with the same arguments and errors. In them it has the name
- * `get_keys`. C programs do not need it, because an array is faster.
+ * The form of sel_selector_mapping_get_keys() for other languages, with the same arguments and errors.
+ * In them it has the name `get_keys`. C programs do not need it, because an array is faster.
  *
- * Returns: (transfer full) (element-type SelSelectorKey): the keys in the order of their registration; %NULL if there are none. Free with
- *   `g_list_free_full (list, g_object_unref)`
+ * Returns: (transfer full) (element-type SelSelectorKey): the keys in the order of their registration; %NULL if
+ *   there are none. Free with `g_list_free_full (list, g_object_unref)`
  *
  * Since: 1.0
  */

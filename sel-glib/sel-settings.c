@@ -212,7 +212,7 @@ sel_base_selector_get_hangup_policy (SelBaseSelector *self)
  * @self: a selector
  * @hangup_policy: how a main loop should treat a hung-up descriptor whose callback ignores the hang-up
  *
- * Sets #SelBaseSelector:hangup-policy. Descriptors that are paused already stay paused.
+ * Sets #SelBaseSelector:hangup-policy. This resumes the descriptors that are paused.
  *
  * Since: 1.0
  */

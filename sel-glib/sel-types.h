@@ -28,11 +28,11 @@ typedef enum /*< flags >*/
 
 /**
  * SelHangupPolicy:
- * @SEL_HANGUP_POLICY_THROTTLE: call the callback a few times, and then only about ten times a second
+ * @SEL_HANGUP_POLICY_THROTTLE: call the callback a few times, then after pauses of 1 ms to 100 ms
  * @SEL_HANGUP_POLICY_REPORT: call the callback in every turn of the loop, as #GMainContext does; this
  *   uses all the time of a processor
- * @SEL_HANGUP_POLICY_ONCE: call the callback once, and then not again until the descriptor is modified or
- *   refreshed
+ * @SEL_HANGUP_POLICY_ONCE: call the callback once for each hang-up, and then not again until the descriptor is
+ *   modified or refreshed, or something has changed, for example a FIFO has another writer
  *
  * How a main loop treats a descriptor that stays ready because of a hang-up or an error that its callback
  * ignores. See #SelBaseSelector:hangup-policy.

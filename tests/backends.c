@@ -258,6 +258,13 @@ end_child (int status)
 }
 
 void
+open_glib_descriptors (void)
+{
+  g_main_context_default ();
+  g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
+}
+
+void
 open_pipe (int fds[2])
 {
   g_autoptr (GError) error = NULL;
@@ -276,6 +283,28 @@ open_socketpair (int fds[2])
     g_assert_no_errno (fcntl (fds[i], F_SETFD, FD_CLOEXEC));
 
   set_nonblocking (fds);
+}
+
+void
+prepare_fd (int fd)
+{
+  g_assert_no_errno (fcntl (fd, F_SETFD, FD_CLOEXEC));
+  g_assert_no_errno (fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK));
+}
+
+int
+open_socket (int      domain,
+             gboolean nonblocking)
+{
+  int fd = socket (domain, SOCK_STREAM, 0);
+
+  g_assert_no_errno (fd);
+  if (nonblocking)
+    prepare_fd (fd);
+  else
+    g_assert_no_errno (fcntl (fd, F_SETFD, FD_CLOEXEC));
+
+  return fd;
 }
 
 void

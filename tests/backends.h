@@ -83,10 +83,21 @@ gboolean skip_signals_of_select (BackendFixture *fixture);
 /* Calls _exit (), after it has written the coverage data of the child process in a coverage build. */
 G_NORETURN void end_child (int       status);
 
+/* GLib creates the default context when a thread gets a context of its own, and a thread when there is a task. To be
+ * called before the descriptors are counted, so that those of GLib do not count as leaks. */
+void  open_glib_descriptors (void);
+
 /* The descriptors are non-blocking and close-on-exec. fds[0] is for reading, fds[1] for writing. */
 void  open_pipe         (int          fds[2]);
 void  open_socketpair   (int          fds[2]);
 void  close_pair        (int          fds[2]);
+
+/* A stream socket of @domain, close-on-exec. */
+int   open_socket       (int          domain,
+                         gboolean     nonblocking);
+
+/* Makes @fd close-on-exec and non-blocking. */
+void  prepare_fd        (int          fd);
 
 /* No descriptor can be opened until allow_open (), in any thread. Open descriptors keep working. */
 void  forbid_open       (struct rlimit *saved);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +13,12 @@
 #include <unistd.h>
 
 #define SEL_TEST_POINTS 1
+
+/* From <linux/futex.h>, which musl's compiler does not find. */
+#ifndef FUTEX_WAIT_PRIVATE
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAKE_PRIVATE 129
+#endif
 #include "core/sel-point-private.h"
 #include "interleave.h"
 

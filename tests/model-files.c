@@ -3,12 +3,16 @@
 /* The files of the model: which descriptors are open, and the events that each file is ready for. Both ends of a
  * pipe or of a pair of sockets are next to each other. */
 
+#include "config.h"
+
 #include "model-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
+#ifdef HAVE_EVENTFD
 #include <sys/eventfd.h>
+#endif
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -193,14 +197,16 @@ model_open_pair (Model *model,
     {
       int size = 16384;
 
-      g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+      open_socketpair (fds);
       for (guint i = 0; i < 2; i++)
         g_assert_no_errno (setsockopt (fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
     }
   else
     {
-      g_assert_no_errno (pipe2 (fds, O_NONBLOCK | O_CLOEXEC));
+      open_pipe (fds);
+#ifdef F_SETPIPE_SZ
       g_assert_no_errno (fcntl (fds[0], F_SETPIPE_SZ, 8192));
+#endif
     }
 
   g_array_append_val (model->world.files, first);
@@ -211,6 +217,20 @@ model_open_pair (Model *model,
   close (fds[1]);
 }
 
+/* Without eventfd () it is a regular file. */
+static int
+open_single (File *file)
+{
+#ifdef HAVE_EVENTFD
+  if (file->kind == EVENTFD)
+    return eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+#endif
+
+  file->kind = REGULAR;
+
+  return open ("/bin/sh", O_RDONLY | O_CLOEXEC);
+}
+
 static void
 model_open_single (Model *model,
                    Step   step,
@@ -218,8 +238,7 @@ model_open_single (Model *model,
 {
   guint index = model->world.files->len;
   File file = { .kind = kind };
-  int fd = kind == EVENTFD ? eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)
-                           : open ("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  int fd = open_single (&file);
 
   g_assert_no_errno (fd);
   g_array_append_val (model->world.files, file);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,7 +48,7 @@ model_fork (Model *model,
   gssize n;
   pid_t pid;
 
-  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
   pid = fork ();
   g_assert_no_errno (pid);
   if (pid == 0)

@@ -23,9 +23,16 @@ in_update (FakeSelector *fake,
 {
   RegistryFixture *fixture = user_data;
   SelCore *core = fixture->core;
+  gboolean interrupted = fixture->n_updates > 0 && fixture->n_updates <= G_N_ELEMENTS (fixture->errors) &&
+                         fixture->errors[fixture->n_updates - 1] == EINTR;
 
   g_assert_true (sel_state_in_vfunc (core));
   g_assert_true (is_locked (core));
+
+  /* A waiting thread was woken before the change, because the kernel may refuse changes until it has returned. */
+  if (sel_state_has (core, SEL_STATE_IN_WAIT) && !interrupted)
+    g_assert_cmpint (sel_wakeup_drain (core->notify.wakeup), ==, !core->notify.wait_sees_updates);
+
   fixture->tag = sel_registry_get_tag (core);
   fixture->word = (guint) g_atomic_int_get (&core->state.word);
 

@@ -127,6 +127,17 @@ room_is_paused (Room *room,
   return sel_key_slot_is_paused (room_get_slot (room, fd));
 }
 
+void
+room_set_pause_end (Room   *room,
+                    gint64  until)
+{
+  GArray *pauses = room->core->pauses.list;
+
+  room->core->pauses.until = until;
+  for (guint i = 0; pauses != NULL && i < pauses->len; i++)
+    g_array_index (pauses, SelPause, i).until = until;
+}
+
 /* --- The watcher --- */
 
 static void

@@ -54,6 +54,10 @@ void           room_pause            (Room         *room,
 gboolean       room_is_paused        (Room         *room,
                                       int           fd);
 
+/* Lets all pauses end at @until. */
+void           room_set_pause_end    (Room         *room,
+                                      gint64        until);
+
 void           assert_locked         (SelCore      *core);
 void           assert_unlocked       (SelCore      *core);
 

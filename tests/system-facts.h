@@ -9,8 +9,8 @@
 /* What poll () says that @fd is ready for. A hang-up or an error counts as both. */
 SelEventMask system_poll                 (int            fd);
 
-/* TRUE if the kernel of the backend does not tell that the other end of a pipe was closed, to a registration for
- * writing: NetBSD's kqueue, if the pipe was not writable before. */
+/* TRUE if the kernel of the backend does not tell a read end that was registered for writing that the writer has gone:
+ * the kqueue of the BSDs and macOS. */
 gboolean     system_forgets_pipes        (const Backend *backend);
 
 /* TRUE if fstat () can tell one pipe from another. */

@@ -219,6 +219,8 @@ test_always_ready_poll_fd (BackendFixture *fixture)
         }
 
       unwatch (selector, file);
+      /* The queue of NetBSD is readable until it is asked after the wake-up was drained. */
+      assert_ready (selector, 0, -1);
       assert_ready (selector, 0, -1);
       g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 0);
     }

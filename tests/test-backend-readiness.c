@@ -38,8 +38,7 @@ open_unconnected (int fds[2])
 {
   open_pipe (fds);
   close (fds[0]);
-  fds[0] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  g_assert_no_errno (fds[0]);
+  fds[0] = open_socket (AF_INET, FALSE);
 }
 
 static void
@@ -164,7 +163,7 @@ get_ready (const State *state)
                           mask_to_string (ready & SEL_EVENT_WRITE), mask_to_string (ready));
 }
 
-/* NetBSD's kqueue does not tell a read end that is registered for writing that the writer has gone. */
+/* The kqueue of the BSDs does not tell a read end that is registered for writing that the writer has gone. */
 static gboolean
 is_told (BackendFixture *fixture,
          const State    *state,
@@ -311,8 +310,7 @@ test_accept (BackendFixture *fixture)
   watch (fixture->selector, fds[0], BOTH);
   assert_ready (fixture->selector, 0, -1);
 
-  client = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  g_assert_no_errno (client);
+  client = open_socket (AF_INET, TRUE);
 
   if (connect (client, (struct sockaddr *) &address, length) < 0)
     g_assert_cmpint (errno, ==, EINPROGRESS);

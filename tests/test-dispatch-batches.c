@@ -492,6 +492,39 @@ test_free_acts (Room          *room,
   source_clear (&source);
 }
 
+static void
+unwatch_b (Room   *room,
+           Source *source)
+{
+  unwatch (room->selector, room->b[0]);
+}
+
+/* Another thread removes the callback that runs, and then the next one, which is published before the batch has cleaned
+ * up. */
+static void
+test_free_both (Room          *room,
+                gconstpointer  data)
+{
+  Freed first = { 0 }, second = { 0 };
+  Source source;
+
+  source_init (&source, room);
+  watch_callback (room, room->a[0], SEL_EVENT_READ, &first);
+  watch_callback (room, room->b[0], SEL_EVENT_READ, &second);
+  begin (&source, room->a[0], room->b[0]);
+  g_assert_cmpint (next (&source), ==, room->a[0]);
+  unwatch (room->selector, room->a[0]);
+  g_assert_cmpuint (first.n_freed, ==, 0);
+
+  act_at_point ("batch-published", unwatch_b, room, &source);
+  g_assert_cmpint (next (&source), ==, -1);
+  assert_acted ();
+  end (&source);
+  g_assert_cmpuint (first.n_freed, ==, 1);
+  g_assert_cmpuint (second.n_freed, ==, 1);
+  source_clear (&source);
+}
+
 static Source *nested_source;
 
 static void
@@ -845,6 +878,7 @@ main (int    argc,
   room_add ("/dispatch/defer/in-time", test_defers_in_time);
   room_add ("/dispatch/order/begins", test_begins_in_time);
   room_add ("/dispatch/free/acts", test_free_acts);
+  room_add ("/dispatch/free/both", test_free_both);
   room_add ("/dispatch/free/runs-loop", test_free_runs_loop);
   room_add ("/dispatch/free/in-loop", test_free_in_loop);
   room_add ("/dispatch/free/data", test_free_data);

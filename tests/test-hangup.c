@@ -9,122 +9,121 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/sel-fd-state-private.h"
+#include "core/sel-fd-probe-private.h"
 #include "core/sel-hangup-private.h"
 #include "room-fixture.h"
 
 /* --- The count of calls --- */
 
-/* TRUE if the @n-th call, counted from 1, leads to a check. */
-static gboolean
-leads_to_check (guint    n,
-                gboolean maybe_hung_up,
-                gboolean check_each_call)
+/* Without an end there is a check after 8, 16, 32, and then after every 128 calls. Those from the third one on also look
+ * for a stale descriptor. */
+static void
+test_count_due (void)
 {
-  static const guint first_calls[] = { 8, 16, 32, 64 };
+  static const guint checks[] = { 8, 24, 56, 184, 312 };
+  SelHangupCount count = { 0 };
+  guint i = 0;
 
-  if (maybe_hung_up)
-    return check_each_call || n % 8 == 0;
-
-  for (guint i = 0; i < G_N_ELEMENTS (first_calls); i++)
+  for (guint n = 1; n <= 320; n++)
     {
-      if (n == first_calls[i])
-        return TRUE;
-    }
+      gboolean expected = i < G_N_ELEMENTS (checks) && n == checks[i];
+      gboolean check_stale = TRUE;
 
-  return n % 128 == 0;
+      g_assert_cmpint (sel_hangup_count_is_due (&count, &check_stale), ==, expected);
+      g_assert_cmpint (check_stale, ==, expected && i >= 2);
+      i += expected;
+    }
+  g_assert_cmpuint (i, ==, G_N_ELEMENTS (checks));
 }
 
 static void
-test_count (void)
+test_count_pauses (void)
 {
-  for (guint flags = 0; flags < 4; flags++)
-    {
-      gboolean maybe_hung_up = (flags & 1) != 0;
-      gboolean check_each_call = (flags & 2) != 0;
-      SelHangupCount count = { 0 };
+  static const gint64 lengths[] = { 1, 2, 4, 8, 16, 32, 64, 100, 100, 100 };
+  SelHangupCount count = { .n_useless = 3, .countdown = 4 };
 
-      sel_hangup_count_note (&count, maybe_hung_up);
-      for (guint n = 1; n <= 1000; n++)
-        {
-          g_assert_cmpint (sel_hangup_count_call (&count, check_each_call), ==,
-                           leads_to_check (n, maybe_hung_up, check_each_call));
-          g_assert_cmpint (sel_hangup_count_is_stale_due (&count), ==, n % 64 == 0);
-        }
+  for (guint round = 0; round < 2; round++)
+    {
+      for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+        g_assert_cmpint (sel_hangup_count_take_pause (&count), ==, lengths[i] * 1000);
+      sel_hangup_count_resume (&count);
+      g_assert_cmpuint (count.n_useless, ==, SEL_HANGUP_MAX_USELESS - 1);
+      sel_hangup_count_reset (&count);
+      g_assert_cmpuint (count.n_useless, ==, 0);
+      g_assert_cmpuint (count.countdown, ==, 4);
     }
 }
 
+/* The checks of @n calls in a row for an event, of which the last @n_checks ones check for an end. */
 static void
-test_count_note (void)
+assert_checks (Room                *room,
+               const SelReadyEvent *event,
+               guint                n,
+               guint                n_checks)
 {
-  SelHangupCount count = { .n_calls = 3 };
+  SelKeySlot *slot = room_get_slot (room, event->fd);
 
-  sel_hangup_count_note (&count, FALSE);
-  g_assert_cmpuint (count.maybe_hung_up, ==, FALSE);
-
-  /* A gboolean may be any number. */
-  sel_hangup_count_note (&count, 256);
-  g_assert_cmpuint (count.maybe_hung_up, ==, TRUE);
-  sel_hangup_count_note (&count, FALSE);
-  g_assert_cmpuint (count.maybe_hung_up, ==, TRUE);
-
-  sel_hangup_count_reset (&count);
-  g_assert_cmpuint (count.maybe_hung_up, ==, FALSE);
-  g_assert_cmpuint (count.n_calls, ==, 3);
-}
-
-static void
-test_count_check_soon (void)
-{
-  for (guint n_before = 0; n_before <= 300; n_before++)
-    {
-      SelHangupCount count = { 0 };
-
-      for (guint i = 0; i < n_before; i++)
-        sel_hangup_count_call (&count, FALSE);
-      sel_hangup_count_check_soon (&count);
-      g_assert_true (sel_hangup_count_call (&count, FALSE));
-      g_assert_false (sel_hangup_count_is_stale_due (&count));
-      for (guint i = 0; i < 7; i++)
-        g_assert_false (sel_hangup_count_call (&count, FALSE));
-      g_assert_true (sel_hangup_count_call (&count, FALSE));
-    }
+  slot->hangup.countdown = 100;
+  for (guint i = 1; i <= n; i++)
+    g_assert_cmphex (sel_hangup_count (room->core, slot, event), ==,
+                     i > n - n_checks ? SEL_HANGUP_CHECK_ENDED : SEL_HANGUP_CHECK_NOTHING);
 }
 
 static void
 test_count_policy (Room          *room,
                    gconstpointer  data)
 {
-  static const SelHangupPolicy policies[] = { SEL_HANGUP_POLICY_THROTTLE, SEL_HANGUP_POLICY_ONCE,
-                                              SEL_HANGUP_POLICY_REPORT };
+  static const SelEnds ends[] = { SEL_READ_END, SEL_WRITE_END, SEL_READ_END | SEL_WRITE_END, SEL_UNKNOWN_END };
 
-  for (guint i = 0; i < G_N_ELEMENTS (policies); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++)
     {
-      SelHangupChecks other = policies[i] == SEL_HANGUP_POLICY_ONCE ? SEL_HANGUP_CHECK_AFTER_CALL
-                                                                     : SEL_HANGUP_CHECK_NOTHING;
-      SelKeySlot *slot;
+      SelReadyEvent event, other;
 
-      room_watch (room, room->a[0], SEL_EVENT_READ);
-      slot = room_get_slot (room, room->a[0]);
-      slot->hangup = (SelHangupCount) { .maybe_hung_up = TRUE };
-      sel_base_selector_set_hangup_policy (room->selector, policies[i]);
-      for (guint n = 1; n <= 300; n++)
-        {
-          SelHangupChecks expected = n % 8 == 0 ? SEL_HANGUP_CHECK_AFTER_CALL : other;
+      room_watch (room, room->a[0], ALL_EVENTS);
+      event = other = room_make_event (room, room->a[0], ALL_EVENTS);
+      event.ends = ends[i];
 
-          if (n % 64 == 0)
-            expected |= SEL_HANGUP_CHECK_STALE;
-          g_assert_cmphex (sel_hangup_count (room->core, slot), ==, expected);
-        }
+      sel_base_selector_set_hangup_policy (room->selector, SEL_HANGUP_POLICY_THROTTLE);
+      assert_checks (room, &event, 10, 4);
+      assert_checks (room, &other, 1, 0);
+      assert_checks (room, &event, 7, 1);
+      assert_checks (room, &other, 1, 0);
+
+      sel_base_selector_set_hangup_policy (room->selector, SEL_HANGUP_POLICY_ONCE);
+      assert_checks (room, &event, 10, 10);
+      assert_checks (room, &other, 10, 0);
+
+      sel_base_selector_set_hangup_policy (room->selector, SEL_HANGUP_POLICY_REPORT);
+      assert_checks (room, &event, 50, 0);
       unwatch (room->selector, room->a[0]);
     }
+}
+
+/* A report of the direction that is not paused is no progress of the other one. */
+static void
+test_count_paused (Room          *room,
+                   gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot;
+
+  room_watch (room, room->a[0], ALL_EVENTS);
+  event = room_make_event (room, room->a[0], SEL_EVENT_WRITE);
+  slot = room_get_slot (room, room->a[0]);
+  slot->hangup = (SelHangupCount) { .countdown = 50, .n_useless = 6, .pause = 3 };
+  sel_key_slot_pause (slot, SEL_EVENT_READ);
+  g_assert_cmphex (sel_hangup_count (room->core, slot, &event), ==, 0);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 6);
+  sel_key_slot_resume (slot);
+  g_assert_cmphex (sel_hangup_count (room->core, slot, &event), ==, 0);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 0);
+  g_assert_cmpuint (slot->hangup.pause, ==, 0);
 }
 
 static void
 test_count_event (Room          *room,
                   gconstpointer  data)
 {
-  SelEventMask registered = 0;
   SelReadyEvent event, stale, missing;
 
   room_watch (room, room->a[0], ALL_EVENTS);
@@ -134,18 +133,16 @@ test_count_event (Room          *room,
   missing = event;
   missing.fd = room->b[0];
 
-  g_assert_cmphex (sel_hangup_count_event (room->core, &stale, &registered), ==, SEL_HANGUP_CHECK_NOTHING);
-  g_assert_cmphex (sel_hangup_count_event (room->core, &missing, &registered), ==, SEL_HANGUP_CHECK_NOTHING);
-  g_assert_cmphex (registered, ==, 0);
-  g_assert_cmpuint (room_get_slot (room, room->a[0])->hangup.n_calls, ==, 0);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &stale), ==, SEL_HANGUP_CHECK_NOTHING);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &missing), ==, SEL_HANGUP_CHECK_NOTHING);
+  g_assert_cmpuint (room_get_slot (room, room->a[0])->hangup.countdown, ==, 0);
 
   for (guint n = 1; n < 8; n++)
     {
-      g_assert_cmphex (sel_hangup_count_event (room->core, &event, &registered), ==, SEL_HANGUP_CHECK_NOTHING);
+      g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_NOTHING);
       assert_unlocked (room->core);
-      g_assert_cmphex (registered, ==, ALL_EVENTS);
     }
-  g_assert_cmphex (sel_hangup_count_event (room->core, &event, &registered), ==, SEL_HANGUP_CHECK_AFTER_CALL);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_CLOSED);
 }
 
 /* A function that locks notices that the process has forked. */
@@ -153,225 +150,150 @@ static void
 test_count_event_locks (Room          *room,
                         gconstpointer  data)
 {
-  SelEventMask registered = 0;
   SelReadyEvent event;
 
   room_watch (room, room->a[0], SEL_EVENT_READ);
   event = room_make_event (room, room->a[0], SEL_EVENT_READ);
   sel_state_count_fork ();
-  sel_hangup_count_event (room->core, &event, &registered);
+  sel_hangup_count_event (room->core, &event);
   g_assert_false (sel_state_is_new_process (room->core));
   assert_state (room->core, SEL_STATE_OPEN | SEL_STATE_FORKED);
 }
 
-/* --- The state of a descriptor --- */
-
-#define assert_fd_state(fd, events, state) g_assert_cmpint (sel_fd_get_state (fd, events), ==, state)
-
-static void
-test_fd_state_pipe (void)
-{
-  int fds[2];
-
-  open_pipe (fds);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_NOT_READY);
-  assert_fd_state (fds[1], SEL_EVENT_WRITE, SEL_FD_IN_USE);
-  assert_fd_state (fds[0], 0, SEL_FD_NOT_READY);
-
-  put_byte (fds[1]);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_IN_USE);
-  fill (fds[1]);
-  assert_fd_state (fds[1], SEL_EVENT_WRITE, SEL_FD_NOT_READY);
-
-  /* The data that is left has to be read first. */
-  close (fds[1]);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_IN_USE);
-  assert_fd_state (fds[0], 0, SEL_FD_HUNG_UP);
-  drain (fds[0]);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_HUNG_UP);
-  close (fds[0]);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_CLOSED);
-  assert_fd_state (fds[0], 0, SEL_FD_CLOSED);
-
-  /* An error, but no hang-up. */
-  open_pipe (fds);
-  close (fds[0]);
-  assert_fd_state (fds[1], SEL_EVENT_WRITE, SEL_FD_HUNG_UP);
-  close (fds[1]);
-}
-
-static void
-test_fd_state_socket (void)
-{
-  int fds[2];
-
-  open_socketpair (fds);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_NOT_READY);
-  assert_fd_state (fds[0], ALL_EVENTS, SEL_FD_IN_USE);
-  put_byte (fds[1]);
-  close (fds[1]);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_IN_USE);
-  assert_fd_state (fds[0], ALL_EVENTS, SEL_FD_IN_USE);
-  assert_fd_state (fds[0], SEL_EVENT_WRITE, SEL_FD_HUNG_UP);
-  drain (fds[0]);
-  assert_fd_state (fds[0], ALL_EVENTS, SEL_FD_HUNG_UP);
-  close (fds[0]);
-}
-
-/* The other end does not send any more, but can still receive. */
-static void
-test_fd_state_half_closed (void)
-{
-#ifdef POLLRDHUP
-  int fds[2];
-
-  open_socketpair (fds);
-  put_byte (fds[1]);
-  g_assert_no_errno (shutdown (fds[1], SHUT_WR));
-
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_IN_USE);
-  drain (fds[0]);
-  assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_HUNG_UP);
-  assert_fd_state (fds[0], ALL_EVENTS, SEL_FD_IN_USE);
-  assert_fd_state (fds[0], SEL_EVENT_WRITE, SEL_FD_IN_USE);
-
-  fill (fds[0]);
-  assert_fd_state (fds[0], ALL_EVENTS, SEL_FD_HUNG_UP);
-  assert_fd_state (fds[0], SEL_EVENT_WRITE, SEL_FD_NOT_READY);
-  close_pair (fds);
-#else
-  g_test_skip ("poll () does not tell half-closed connections");
-#endif
-}
-
-/* poll () says POLLNVAL, but the descriptor is open. */
-static void
-test_fd_state_not_pollable (void)
-{
-#ifdef O_PATH
-  int fd = open ("/", O_PATH | O_CLOEXEC);
-
-  g_assert_cmpint (fd, >=, 0);
-  assert_fd_state (fd, SEL_EVENT_READ, SEL_FD_IN_USE);
-  close (fd);
-#else
-  g_test_skip ("there are no descriptors that poll () refuses");
-#endif
-}
-
-static void
-test_fd_state_poll_fails (void)
-{
-  struct rlimit saved, limit;
-  struct pollfd entry;
-  int fds[2];
-  int n;
-
-  open_pipe (fds);
-  entry = (struct pollfd) { .fd = fds[0], .events = POLLIN };
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
-  limit = saved;
-  limit.rlim_cur = 0;
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-  n = poll (&entry, 1, 0);
-  if (n < 0)
-    assert_fd_state (fds[0], SEL_EVENT_READ, SEL_FD_IN_USE);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
-  if (n >= 0)
-    g_test_skip ("poll () works without a limit");
-  close_pair (fds);
-}
-
 /* --- The checks --- */
 
+/* A pipe whose reader is registered; @state says what a probe finds. */
 typedef enum
 {
-  RUNS,
-  PAUSED_FOR_A_WHILE,
-  PAUSED_UNTIL_MODIFIED
-} Effect;
+  HAS_DATA,
+  NOT_READY,
+  ENDED,
+  ENDED_WITH_DATA,
+  IS_CLOSED
+} PipeState;
 
 static void
-assert_effect (Room   *room,
-               int     fd,
-               Effect  effect)
+set_up_pipe (Room          *room,
+             PipeState      state,
+             int           *fds,
+             SelReadyEvent *event)
 {
-  assert_unlocked (room->core);
-  g_assert_cmpint (room_is_paused (room, fd), ==, effect != RUNS);
-  assert_state (room->core, SEL_STATE_OPEN | (effect == PAUSED_FOR_A_WHILE ? SEL_STATE_PAUSED : 0));
+  open_pipe (fds);
+  room_watch (room, fds[0], SEL_EVENT_READ);
+  *event = room_make_event (room, fds[0], SEL_EVENT_READ);
+  event->ends = SEL_UNKNOWN_END;
+  if (state == HAS_DATA || state == ENDED_WITH_DATA)
+    put_byte (fds[1]);
+  if (state >= ENDED)
+    {
+      close (fds[1]);
+      fds[1] = -1;
+    }
+  if (state == IS_CLOSED)
+    close (fds[0]);
 }
 
-static const struct
-{
-  SelHangupPolicy policy;
-  Effect          effect;
-} policy_cases[] = {
-  { SEL_HANGUP_POLICY_THROTTLE, PAUSED_FOR_A_WHILE },
-  { SEL_HANGUP_POLICY_ONCE, PAUSED_UNTIL_MODIFIED },
-  { SEL_HANGUP_POLICY_REPORT, RUNS },
-};
-
 static void
-check_in_state (Room            *room,
-                SelFdState       state,
-                SelHangupPolicy  policy,
-                Effect           effect)
+assert_check (Room          *room,
+              SelReadyEvent *event,
+              gboolean       is_done,
+              guint          n_useless,
+              gboolean       is_paused,
+              guint          n_pauses)
 {
-  SelReadyEvent event;
-  int fds[2];
+  SelKeySlot *slot = room_get_slot (room, event->fd);
 
-  open_pipe (fds);
-  sel_base_selector_set_hangup_policy (room->selector, policy);
-  room_watch (room, fds[0], SEL_EVENT_READ);
-  event = room_make_event (room, fds[0], SEL_EVENT_READ);
-  if (state == SEL_FD_IN_USE)
-    put_byte (fds[1]);
-  if (state == SEL_FD_HUNG_UP || state == SEL_FD_CLOSED)
-    close (fds[1]);
-  if (state == SEL_FD_CLOSED)
-    close (fds[0]);
-
-  sel_hangup_check (room->core, &event, SEL_EVENT_READ);
-  assert_effect (room, fds[0], effect);
-
-  unwatch (room->selector, fds[0]);
-  sel_base_selector_reinit (room->selector, NULL); /* forgets the pause */
-  if (state == SEL_FD_IN_USE || state == SEL_FD_NOT_READY)
-    close (fds[1]);
-  if (state != SEL_FD_CLOSED)
-    close (fds[0]);
+  g_assert_cmpint (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED), ==, is_done);
+  assert_unlocked (room->core);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, n_useless);
+  g_assert_cmpint (sel_key_slot_is_paused (slot), ==, is_paused);
+  assert_state (room->core, SEL_STATE_OPEN | (n_pauses > 0 ? SEL_STATE_PAUSED : 0));
 }
 
 static void
 test_check (Room          *room,
             gconstpointer  data)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (policy_cases); i++)
+  static const struct
+  {
+    PipeState state;
+    gboolean  is_done;
+    guint     n_useless;
+    gboolean  is_paused;
+    guint     n_pauses;
+  } cases[] = {
+    { HAS_DATA, FALSE, 0, FALSE, 0 },
+    { NOT_READY, FALSE, 0, FALSE, 0 },
+    { ENDED, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1 },
+    { ENDED_WITH_DATA, FALSE, 0, FALSE, 0 },
+    { IS_CLOSED, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      check_in_state (room, SEL_FD_IN_USE, policy_cases[i].policy, RUNS);
-      check_in_state (room, SEL_FD_NOT_READY, policy_cases[i].policy, RUNS);
-      check_in_state (room, SEL_FD_HUNG_UP, policy_cases[i].policy, policy_cases[i].effect);
-      check_in_state (room, SEL_FD_CLOSED, policy_cases[i].policy, PAUSED_UNTIL_MODIFIED);
+      SelReadyEvent event;
+      int fds[2];
+
+      g_test_message ("state %d", (int) cases[i].state);
+      set_up_pipe (room, cases[i].state, fds, &event);
+      room_get_slot (room, fds[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+      assert_check (room, &event, cases[i].is_done, cases[i].n_useless, cases[i].is_paused, cases[i].n_pauses);
+      unwatch (room->selector, fds[0]);
+      sel_base_selector_reinit (room->selector, NULL); /* forgets the pause */
+      if (fds[1] >= 0)
+        close (fds[1]);
+      if (cases[i].state != IS_CLOSED)
+        close (fds[0]);
     }
 }
 
-/* The registered events count, not those that were reported. */
+/* The callback is always told of the end before there is a pause. */
 static void
-test_check_registered (Room          *room,
-                       gconstpointer  data)
+test_check_told (Room          *room,
+                 gconstpointer  data)
 {
   SelReadyEvent event;
+  int fds[2];
 
-  room_watch (room, room->a[0], SEL_EVENT_READ);
-  event = room_make_event (room, room->a[0], SEL_EVENT_READ);
-  put_byte (room->a[1]);
-  close (room->a[1]);
-  room->a[1] = -1;
+  set_up_pipe (room, ENDED, fds, &event);
+  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, FALSE, 0);
+  assert_check (room, &event, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  unwatch (room->selector, fds[0]);
+  close (fds[0]);
+}
 
-  sel_hangup_check (room->core, &event, SEL_EVENT_READ);
-  assert_effect (room, room->a[0], RUNS);
-  sel_hangup_check (room->core, &event, SEL_EVENT_WRITE);
-  assert_effect (room, room->a[0], PAUSED_FOR_A_WHILE);
+/* The end of one direction does not stop the other one. */
+static void
+test_check_direction (Room          *room,
+                      gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot;
+  int fds[2];
+
+  open_socketpair (fds);
+  room_watch (room, fds[0], ALL_EVENTS);
+  event = room_make_event (room, fds[0], ALL_EVENTS);
+  event.ends = SEL_READ_END;
+  slot = room_get_slot (room, fds[0]);
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  g_assert_no_errno (shutdown (fds[1], SHUT_WR));
+
+  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  g_assert_cmpuint (slot->active, ==, SEL_EVENT_WRITE);
+  fake_selector_assert_log (room->fake, "update(%d,3,2)", fds[0]);
+
+  /* A report that is about the paused direction only is out of date. */
+  event.events = SEL_EVENT_READ;
+  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+
+  close (fds[1]);
+  event.events = SEL_EVENT_WRITE;
+  assert_check (room, &event, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  g_assert_cmpuint (slot->active, ==, 0);
+  fake_selector_assert_log (room->fake, "update(%d,2,0)", fds[0]);
+  unwatch (room->selector, fds[0]);
+  close (fds[0]);
 }
 
 static void
@@ -379,15 +301,14 @@ test_check_changed (Room          *room,
                     gconstpointer  data)
 {
   SelReadyEvent event;
+  int fds[2];
 
-  room_watch (room, room->a[0], SEL_EVENT_READ);
-  event = room_make_event (room, room->a[0], SEL_EVENT_READ);
-  close (room->a[1]);
-  room->a[1] = -1;
-  rewatch (room->selector, room->a[0], ALL_EVENTS);
-
-  sel_hangup_check (room->core, &event, SEL_EVENT_READ);
-  assert_effect (room, room->a[0], RUNS);
+  set_up_pipe (room, ENDED, fds, &event);
+  room_get_slot (room, fds[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  rewatch (room->selector, fds[0], ALL_EVENTS);
+  assert_check (room, &event, FALSE, 0, FALSE, 0);
+  unwatch (room->selector, fds[0]);
+  close (fds[0]);
 }
 
 static void
@@ -400,30 +321,29 @@ test_check_stale (Room          *room,
   open_socketpair (fds);
   room_watch (room, fds[0], ALL_EVENTS);
   event = room_make_event (room, fds[0], ALL_EVENTS);
-  g_assert_false (sel_hangup_check_stale (room->core, &event));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
 
   /* It is writable, but was reported as readable. */
   event.events = SEL_EVENT_READ;
-  g_assert_true (sel_hangup_check_stale (room->core, &event));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED));
+  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
   assert_unlocked (room->core);
   fake_selector_assert_log (room->fake, "update(%d,3,0) update(%d,0,3)", fds[0], fds[0]);
   g_assert_cmpuint (room_get_slot (room, fds[0])->generation, !=, event.generation);
-  g_assert_true (sel_hangup_count_call (&room_get_slot (room, fds[0])->hangup, FALSE));
 
   /* The registration was changed. */
-  g_assert_true (sel_hangup_check_stale (room->core, &event));
+  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
   assert_no_calls (room);
 
   event = room_make_event (room, fds[0], SEL_EVENT_READ);
   put_byte (fds[1]);
-  g_assert_false (sel_hangup_check_stale (room->core, &event));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
   drain (fds[0]);
   close (fds[1]);
-  g_assert_false (sel_hangup_check_stale (room->core, &event));
-  close (fds[0]);
-  g_assert_false (sel_hangup_check_stale (room->core, &event));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
   assert_no_calls (room);
   unwatch (room->selector, fds[0]);
+  close (fds[0]);
 }
 
 int
@@ -432,19 +352,15 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/hangup/count/calls", test_count);
-  g_test_add_func ("/hangup/count/note", test_count_note);
-  g_test_add_func ("/hangup/count/check-soon", test_count_check_soon);
+  g_test_add_func ("/hangup/count/due", test_count_due);
+  g_test_add_func ("/hangup/count/pauses", test_count_pauses);
   room_add ("/hangup/count/policy", test_count_policy);
+  room_add ("/hangup/count/paused", test_count_paused);
   room_add ("/hangup/count/event", test_count_event);
   room_add ("/hangup/count/event-locks", test_count_event_locks);
-  g_test_add_func ("/hangup/fd-state/pipe", test_fd_state_pipe);
-  g_test_add_func ("/hangup/fd-state/socket", test_fd_state_socket);
-  g_test_add_func ("/hangup/fd-state/half-closed", test_fd_state_half_closed);
-  g_test_add_func ("/hangup/fd-state/not-pollable", test_fd_state_not_pollable);
-  g_test_add_func ("/hangup/fd-state/poll-fails", test_fd_state_poll_fails);
-  room_add ("/hangup/check/policies", test_check);
-  room_add ("/hangup/check/registered", test_check_registered);
+  room_add ("/hangup/check/states", test_check);
+  room_add ("/hangup/check/told", test_check_told);
+  room_add ("/hangup/check/direction", test_check_direction);
   room_add ("/hangup/check/changed", test_check_changed);
   room_add ("/hangup/check/stale", test_check_stale);
 

@@ -8,16 +8,22 @@
  * descriptors of the first test.
  */
 
+#include "config.h"
+
 #include "backends.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef HAVE_MALLINFO2
 #include <malloc.h>
+#endif
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef HAVE_EVENTFD
 #include <sys/eventfd.h>
+#endif
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -66,7 +72,7 @@ cpu_seconds (void)
 static gsize
 heap_bytes (void)
 {
-#if defined (__GLIBC__) && __GLIBC_PREREQ (2, 33)
+#ifdef HAVE_MALLINFO2
   return mallinfo2 ().uordblks;
 #else
   return 0;
@@ -107,7 +113,31 @@ n_churned (void)
   return load != NULL ? (guint) MAX (atoi (load), 100) : scale (20000, 2000);
 }
 
-/* Registers many eventfds. Each round unregisters, closes and replaces some, and makes others ready. */
+/* A descriptor that gives back the number that was written to it: an eventfd, or a socket that is connected to
+ * itself. */
+static int
+open_counter (void)
+{
+#ifdef HAVE_EVENTFD
+  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+#else
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t size = sizeof address;
+  int fd = socket (AF_INET, SOCK_DGRAM, 0);
+
+  g_assert_no_errno (fd);
+  prepare_fd (fd);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (getsockname (fd, (struct sockaddr *) &address, &size));
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, size));
+#endif
+
+  g_assert_no_errno (fd);
+
+  return fd;
+}
+
+/* Registers many descriptors. Each round unregisters, closes and replaces some, and makes others ready. */
 static void
 test_churn (BackendFixture *fixture)
 {
@@ -125,8 +155,7 @@ test_churn (BackendFixture *fixture)
 
   for (guint i = 0; i < n_fds; i++)
     {
-      fds[i] = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-      g_assert_no_errno (fds[i]);
+      fds[i] = open_counter ();
       watch (fixture->selector, fds[i], SEL_EVENT_READ);
     }
 
@@ -143,7 +172,7 @@ test_churn (BackendFixture *fixture)
 
           unwatch (fixture->selector, fds[gone]);
           close (fds[gone]);
-          fds[gone] = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+          fds[gone] = open_counter ();
           watch (fixture->selector, fds[gone], SEL_EVENT_READ);
           rewatch (fixture->selector, fds[gone], SEL_EVENT_READ | SEL_EVENT_WRITE);
           rewatch (fixture->selector, fds[gone], SEL_EVENT_READ);
@@ -295,7 +324,7 @@ service_begin_client (Service *service)
   client = g_new0 (Client, 1);
   client->service = service;
   client->number = service->n_begun++;
-  fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  fd = open_socket (AF_INET, TRUE);
   g_assert_no_errno (fd);
   /* Without this the system runs out of ports. */
   g_assert_no_errno (setsockopt (fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof no_wait));
@@ -341,7 +370,7 @@ listener_ready (SelBaseSelector *selector,
                 gpointer         user_data)
 {
   g_autoptr (GError) error = NULL;
-  int fd = accept4 (sel_selector_key_get_fd (key), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int fd = accept (sel_selector_key_get_fd (key), NULL, NULL);
 
   if (fd < 0)
     {
@@ -349,6 +378,7 @@ listener_ready (SelBaseSelector *selector,
       return G_SOURCE_CONTINUE;
     }
 
+  prepare_fd (fd);
   sel_base_selector_register_callback (selector, fd, SEL_EVENT_READ, connection_ready, user_data, NULL, &error);
   g_assert_no_error (error);
 
@@ -359,7 +389,7 @@ static int
 open_listener (struct sockaddr_in *address)
 {
   socklen_t size = sizeof *address;
-  int fd = socket (AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int fd = open_socket (AF_INET, TRUE);
 
   *address = (struct sockaddr_in) { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
   g_assert_no_errno (fd);
@@ -550,7 +580,7 @@ test_idle_no_files (BackendFixture *fixture)
   Idleness idleness = { 0 };
   struct sockaddr_in address;
   int listener = open_listener (&address);
-  int client = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int client = open_socket (AF_INET, FALSE);
   struct rlimit saved;
   gdouble busy;
   guint id;

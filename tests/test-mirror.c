@@ -395,13 +395,13 @@ test_pause (Room          *room,
   room_pause (room, room->a[0], TRUE);
 
   /* The end of a pause is rounded up to milliseconds: a turn before it would be of no use. */
-  room->core->pauses.until = g_get_monotonic_time () + G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
+  room_set_pause_end (room, g_get_monotonic_time () + G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC);
   assert_polled (&loop, "w:1", 1);
   g_assert_cmpint (loop.timeout_ms, >, 1800 * 1000);
   g_assert_cmpint (loop.timeout_ms, <=, 3600 * 1000);
   fake_selector_clear_log (room->fake);
 
-  room->core->pauses.until = g_get_monotonic_time ();
+  room_set_pause_end (room, g_get_monotonic_time ());
   assert_polled (&loop, "w:1", 0);
   g_assert_false (room_is_paused (room, room->a[0]));
   assert_polled (&loop, "a:1 w:1", -1);
@@ -420,7 +420,7 @@ test_pause_rounding (Room          *room,
   loop_open (&loop, room);
   room_pause (room, room->a[0], TRUE);
   end = g_get_monotonic_time () + G_GINT64_CONSTANT (3600) * G_USEC_PER_SEC;
-  room->core->pauses.until = end;
+  room_set_pause_end (room, end);
   assert_polled (&loop, "w:1", 1);
   g_assert_cmpint (loop.timeout_ms, ==, (end - g_source_get_time (loop.source) + 999) / 1000);
   loop_close (&loop);
@@ -435,7 +435,7 @@ test_pause_too_long (Room          *room,
   room_watch (room, room->a[0], SEL_EVENT_READ);
   loop_open (&loop, room);
   room_pause (room, room->a[0], TRUE);
-  room->core->pauses.until = G_MAXINT64 - 1000;
+  room_set_pause_end (room, G_MAXINT64 - 1000);
   assert_polled (&loop, "w:1", 1);
   g_assert_cmpint (loop.timeout_ms, ==, G_MAXINT);
   loop_close (&loop);
@@ -474,7 +474,7 @@ test_blocked_always_ready (Room          *room,
   room_watch_always_ready (room, room->a[0], SEL_EVENT_READ);
   loop_open (&loop, room);
   room_pause (room, room->b[0], TRUE);
-  room->core->pauses.until = G_MAXINT64;
+  room_set_pause_end (room, G_MAXINT64);
   sel_state_set (room->core, SEL_STATE_WAITING | SEL_STATE_SOURCE_BLOCKED);
   assert_polled (&loop, "", -1);
   sel_state_lock (room->core);
@@ -559,7 +559,7 @@ test_no_callback (Room          *room,
   loop_close (&loop);
 }
 
-/* A hang-up that the function ignores is found by the eighth call, not before. */
+/* A hang-up that the function ignores is told seven times. The eighth time, the descriptor is paused instead. */
 static void
 test_plain_hang_up (Room          *room,
                     gconstpointer  data)
@@ -577,13 +577,13 @@ test_plain_hang_up (Room          *room,
     {
       fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
       g_free (turn (&loop, room->a[0], G_IO_IN | G_IO_HUP));
-      g_assert_cmpuint (n_turns, ==, i);
+      g_assert_cmpuint (n_turns, ==, MIN (i, 7));
       g_assert_cmpint (room_is_paused (room, room->a[0]), ==, i == 8);
     }
 
   /* Nothing is ready, so that the function is not called. */
   g_free (turn (&loop, sel_notify_get_fd (room->core), G_IO_IN));
-  g_assert_cmpuint (n_turns, ==, 8);
+  g_assert_cmpuint (n_turns, ==, 7);
   loop_close (&loop);
 }
 

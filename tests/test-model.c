@@ -5,8 +5,8 @@
  *
  * Without arguments the program does a short run that prints TAP, or a run of SEL_TEST_MODEL_SECONDS seconds, if this
  * is set in the environment. --seconds=N or --operations=N starts a long run, with seeds from --seed=N on.
- * --backends=epoll,poll, or SEL_TEST_BACKENDS in the environment, limits the run to these backends. --replay=HEX repeats
- * a sequence that an earlier failure has printed.
+ * --backends=epoll,poll, or SEL_TEST_BACKENDS in the environment, limits the run to these backends. --replay=HEX
+ * repeats a sequence that an earlier failure has printed.
  */
 
 #include "model.h"
@@ -246,8 +246,9 @@ test_short (void)
 {
   /* One fixed seed, and one seed that changes with each run. */
   const char *seconds = g_getenv ("SEL_TEST_MODEL_SECONDS");
-  Limits fixed = { 0, 500000, G_MAXINT64 };
-  Limits changing = { (guint64) g_get_real_time (), 500000, G_MAXINT64 };
+  guint64 n_operations = g_getenv ("SEL_TEST_BACKENDS") == NULL ? 500000 : 100000;
+  Limits fixed = { 0, n_operations, G_MAXINT64 };
+  Limits changing = { (guint64) g_get_real_time (), n_operations, G_MAXINT64 };
 
   if (seconds != NULL)
     {

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "core/sel-backend-private.h"
 #include "core/sel-pause-private.h"
@@ -29,6 +30,18 @@ add_with_event (RegistryFixture *fixture,
   *event = (SelReadyEvent) { .fd = fd, .events = events, .generation = slot->generation };
 
   return slot;
+}
+
+/* Sets the end of all pauses. */
+static void
+set_until (RegistryFixture *fixture,
+           gint64           until)
+{
+  GArray *list = fixture->core->pauses.list;
+
+  for (guint i = 0; i < list->len; i++)
+    g_array_index (list, SelPause, i).until = until;
+  fixture->core->pauses.until = until;
 }
 
 static guint
@@ -218,9 +231,9 @@ test_begin_idle (RegistryFixture *fixture,
   assert_not_told (fixture);
 }
 
-/* All pauses that exist at the same time end together. */
+/* Each pause has an end of its own; the next one is the earliest. */
 static void
-test_one_end (RegistryFixture *fixture,
+test_own_end (RegistryFixture *fixture,
               gconstpointer    data)
 {
   SelReadyEvent events[3];
@@ -231,7 +244,7 @@ test_one_end (RegistryFixture *fixture,
   };
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
-  fixture->core->pauses.until = 12345;
+  set_until (fixture, 12345);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_UNTIL_MODIFIED);
   g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 12345);
@@ -239,15 +252,145 @@ test_one_end (RegistryFixture *fixture,
   fake_selector_clear_log (fixture->fake);
 
   sel_pause_resume_due (fixture->core, FALSE);
-  fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,2)", A, B);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
   assert_resumed (fixture, slots[0], &events[0]);
-  assert_resumed (fixture, slots[1], &events[1]);
+  assert_paused (fixture, slots[1], &events[1]);
   assert_paused (fixture, slots[2], &events[2]);
-  assert_n_pauses (fixture, 0);
-
-  /* The next pause has an end of its own. */
-  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  assert_n_pauses (fixture, 1);
   g_assert_cmpint (sel_pause_get_next (fixture->core), >, 12345);
+}
+
+/* If thousands of pauses are due, not all of them end in one turn. */
+static void
+test_many_due (RegistryFixture *fixture,
+               gconstpointer    data)
+{
+  const guint n = 2 * SEL_PAUSE_MAX_RESUMED + 3;
+  SelReadyEvent event;
+  guint n_left;
+
+  for (guint i = 0; i < n; i++)
+    {
+      add_with_event (fixture, A + (int) i, READ, &event);
+      sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+    }
+  set_until (fixture, 1);
+  for (n_left = n; n_left > SEL_PAUSE_MAX_RESUMED; )
+    {
+      sel_pause_resume_due (fixture->core, FALSE);
+      n_left -= SEL_PAUSE_MAX_RESUMED;
+      assert_n_pauses (fixture, n_left);
+      g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
+
+      /* The first ones come first. */
+      g_assert_false (sel_key_slot_is_paused (sel_registry_lookup (fixture->core, A + (int) (n - n_left) - 1)));
+      g_assert_true (sel_key_slot_is_paused (sel_registry_lookup (fixture->core, A + (int) (n - n_left))));
+    }
+
+  /* A thread that begins to wait resumes all. */
+  sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_n_pauses (fixture, 0);
+}
+
+/* --- Hang-ups --- */
+
+/* The directions of a socket end one after the other. */
+static void
+test_ended (RegistryFixture *fixture,
+            gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ | WRITE, &event);
+  gint64 before = g_get_monotonic_time ();
+
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  fake_selector_assert_log (fixture->fake, "update(%d,3,2)", A);
+  g_assert_cmpuint (slot->active, ==, WRITE);
+  g_assert_cmpuint (slot->armed, ==, WRITE);
+  g_assert_cmpuint (slot->generation, ==, event.generation);
+  g_assert_cmpuint (slot->hangup.pause, ==, 1);
+  assert_n_pauses (fixture, 1);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), >=, before + 1000);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), <, before + 100 * G_USEC_PER_SEC);
+
+  sel_pause_begin_ended (fixture->core, &event, WRITE);
+  fake_selector_assert_log (fixture->fake, "update(%d,2,0)", A);
+  assert_n_pauses (fixture, 1);
+  assert_paused (fixture, slot, &event);
+
+  /* The next call has to be useless, too, before there is another pause. */
+  set_until (fixture, 0);
+  sel_pause_resume_due (fixture->core, FALSE);
+  fake_selector_assert_log (fixture->fake, "update(%d,0,3)", A);
+  assert_resumed (fixture, slot, &event);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS - 1);
+
+  /* One direction is resumed. */
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  set_until (fixture, 0);
+  fake_selector_clear_log (fixture->fake);
+  sel_pause_resume_due (fixture->core, FALSE);
+  fake_selector_assert_log (fixture->fake, "update(%d,2,3)", A);
+  assert_resumed (fixture, slot, &event);
+
+  /* A thread that begins to wait is told, and so are the callbacks after it. */
+  sel_pause_begin_ended (fixture->core, &event, READ | WRITE);
+  sel_pause_resume_due (fixture->core, TRUE);
+  assert_resumed (fixture, slot, &event);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 0);
+  g_assert_cmpuint (slot->hangup.pause, ==, 0);
+}
+
+/* If the kernel refuses to wait for the other direction, none is waited for until the pause ends. */
+static void
+test_ended_refused (RegistryFixture *fixture,
+                    gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ | WRITE, &event);
+
+  fail_updates (fixture, ENOMEM, 0, 0);
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  fake_selector_assert_log (fixture->fake, "update(%d,3,2) update(%d,3,0)", A, A);
+  assert_paused (fixture, slot, &event);
+  assert_n_pauses (fixture, 1);
+}
+
+/* A hang-up that is told once: when the time is over, the descriptor is looked at. It is resumed if it has changed. */
+static void
+test_ended_once (RegistryFixture *fixture,
+                 gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot;
+  int fds[2], other[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  slot = add_with_event (fixture, fds[0], READ, &event);
+  close (fds[1]);
+  sel_state_unlock (fixture->core);
+  sel_base_selector_set_hangup_policy (SEL_BASE_SELECTOR (fixture->fake), SEL_HANGUP_POLICY_ONCE);
+  sel_state_lock (fixture->core);
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  for (guint i = 0; i < 3; i++)
+    {
+      set_until (fixture, 0);
+      sel_pause_resume_due (fixture->core, FALSE);
+      assert_paused (fixture, slot, &event);
+      assert_n_pauses (fixture, 1);
+      g_assert_cmpint (sel_pause_get_next (fixture->core), >, g_get_monotonic_time ());
+    }
+
+  g_assert_cmpint (pipe (other), ==, 0);
+  g_assert_cmpint (dup2 (other[0], fds[0]), ==, fds[0]);
+  set_until (fixture, 0);
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_resumed (fixture, slot, &event);
+  assert_n_pauses (fixture, 0);
+  close (other[0]);
+  close (other[1]);
+  close (fds[0]);
 }
 
 /* --- Replacing --- */
@@ -310,7 +453,6 @@ test_resume_due (RegistryFixture *fixture,
   SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   /* Without a pause, nothing is resumed. */
-  fixture->core->pauses.until = 0;
   sel_pause_resume_due (fixture->core, FALSE);
   sel_pause_resume_due (fixture->core, TRUE);
   assert_not_told (fixture);
@@ -318,25 +460,26 @@ test_resume_due (RegistryFixture *fixture,
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
   assert_told (fixture, A);
   fake_selector_clear_log (fixture->fake);
-  fixture->core->pauses.until = G_MAXINT64;
+  set_until (fixture, G_MAXINT64);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_paused (fixture, slot, &event);
   assert_n_pauses (fixture, 1);
   assert_not_told (fixture);
 
-  slot->hangup = (SelHangupCount) { .n_calls = 3, .maybe_hung_up = TRUE };
-  fixture->core->pauses.until = 0;
+  slot->hangup = (SelHangupCount) { .n_useless = 3, .pause = 2 };
+  set_until (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
   assert_resumed (fixture, slot, &event);
   assert_told (fixture, A);
   assert_n_pauses (fixture, 0);
 
-  /* The next call of the callback leads to a check. */
-  g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
+  /* This was no pause because of a hang-up. */
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 3);
+  g_assert_cmpuint (slot->hangup.pause, ==, 2);
 
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
-  fixture->core->pauses.until = G_MAXINT64;
+  set_until (fixture, G_MAXINT64);
   sel_pause_resume_due (fixture->core, TRUE);
   assert_resumed (fixture, slot, &event);
   assert_n_pauses (fixture, 0);
@@ -383,7 +526,7 @@ test_deferred (RegistryFixture *fixture,
 
   /* A deferred pause also ends when its time is over. */
   sel_pause_defer (fixture->core, &events[0], function_a);
-  fixture->core->pauses.until = 0;
+  set_until (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_resumed (fixture, slots[3], &events[3]);
@@ -419,7 +562,7 @@ make_stale (RegistryFixture *fixture,
       sel_pause_begin (fixture->core, event, SEL_PAUSE_UNTIL_MODIFIED);
       break;
     default:
-      sel_key_slot_set_paused (sel_registry_lookup (fixture->core, A), FALSE);
+      sel_key_slot_resume (sel_registry_lookup (fixture->core, A));
       break;
     }
   g_assert_no_error (error);
@@ -537,7 +680,7 @@ test_resume_delayed (RegistryFixture *fixture,
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   fake_selector_clear_log (fixture->fake);
-  fixture->core->pauses.until = 0;
+  set_until (fixture, 0);
   before = g_get_monotonic_time ();
   fail_updates (fixture, ENOMEM, ENOSPC, 0);
   sel_pause_resume_due (fixture->core, FALSE);
@@ -552,7 +695,7 @@ test_resume_delayed (RegistryFixture *fixture,
       events[i].generation = slots[i]->generation;
     }
 
-  fixture->core->pauses.until = 0;
+  set_until (fixture, 0);
   fail_updates (fixture, 0, ENOMEM, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[0], &events[0]);
@@ -570,7 +713,7 @@ test_resume_delayed (RegistryFixture *fixture,
   sel_pause_resume_deferred (fixture->core, function_a);
   assert_paused (fixture, slots[1], &events[1]);
 
-  fixture->core->pauses.until = 0;
+  set_until (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[1], &events[1]);
   assert_n_pauses (fixture, 0);
@@ -589,7 +732,6 @@ test_rearm (RegistryFixture *fixture,
   fake_selector_assert_log (fixture->fake, "update(%d,1,0) update(%d,0,1)", A, A);
   assert_resumed (fixture, slot, &event);
   assert_told (fixture, A);
-  g_assert_true (sel_hangup_count_call (&slot->hangup, FALSE));
   assert_n_pauses (fixture, 0);
 
   /* The kernel has forgotten the descriptor, and then lacks memory. */
@@ -767,7 +909,11 @@ main (int   argc,
     { "/pause/begin-stale", test_begin_stale },
     { "/pause/deferred", test_deferred },
     { "/pause/forget-all", test_forget_all },
-    { "/pause/one-end", test_one_end },
+    { "/pause/ended", test_ended },
+    { "/pause/ended-once", test_ended_once },
+    { "/pause/ended-refused", test_ended_refused },
+    { "/pause/many-due", test_many_due },
+    { "/pause/own-end", test_own_end },
     { "/pause/rearm", test_rearm },
     { "/pause/rearm-fails-in-wait", test_rearm_fails_in_wait },
     { "/pause/rearm-all", test_rearm_all },

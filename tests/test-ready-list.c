@@ -69,7 +69,7 @@ report_tagged (Room         *room,
                int           fd,
                SelEventMask  events)
 {
-  return sel_ready_list_report_tagged (room->core, fd, get_tag (room, fd), events, FALSE);
+  return sel_ready_list_report_tagged (room->core, fd, get_tag (room, fd), events, 0);
 }
 
 /* Compares the list, "3:1 4:3", and the counters. */
@@ -149,9 +149,8 @@ test_tagged_stale (Room          *room,
   begin_reports (room, NULL, 0);
   tag = get_tag (room, room->a[0]);
   modify_in_wait (room, room->a[0], SEL_EVENT_READ);
-  g_assert_false (sel_ready_list_report_tagged (room->core, room->a[0], tag, SEL_EVENT_READ, TRUE));
+  g_assert_false (sel_ready_list_report_tagged (room->core, room->a[0], tag, SEL_EVENT_READ, SEL_READ_END));
   assert_list (room, "", 0, TRUE);
-  g_assert_false (room_get_slot (room, room->a[0])->hangup.maybe_hung_up);
 
   /* The tag of now counts, also if the descriptor was changed during the wait. */
   g_assert_true (report_tagged (room, room->a[0], SEL_EVENT_READ));
@@ -169,11 +168,11 @@ test_tagged_unknown (Room          *room,
   begin_reports (room, NULL, 0);
   tag = get_tag (room, room->b[0]);
   remove_in_wait (room, room->b[0]);
-  g_assert_false (sel_ready_list_report_tagged (room->core, room->b[0], tag, SEL_EVENT_READ, FALSE));
+  g_assert_false (sel_ready_list_report_tagged (room->core, room->b[0], tag, SEL_EVENT_READ, 0));
   assert_list (room, "", 0, TRUE);
 
   room->core->wait.list.needs_retry = FALSE;
-  g_assert_false (sel_ready_list_report_tagged (room->core, 1000000, tag, SEL_EVENT_READ, FALSE));
+  g_assert_false (sel_ready_list_report_tagged (room->core, 1000000, tag, SEL_EVENT_READ, 0));
   assert_list (room, "", 0, TRUE);
   end_reports (room);
 }
@@ -200,7 +199,7 @@ test_tagged_wakeup (Room          *room,
   begin_reports (room, NULL, 0);
   wake_fd = sel_notify_get_fd (room->core);
   sel_notify_wake (room->core);
-  g_assert_true (sel_ready_list_report_tagged (room->core, wake_fd, 0, SEL_EVENT_READ, FALSE));
+  g_assert_true (sel_ready_list_report_tagged (room->core, wake_fd, 0, SEL_EVENT_READ, 0));
   assert_list (room, "", 0, TRUE);
   g_assert_false (sel_notify_drain_wakeup (room->core));
   end_reports (room);
@@ -215,10 +214,12 @@ test_tagged_hung_up (Room          *room,
   watch_three (room);
   slot = room_get_slot (room, room->a[0]);
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation, SEL_EVENT_READ, FALSE);
-  g_assert_false (slot->hangup.maybe_hung_up);
-  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation, SEL_EVENT_READ, TRUE);
-  g_assert_true (slot->hangup.maybe_hung_up);
+  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation, SEL_EVENT_READ, 0);
+  g_assert_cmphex (room->core->wait.list.events[0].ends, ==, 0);
+  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation, SEL_EVENT_READ, SEL_READ_END);
+  g_assert_cmphex (room->core->wait.list.events[0].ends, ==, SEL_READ_END);
+  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation, SEL_EVENT_READ, SEL_UNKNOWN_END);
+  g_assert_cmphex (room->core->wait.list.events[0].ends, ==, SEL_READ_END | SEL_UNKNOWN_END);
   end_reports (room);
 }
 
@@ -259,11 +260,11 @@ test_untagged (Room          *room,
   room_watch (room, room->a[0], SEL_EVENT_READ);
   room_watch (room, room->b[0], ALL_EVENTS);
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_WRITE);
-  sel_ready_list_report_untagged (room->core, room->a[0], ALL_EVENTS);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_WRITE, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->a[0], ALL_EVENTS, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "b:3 a:1", 3, FALSE);
-  g_assert_true (room_get_slot (room, room->a[0])->hangup.maybe_hung_up);
+  g_assert_cmphex (room->core->wait.list.events[1].ends, ==, SEL_UNKNOWN_END);
   end_reports (room);
 }
 
@@ -275,11 +276,10 @@ test_untagged_nothing (Room          *room,
   room_watch (room, room->b[0], SEL_EVENT_READ);
   room_pause (room, room->b[0], FALSE);
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_WRITE);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_WRITE, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "", 3, FALSE);
-  g_assert_false (room_get_slot (room, room->a[0])->hangup.maybe_hung_up);
   end_reports (room);
 }
 
@@ -291,12 +291,12 @@ test_untagged_changed (Room          *room,
   watch_three (room);
   begin_reports (room, NULL, 0);
   modify_in_wait (room, room->a[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "", 1, FALSE);
   end_reports (room);
 
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "a:1", 1, FALSE);
   end_reports (room);
 }
@@ -309,12 +309,12 @@ test_untagged_wakeup (Room          *room,
 
   begin_reports (room, NULL, 0);
   wake_fd = sel_notify_get_fd (room->core);
-  sel_ready_list_report_untagged (room->core, wake_fd, SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, wake_fd, SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "", 1, FALSE);
   sel_notify_wake (room->core);
-  sel_ready_list_report_untagged (room->core, wake_fd, SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, wake_fd, SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "", 2, TRUE);
-  sel_ready_list_report_untagged (room->core, wake_fd, SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, wake_fd, SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "", 3, TRUE);
   end_reports (room);
 }
@@ -402,14 +402,14 @@ test_own_array (Room          *room,
   begin_reports (room, events, 2);
   g_assert_false (sel_ready_list_is_growable (room->core));
   g_assert_false (sel_ready_list_grow (room->core, 3));
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "a:1 b:1", 3, FALSE);
   g_assert_cmpint (events[2].fd, ==, -7);
 
   /* An event of the list can still be completed. */
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_WRITE);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_WRITE, SEL_UNKNOWN_END);
   assert_list (room, "a:1 b:3", 4, FALSE);
   end_reports (room);
 }
@@ -424,10 +424,10 @@ test_growing (Room          *room,
   begin_reports (room, NULL, 0);
   g_assert_true (sel_ready_list_is_growable (room->core));
   g_assert_cmpuint (wait->buffer_size, ==, 1);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   g_assert_cmpuint (wait->buffer_size, ==, 2);
-  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "a:1 b:1 c:1", 3, FALSE);
   g_assert_cmpuint (wait->buffer_size, ==, 4);
   g_assert_cmpuint (wait->list.size, ==, 4);
@@ -481,13 +481,13 @@ test_index (Room          *room,
 {
   watch_three (room);
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   end_reports (room);
 
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "b:1 a:1", 2, FALSE);
   end_reports (room);
 
@@ -510,12 +510,12 @@ test_index_at_end (Room          *room,
 {
   watch_three (room);
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   end_reports (room);
 
   /* The buffer still has the event of the earlier wait. */
   begin_reports (room, NULL, 0);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_WRITE);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_WRITE, SEL_UNKNOWN_END);
   assert_list (room, "a:2", 1, FALSE);
   end_reports (room);
 }
@@ -528,22 +528,22 @@ test_drop_stale (Room          *room,
     {
       watch_three (room);
       begin_reports (room, NULL, 0);
-      sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
-      sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
-      sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ);
+      sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+      sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+      sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
 
       if (i == 0)
         remove_in_wait (room, room->a[0]);
       else if (i == 1)
         modify_in_wait (room, room->a[0], SEL_EVENT_READ);
       else
-        sel_key_slot_set_paused (room_get_slot (room, room->a[0]), TRUE);
+        sel_key_slot_pause (room_get_slot (room, room->a[0]), SEL_ALL_EVENTS);
       sel_ready_list_drop_stale (room->core);
       assert_list (room, "b:1 c:1", 3, FALSE);
 
       /* The slots know the new places. */
-      sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_WRITE);
-      sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_WRITE);
+      sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_WRITE, SEL_UNKNOWN_END);
+      sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_WRITE, SEL_UNKNOWN_END);
       assert_list (room, "b:3 c:3", 5, FALSE);
       end_reports (room);
       sel_base_selector_unregister (room->selector, room->a[0], NULL);
@@ -563,7 +563,7 @@ test_drop_stale_forgets_changes (Room          *room,
   g_assert_true (sel_state_has (room->core, SEL_STATE_CHANGED));
   sel_ready_list_drop_stale (room->core);
   g_assert_false (sel_state_has (room->core, SEL_STATE_CHANGED));
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "a:1", 1, FALSE);
   end_reports (room);
 }
@@ -600,7 +600,7 @@ test_always_ready (Room          *room,
       room->core->wait.turn = cases[i].turn;
       sel_ready_list_report_always_ready (room->core);
       assert_list (room, cases[i].list, 0, FALSE);
-      g_assert_true (room_get_slot (room, room->a[0])->hangup.maybe_hung_up);
+      g_assert_cmphex (room->core->wait.list.events[0].ends, ==, SEL_UNKNOWN_END);
       end_reports (room);
     }
 }

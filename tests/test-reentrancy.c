@@ -20,6 +20,77 @@ count_call (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
+/* --- A callback that waits itself --- */
+
+typedef struct
+{
+  SelBaseSelector *selector;
+  guint n_called;    /* callbacks that found something to read */
+  guint n_stale;     /* callbacks that found nothing */
+} OwnWait;
+
+static gboolean
+wait_and_read (SelBaseSelector *selector,
+               SelSelectorKey  *key,
+               SelEventMask     events,
+               gpointer         user_data)
+{
+  OwnWait *wait = user_data;
+  SelReadyEvent ready[8];
+  gssize n;
+  char byte;
+
+  if (read (sel_selector_key_get_fd (key), &byte, 1) != 1)
+    {
+      wait->n_stale++;
+      return G_SOURCE_CONTINUE;
+    }
+
+  wait->n_called++;
+  n = sel_base_selector_select_ready (wait->selector, 0, ready, G_N_ELEMENTS (ready), NULL, NULL);
+  for (gssize i = 0; i < n; i++)
+    g_assert_cmpint (read (ready[i].fd, &byte, 1), ==, 1);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* The descriptors that the callback has found to be ready, and has read, are not dispatched in the rest of the turn. */
+static void
+test_callback_waits (BackendFixture *fixture)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  OwnWait wait = { .selector = fixture->selector };
+  GError *error = NULL;
+  int fds[4][2];
+
+  for (guint i = 0; i < 4; i++)
+    {
+      open_pipe (fds[i]);
+      sel_base_selector_register_callback (fixture->selector, fds[i][0], SEL_EVENT_READ, wait_and_read, &wait, NULL,
+                                           &error);
+      g_assert_no_error (error);
+    }
+  sel_base_selector_attach (fixture->selector, context, 0, NULL, NULL, NULL);
+
+  for (guint turn = 1; turn <= 3; turn++)
+    {
+      for (guint i = 0; i < 4; i++)
+        g_assert_cmpint (write (fds[i][1], "x", 1), ==, 1);
+      while (wait.n_called < turn)
+        g_main_context_iteration (context, TRUE);
+      while (g_main_context_iteration (context, FALSE))
+        ;
+      g_assert_cmpuint (wait.n_called, ==, turn);
+    }
+  g_assert_cmpuint (wait.n_stale, ==, 0);
+
+  sel_base_selector_close (fixture->selector);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  for (guint i = 0; i < 4; i++)
+    close_pair (fds[i]);
+}
+
 /* --- close () that drops the last reference --- */
 
 static void
@@ -463,6 +534,7 @@ main (int   argc,
 {
   g_test_init (&argc, &argv, NULL);
 
+  backend_add_both_modes ("reentrancy/callback-waits", test_callback_waits);
   backend_add ("reentrancy/close/callback-owns", test_close_callback_owns);
   backend_add ("reentrancy/close/context-owns", test_close_context_owns);
   backend_add ("reentrancy/close/data-owns", test_close_data_owns);

@@ -132,16 +132,16 @@ test_arm_slot (RegistryFixture *fixture,
   fake_selector_assert_log (fixture->fake, "%s", "");
 
   /* The same registration, for a kernel that has forgotten everything. */
-  sel_key_slot_set_paused (slot, TRUE);
   slot->armed = READ;
-  slot->hangup.maybe_hung_up = TRUE;
+  slot->hangup = (SelHangupCount) { .n_useless = 5, .pause = 2 };
   g_assert_true (sel_registry_arm_slot (fixture->core, A, slot, FALSE, &error));
   g_assert_no_error (error);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
   assert_slot (slot, READ, READ, READ, FALSE);
   g_assert_cmpuint (slot->generation, ==, generation);
   g_assert_cmpuint (fixture->tag, ==, generation);
-  g_assert_false (slot->hangup.maybe_hung_up);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 5);
+  g_assert_cmpuint (slot->hangup.pause, ==, 2);
 
   /* A new registration. */
   sel_registry_disarm (fixture->core, A, slot);
@@ -155,7 +155,7 @@ test_arm_slot (RegistryFixture *fixture,
   /* On failure the kernel does not wait for the descriptor. The generation is a new one nevertheless. */
   generation = slot->generation;
   sel_registry_disarm (fixture->core, A, slot);
-  sel_key_slot_set_paused (slot, TRUE);
+  sel_key_slot_pause (slot, SEL_ALL_EVENTS);
   fail_updates (fixture, ENOMEM, 0, 0);
   g_assert_false (sel_registry_arm_slot (fixture->core, A, slot, TRUE, &error));
   g_assert_error (error, SEL_OS_ERROR, ENOMEM);

@@ -265,7 +265,7 @@ test_modify_events (RegistryFixture *fixture,
   SelKeyExtra removed = { 0 };
   g_autoptr(GError) error = NULL;
 
-  slot->hangup.maybe_hung_up = TRUE;
+  slot->hangup = (SelHangupCount) { .countdown = 5, .n_useless = 6, .pause = 3 };
   g_assert_true (sel_registry_modify (fixture->core, A, READ | WRITE, NULL, &key, &removed, &error));
   g_assert_no_error (error);
   fake_selector_assert_log (fixture->fake, "update(%d,1,3)", A);
@@ -273,7 +273,9 @@ test_modify_events (RegistryFixture *fixture,
   assert_slot (slot, READ | WRITE, READ | WRITE, READ | WRITE, FALSE);
   g_assert_cmpuint (slot->generation, !=, generation);
   g_assert_cmpuint (slot->generation, ==, fixture->tag);
-  g_assert_false (slot->hangup.maybe_hung_up);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 0);
+  g_assert_cmpuint (slot->hangup.pause, ==, 0);
+  g_assert_cmpuint (slot->hangup.countdown, ==, 5);
   g_assert_true (slot->data == fixture->n_destroyed);
 
   g_assert_true (key != old_key);
@@ -412,7 +414,7 @@ test_modify_paused (RegistryFixture *fixture,
   g_autoptr(GError) error = NULL;
 
   sel_registry_disarm (fixture->core, A, slot);
-  sel_key_slot_set_paused (slot, TRUE);
+  sel_key_slot_pause (slot, SEL_ALL_EVENTS);
   fake_selector_assert_log (fixture->fake, "update(%d,1,0)", A);
   assert_slot (slot, READ, 0, 0, FALSE);
 

@@ -3,6 +3,8 @@
 /* Kernel behaviour that is rare on Linux: the simulators of kqueue and /dev/poll, and for epoll replaced functions of
  * the C library. */
 
+#include "config.h"
+
 #include "backends.h"
 #include "simulators/sim-devpoll.h"
 #include "simulators/sim-kqueue.h"
@@ -826,6 +828,7 @@ static void (*ctl_hook) (void);       /* called once, before the next epoll_ctl 
 static void (*wait_hook) (void);      /* called once, after an epoll_wait () that reports events */
 static guint n_creates;
 
+#ifdef HAVE_EPOLL_PWAIT2
 int
 epoll_pwait2 (int                    epfd,
               struct epoll_event    *events,
@@ -841,6 +844,7 @@ epoll_pwait2 (int                    epfd,
   errno = pwait2_errno;
   return -1;
 }
+#endif
 
 int
 epoll_ctl (int                 epfd,

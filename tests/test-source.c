@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "source-fixture.h"
+#include "system-facts.h"
 
 /* A selector in a main context: which events a source reports, and when. */
 
@@ -323,6 +324,12 @@ static void
 test_hang_up_of_pipe (BackendFixture *fixture)
 {
   State state;
+
+  if (system_forgets_pipes (fixture->backend))
+    {
+      g_test_skip ("this kernel does not tell a read end that waits for writing that the writer has gone");
+      return;
+    }
 
   state_open (&state, fixture);
   close_pair (state.a);

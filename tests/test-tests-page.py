@@ -10,7 +10,7 @@ import re
 import sys
 
 DICTIONARY = re.compile(r'^ *(\w*tests) \+?= \{$(.*?)^ *\}$', re.M | re.S)
-LOOP = re.compile(r'^( *)foreach (\w+)(?:, \w+)? : (\[[^]]*\]|\w+)$(.*?)^\1endforeach$', re.M | re.S)
+LOOP = re.compile(r'^( *)foreach (\w+)(?:, \w+)? : (\[[^]]*\]|\w+(?: \+ \w+)*)$(.*?)^\1endforeach$', re.M | re.S)
 LITERAL = re.compile(r"^ *(?:test|benchmark)\('([\w-]+)',", re.M)
 
 
@@ -35,9 +35,10 @@ class Programs:
         for name, body in DICTIONARY.findall(text):
             lists.setdefault(name, []).extend(re.findall(r"^ *'([\w-]+)':", body, re.M))
         if is_main:
-            self.dictionary = set(lists.get('tests', []))
+            self.dictionary = set(lists.get('tests', []) + lists.get('build_tree_tests', []))
         for _, variable, values, body in LOOP.findall(text):
-            names = re.findall(r"'([\w-]+)'", values) if values.startswith('[') else lists.get(values, [])
+            names = (re.findall(r"'([\w-]+)'", values) if values.startswith('[')
+                     else [name for part in values.split(' + ') for name in lists.get(part, [])])
             call = re.compile(r"\btest\((?:'([\w-]+)' \+ )?%s,|\bexecutable\('(fuzz-)' \+ %s," % (variable, variable))
             for groups in call.findall(body):
                 prefix = ''.join(groups)

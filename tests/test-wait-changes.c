@@ -83,7 +83,7 @@ test_resumes (Room          *room,
   for (guint i = 0; i < 2; i++)
     {
       room_pause (room, room->a[0], TRUE);
-      room->core->pauses.until = G_MAXINT64;
+      room_set_pause_end (room, G_MAXINT64);
       fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, room->b[0], SEL_EVENT_READ, FAKE_END);
       assert_wait (room, "", 0, SEL_WAIT_DISPATCH, 8);
       g_assert_true (room_is_paused (room, room->a[0]));
@@ -103,7 +103,7 @@ test_resumes_due (Room          *room,
 {
   room_watch (room, room->a[0], SEL_EVENT_READ);
   room_pause (room, room->a[0], TRUE);
-  room->core->pauses.until = g_get_monotonic_time ();
+  room_set_pause_end (room, g_get_monotonic_time ());
   fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
   assert_wait (room, "a:1", 0, SEL_WAIT_DISPATCH, 8);
   assert_state (room->core, SEL_STATE_OPEN);
@@ -140,7 +140,7 @@ end_pause (FakeSelector *fake,
   Room *room = user_data;
 
   g_assert_true (room_is_paused (room, room->a[0]));
-  room->core->pauses.until = 0;
+  room_set_pause_end (room, 0);
 }
 
 static void

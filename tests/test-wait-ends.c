@@ -64,6 +64,8 @@ static void
 test_wake_in_child (Room          *room,
                     gconstpointer  data)
 {
+  g_autoptr(GError) error = NULL;
+
   assert_wait (room, "", 0);
   sel_state_count_fork ();
   sel_wait_wake (room->core);
@@ -75,7 +77,8 @@ test_wake_in_child (Room          *room,
   sel_wait_wake (room->core);
   g_assert_false (wake_is_pending (room));
 
-  sel_state_unset (room->core, SEL_STATE_FORKED);
+  g_assert_true (sel_lifecycle_reinit (room->core, &error));
+  g_assert_no_error (error);
   sel_wait_wake (room->core);
   g_assert_true (wake_is_pending (room));
 }

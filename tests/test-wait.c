@@ -148,8 +148,8 @@ report_both_by_hand (FakeSelector *fake,
   Room *room = user_data;
 
   sel_wait_begin_reports (room->core);
-  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ);
-  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
 }
 
 static void
@@ -273,7 +273,7 @@ report_stale (FakeSelector *fake,
 
   sel_wait_begin_reports (room->core);
   room->core->wait.list.n_reports = room->core->wait.list.room;
-  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation - 1, SEL_EVENT_READ, FALSE);
+  sel_ready_list_report_tagged (room->core, room->a[0], slot->generation - 1, SEL_EVENT_READ, 0);
 }
 
 static void
@@ -284,7 +284,7 @@ report_stale_after_event (FakeSelector *fake,
 
   report_stale (fake, room);
   sel_ready_list_report_tagged (room->core, room->a[0], room_get_slot (room, room->a[0])->generation,
-                                SEL_EVENT_READ, FALSE);
+                                SEL_EVENT_READ, 0);
 }
 
 /* A report that leads to no event has taken the place of one that would have. */

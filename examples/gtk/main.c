@@ -35,8 +35,7 @@ monitor_about (GSimpleAction *action,
                gpointer       user_data)
 {
   GtkApplication *application = user_data;
-  g_autofree char *version = g_strdup_printf ("%u.%u.%u", sel_get_major_version (), sel_get_minor_version (),
-                                              sel_get_micro_version ());
+  g_autofree char *version = echo_get_version ();
 
   gtk_show_about_dialog (gtk_application_get_active_window (application),
                          "program-name", "Selector Monitor",
@@ -160,12 +159,12 @@ monitor_check_options (GApplication *application,
                        GVariantDict *options,
                        Monitor      *self)
 {
-  static const char *backends[] = { "default", "select", "poll", "epoll", "devpoll", "kqueue", NULL };
+  g_autofree char *version = echo_get_version ();
+  g_autoptr (GError) error = NULL;
 
-  if (self->backend != NULL && !g_strv_contains (backends, self->backend))
+  if (!echo_check_backend (self->backend, &error))
     {
-      g_printerr ("selector-monitor: no such backend: %s (there are default, select, poll, epoll, devpoll, kqueue)\n",
-                  self->backend);
+      g_printerr ("selector-monitor: %s\n", error->message);
       return 2;
     }
   if (self->n_clients < 0)
@@ -175,8 +174,7 @@ monitor_check_options (GApplication *application,
     }
   if (self->version)
     {
-      g_print ("selector-monitor: sel-glib %u.%u.%u\n", sel_get_major_version (), sel_get_minor_version (),
-               sel_get_micro_version ());
+      g_print ("selector-monitor: sel-glib %s\n", version);
       return 0;
     }
 

@@ -62,7 +62,7 @@ fi
 result $? "too many clients are a message, not a crash"
 
 tour --backend=nonsense --tour=0
-[ $? -eq 1 ] && grep -q 'no such backend' "$work/log"
+[ $? -eq 2 ] && grep -q 'no such backend' "$work/log"
 result $? "an unknown backend is a message, not a crash"
 
 tour --clients=nonsense

@@ -199,8 +199,8 @@ sel_devpoll_contains (const struct pollfd *entries,
 /*
  * Fills the entries. Returns: their number, or -1 with errno
  *
- * If RLIMIT_NOFILE allows fewer reports at once than there is room for, the driver is asked more than once. Each time it
- * goes on after the last descriptor that it has reported, until it is back at the first one.
+ * If RLIMIT_NOFILE allows fewer reports at once than there is room for, the driver is asked more than once. Each time
+ * it goes on after the last descriptor that it has reported, until it is back at the first one.
  */
 static int
 sel_devpoll_selector_poll (SelDevpollSelectorPrivate *priv,

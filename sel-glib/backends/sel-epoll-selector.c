@@ -78,6 +78,7 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   priv->outer_fd = -1;
   sel_backend_set_poll_fd (self, priv->epoll_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_has_alarms (self);
 
   return TRUE;
 }
@@ -96,6 +97,8 @@ sel_epoll_selector_update (SelBaseSelector  *self,
   };
   int op = EPOLL_CTL_MOD;
 
+  if (G_UNLIKELY (sel_backend_is_alarm (self)))
+    event.events |= EPOLLET;
   if (old_events == 0)
     op = EPOLL_CTL_ADD;
   else if (new_events == 0)
@@ -224,6 +227,17 @@ sel_epoll_selector_forget (SelBaseSelector  *self,
 
 G_STATIC_ASSERT ((int) EPOLLIN == SEL_EVENT_READ && (int) EPOLLOUT == 2 * SEL_EVENT_WRITE);
 
+/* An error alone may be work, for example messages in the error queue of a socket. A hang-up says that nothing will be
+ * sent any more; the probe finds out if something can still be written. */
+static inline SelEnds
+sel_epoll_selector_get_ends (guint revents)
+{
+  if ((revents & (EPOLLHUP | EPOLLRDHUP)) != 0)
+    return SEL_READ_END;
+
+  return (revents & EPOLLERR) != 0 ? SEL_UNKNOWN_END : 0;
+}
+
 /* Fast path: adds reports to the ready list, up to the first report that needs the slow path. The list is empty and has
  * room for all reports. The kernel reports no descriptor twice in one wait. Returns the number of added reports. */
 static inline gsize
@@ -269,7 +283,7 @@ sel_epoll_selector_report (SelBaseSelector  *self,
 
       if (!sel_backend_report_tagged (self, fd, (guint32) (event->data.u64 >> 32),
                                       sel_event_mask_from_poll (event->events, READ_EVENTS, EPOLLOUT),
-                                      (event->events & ~(guint) (EPOLLIN | EPOLLOUT)) != 0))
+                                      sel_epoll_selector_get_ends (event->events)))
         stale = fd;
     }
 

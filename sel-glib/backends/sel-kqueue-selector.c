@@ -116,6 +116,7 @@ sel_kqueue_selector_open (SelBaseSelector  *self,
 
   sel_backend_set_poll_fd (self, priv->kqueue_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
+  sel_backend_set_has_alarms (self);
 
   return TRUE;
 }
@@ -145,8 +146,8 @@ sel_kqueue_is_write_end (int fd)
 }
 
 /*
- * The filters that wait for @events. NetBSD forgets the write filter of a full pipe when the reader goes, but a read
- * filter of the same descriptor reports the end of the file then, and nothing before.
+ * The filters that wait for @events. NetBSD, OpenBSD and macOS forget the write filter of a full pipe when the reader
+ * goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
  */
 static SelEventMask
 sel_kqueue_selector_get_filters (int          fd,
@@ -167,8 +168,8 @@ sel_kqueue_selector_delete (SelKqueueSelectorPrivate *priv,
     }
 }
 
-/* Adds @wanted to the filters of @fd. If the kernel refuses a filter that @events need, removes those that were not among
- * @before. */
+/* Adds @wanted to the filters of @fd. If the kernel refuses a filter that @events need, removes those that were not
+ * among @before. */
 static gboolean
 sel_kqueue_selector_add (SelBaseSelector  *self,
                          int               fd,
@@ -179,6 +180,7 @@ sel_kqueue_selector_add (SelBaseSelector  *self,
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
   guint32 tag = sel_backend_get_tag (self);
+  gushort flags = sel_backend_is_alarm (self) ? EV_ADD | EV_CLEAR : EV_ADD;
   SelEventMask added = 0;
 
   /* Add filters that exist already, too: the number may stand for another file by now, which has none. */
@@ -187,7 +189,7 @@ sel_kqueue_selector_add (SelBaseSelector  *self,
       if ((wanted & filters[i].event) == 0)
         continue;
 
-      if (sel_kqueue_change (priv->kqueue_fd, fd, i, EV_ADD, tag))
+      if (sel_kqueue_change (priv->kqueue_fd, fd, i, flags, tag))
         {
           added |= filters[i].event;
         }
@@ -288,10 +290,11 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
   for (int i = 0; i < n_ready; i++)
     {
       const struct kevent *event = &priv->events[i];
+      SelEventMask events = sel_kqueue_selector_get_events (self, event);
+      SelEnds ends = (event->flags & EV_EOF) != 0 ? (SelEnds) events : 0;
 
       if (!sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
-                                      sel_kqueue_selector_get_events (self, event),
-                                      (event->flags & (EV_EOF | EV_ERROR)) != 0) &&
+                                      events, ends) &&
           !sel_kqueue_selector_forget (self, event, error))
         return FALSE;
     }

@@ -25,7 +25,8 @@ sel_pollfd_report (const struct pollfd  *entry,
     return sel_backend_report_closed (selector, entry->fd, error);
 
   sel_backend_report_untagged (selector, entry->fd,
-                                     sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT));
+                               sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT),
+                               sel_ends_from_poll ((guint) entry->revents));
 
   return TRUE;
 }

@@ -227,7 +227,7 @@ sel_select_selector_report (SelBaseSelector *self,
   if (events == 0)
     return 0;
 
-  sel_backend_report_untagged (self, (int) fd, events);
+  sel_backend_report_untagged (self, (int) fd, events, SEL_UNKNOWN_END);
 
   return 1;
 }

@@ -32,6 +32,13 @@ sel_backend_set_poll_fd (SelBaseSelector *self,
   sel_registry_set_poll_fd (sel_core (self), poll_fd);
 }
 
+/* Tells that update () obeys sel_backend_is_alarm(). */
+static inline void
+sel_backend_set_has_alarms (SelBaseSelector *self)
+{
+  sel_registry_set_has_alarms (sel_core (self));
+}
+
 /* The open () of a mechanism that this system does not have. Sets an error and returns FALSE. */
 gboolean         sel_backend_set_unsupported (SelBaseSelector  *self,
                                               GError          **error);
@@ -43,6 +50,13 @@ static inline guint32
 sel_backend_get_tag (SelBaseSelector *self)
 {
   return sel_registry_get_tag (sel_core (self));
+}
+
+/* TRUE if the kernel is to report each change once, instead of the state. The old events are empty then. */
+static inline gboolean
+sel_backend_is_alarm (SelBaseSelector *self)
+{
+  return sel_registry_is_alarm (sel_core (self));
 }
 
 /* For mechanisms that accept any number: fails as epoll does if @fd is closed, or cannot be waited for by any means. */
@@ -91,26 +105,27 @@ sel_backend_begin_reports (SelBaseSelector *self)
   sel_wait_begin_reports (sel_core (self));
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. @maybe_hung_up tells that the other end will not
- * send or receive any more, or that there is an error. The backend counts the reports in the ready list. Returns:
- * FALSE if the registration with this tag does not exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. @ends is what the kernel tells about the other
+ * end. The backend counts the reports in the ready list. Returns: FALSE if the registration with this tag does not
+ * exist any more */
 static inline gboolean
 sel_backend_report_tagged (SelBaseSelector *self,
                            int              fd,
                            guint32          tag,
                            SelEventMask     events,
-                           gboolean         maybe_hung_up)
+                           SelEnds          ends)
 {
-  return sel_ready_list_report_tagged (sel_core (self), fd, tag, events, maybe_hung_up);
+  return sel_ready_list_report_tagged (sel_core (self), fd, tag, events, ends);
 }
 
 /* The same for kernels that give back no tag; counts the report. */
 static inline void
 sel_backend_report_untagged (SelBaseSelector *self,
                              int              fd,
-                             SelEventMask     events)
+                             SelEventMask     events,
+                             SelEnds          ends)
 {
-  sel_ready_list_report_untagged (sel_core (self), fd, events);
+  sel_ready_list_report_untagged (sel_core (self), fd, events, ends);
 }
 
 /* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if @fd is the wake-up

@@ -155,6 +155,18 @@ sel_batch_get_current_event (const SelBatch *batch)
   return sel_batch_get_event (batch, __atomic_load_n (&batch->current, __ATOMIC_RELAXED));
 }
 
+/* The slow path of the next function. */
+void     sel_dispatch_end_own_slow     (SelCore             *core);
+
+/* The calling thread has waited by itself, perhaps in a callback: the rest of its batches was found before that, and is
+ * over. Must be called without the lock. */
+static inline void
+sel_dispatch_end_own (SelCore *core)
+{
+  if (G_UNLIKELY (sel_notify_counts_changes (core)))
+    sel_dispatch_end_own_slow (core);
+}
+
 /* The callback of @fd has asked to be removed: unregisters @fd, unless it has another callback now. */
 void     sel_dispatch_remove_callback  (SelCore             *core,
                                         int                  fd,

@@ -68,7 +68,8 @@ sel_dispatch_find_running (SelCore             *core,
   return other;
 }
 
-/* Moves the key and the callback from @removed to @batch if the batch uses them. */
+/* Moves the key and the callback from @removed to @batch if the batch uses them. The batch may still have those of the
+ * entry before, because it publishes an entry before it takes the lock to clean up; @removed gets these. */
 static void
 sel_batch_retain (SelBatch    *batch,
                   SelKeyExtra *removed)
@@ -79,9 +80,19 @@ sel_batch_retain (SelBatch    *batch,
     return;
 
   if (removed->key != NULL && current->key == removed->key)
-    batch->owned_key = g_steal_pointer (&removed->key);
+    {
+      SelSelectorKey *old_key = batch->owned_key;
+
+      batch->owned_key = removed->key;
+      removed->key = old_key;
+    }
   if (removed->callback != NULL && current->callback == removed->callback)
-    batch->owned_callback = g_steal_pointer (&removed->callback);
+    {
+      SelCallback *old_callback = batch->owned_callback;
+
+      batch->owned_callback = removed->callback;
+      removed->callback = old_callback;
+    }
 }
 
 /* The change has to be counted before the batches are looked at. */
@@ -209,7 +220,8 @@ sel_batch_fill (SelCore             *core,
       sel_batch_entry_look_up (entry, page, fd);
       entry->fd = fd;
       entry->events = event->events;
-      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)]) << SEL_BATCH_CHECKS_SHIFT;
+      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)], event)
+                       << SEL_BATCH_CHECKS_SHIFT;
     }
 
   batch->events = events;
@@ -245,6 +257,23 @@ sel_dispatch_replace (SelCore       *core,
       if (sel_batch_is_in_use (batch) && batch->function == function)
         batch->is_over = TRUE;
     }
+}
+
+void
+sel_dispatch_end_own_slow (SelCore *core)
+{
+  gpointer thread = sel_thread_self ();
+
+  sel_state_lock (core);
+  for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
+    {
+      if (sel_batch_is_in_use (batch) && batch->thread == thread)
+        {
+          batch->is_over = TRUE;
+          sel_notify_count_change (core);
+        }
+    }
+  sel_state_unlock (core);
 }
 
 static SelBatch *

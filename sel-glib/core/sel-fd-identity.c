@@ -12,6 +12,7 @@ typedef struct
   dev_t device;
   ino_t inode;
   mode_t type;
+  struct timespec created;   /* of a pipe without an inode number, on systems that keep this time */
 } SelFdIdentity;
 
 struct _SelFdIdentities
@@ -56,8 +57,22 @@ sel_fd_identity_read (SelFdIdentity *identity,
   identity->device = status.st_dev;
   identity->inode = status.st_ino;
   identity->type = status.st_mode & S_IFMT;
+  identity->created = (struct timespec) { 0 };
+
+#ifdef HAVE_PIPE_CREATION_TIME
+  if (status.st_ino == 0 && S_ISFIFO (status.st_mode))
+    identity->created = status.st_ctim;
+#endif
 
   return TRUE;
+}
+
+static gboolean
+sel_fd_identity_equal (const SelFdIdentity *a,
+                       const SelFdIdentity *b)
+{
+  return a->device == b->device && a->inode == b->inode && a->type == b->type &&
+         a->created.tv_sec == b->created.tv_sec && a->created.tv_nsec == b->created.tv_nsec;
 }
 
 void
@@ -97,8 +112,7 @@ sel_fd_identities_take_change (SelFdIdentities *identities,
 
   g_mutex_lock (&identities->lock);
   known = g_hash_table_lookup (identities->by_fd, GINT_TO_POINTER (fd));
-  if (known != NULL &&
-      (known->device != now.device || known->inode != now.inode || known->type != now.type))
+  if (known != NULL && !sel_fd_identity_equal (known, &now))
     changed = g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
   g_mutex_unlock (&identities->lock);
 

@@ -18,8 +18,8 @@ typedef struct
 {
   int fd;
   guint32 generation;        /* of the registration that was polled for */
-  guint16 revents;           /* what poll() has said, of GIOCondition; 0: unknown */
   guint8 events;             /* of SelEventMask */
+  guint8 ends;               /* of SelEnds */
   guint8 tells_once : 1;     /* a second poll may find nothing */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
 } SelFinding;
@@ -44,7 +44,6 @@ void     sel_found_clear       (SelFound            *self);
 /* Adds a finding. */
 void     sel_found_add         (SelFound            *self,
                                 const SelReadyEvent *event,
-                                guint                revents,
                                 gboolean             tells_once);
 
 /* TRUE if a second poll may not find what @self contains. */

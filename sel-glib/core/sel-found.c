@@ -20,11 +20,10 @@ sel_found_clear (SelFound *self)
 void
 sel_found_add (SelFound            *self,
                const SelReadyEvent *event,
-               guint                revents,
                gboolean             tells_once)
 {
   SelFinding finding = { .fd = event->fd, .generation = event->generation, .events = (guint8) event->events,
-                         .revents = (guint16) revents, .tells_once = tells_once };
+                         .ends = (guint8) event->ends, .tells_once = tells_once };
 
   g_array_append_val (self->findings, finding);
 }
@@ -102,9 +101,8 @@ sel_found_report (SelFound *self,
 
       if (list->n_events == list->size && !sel_ready_list_is_growable (core))
         break;
-      /* Not every system says POLLHUP of each hang-up. */
       if (is_fresh || finding->tells_once)
-        sel_ready_list_report_tagged (core, finding->fd, finding->generation, finding->events, TRUE);
+        sel_ready_list_report_tagged (core, finding->fd, finding->generation, finding->events, finding->ends);
     }
 
   g_array_remove_range (self->findings, 0, i);

@@ -6,80 +6,88 @@
 
 G_BEGIN_DECLS
 
-/* Counts the calls of a descriptor's callback, to find out when to check the descriptor: see sel-hangup-private.h.
- * Each slot has one. */
+/*
+ * Counts the calls of a descriptor's callback, to find out when to check the descriptor: see sel-hangup-private.h.
+ * Each slot has one.
+ *
+ * A call is useless if the report says that the descriptor has ended, or that the mechanism cannot tell. Only useless
+ * calls in a row count. They lead to pauses, which become longer as long as nothing comes in between.
+ */
 typedef struct
 {
-  guint8 n_calls;
-  guint8 maybe_hung_up;        /* the kernel has reported a hang-up, or the mechanism cannot tell hang-ups */
+  guint8 countdown;            /* the calls until the next check, whatever is reported; 0: the first one */
+  guint8 period : 2;           /* the index of the next period, in sel_hangup_periods */
+  guint8 n_useless : 3;        /* useless calls in a row, at most SEL_HANGUP_MAX_USELESS */
+  guint8 pause : 3;            /* the binary logarithm of the length of the next pause, in milliseconds */
 } SelHangupCount;
 
-/* A descriptor that may be hung up is checked after every 8 calls. Otherwise the checks become rarer: after 8, 16,
- * 32, 64 and 128 calls, and then after every 128 calls. */
-#define SEL_HANGUP_CALLS_BEFORE_CHECK 8
-#define SEL_HANGUP_MAX_CALLS 256 /* then n_calls is 0 */
+/* After so many useless calls in a row, the next report is not dispatched, but the descriptor is paused if a probe
+ * agrees. A probe has found the last of these calls to be useless, too: the callback was told of the end. */
+#define SEL_HANGUP_MAX_USELESS 7
 
-/* After so many calls it is also checked that the kernel reports the file that has the number now. */
-#define SEL_HANGUP_CALLS_BEFORE_STALE_CHECK 64
+/* The lengths of the first and the longest pause that follows a hang-up, in microseconds. */
+#define SEL_HANGUP_MIN_PAUSE 1000
+#define SEL_HANGUP_MAX_PAUSE (100 * 1000)
 
-static inline void
-sel_hangup_count_note (SelHangupCount *count,
-                       gboolean        maybe_hung_up)
-{
-  count->maybe_hung_up |= maybe_hung_up != FALSE;
-}
+/* The calls between two checks of a descriptor that has not ended: is it closed, or does the kernel report another file
+ * that had the number before? The last two periods lead to the second check. */
+#define SEL_HANGUP_PERIODS { 8, 16, 32, 128 }
+#define SEL_HANGUP_FIRST_STALE_PERIOD 2
 
-/* The registration is a new one for the kernel. */
+/* The program has modified or refreshed the descriptor, or the callback has done work. */
 static inline void
 sel_hangup_count_reset (SelHangupCount *count)
 {
-  count->maybe_hung_up = FALSE;
+  count->n_useless = 0;
+  count->pause = 0;
 }
 
-/* The next call leads to a check. */
+/* A pause has ended: there is one call before the next one, if that is useless, too. */
 static inline void
-sel_hangup_count_check_soon (SelHangupCount *count)
+sel_hangup_count_resume (SelHangupCount *count)
 {
-  count->n_calls = SEL_HANGUP_CALLS_BEFORE_CHECK - 1;
+  count->n_useless = SEL_HANGUP_MAX_USELESS - 1;
 }
 
-/* Counts a call. Returns: FALSE if no check is due, or TRUE if sel_hangup_count_is_due() has to decide */
-static inline gboolean
-sel_hangup_count_may_be_due (SelHangupCount *count)
+/* Returns the length of a pause that begins now, in microseconds, and doubles the next one. */
+static inline gint64
+sel_hangup_count_take_pause (SelHangupCount *count)
 {
-  return ++count->n_calls % SEL_HANGUP_CALLS_BEFORE_CHECK == 0 || count->maybe_hung_up;
+  gint64 length = (gint64) SEL_HANGUP_MIN_PAUSE << count->pause;
+
+  if (length >= SEL_HANGUP_MAX_PAUSE)
+    return SEL_HANGUP_MAX_PAUSE;
+
+  count->pause++;
+
+  return length;
 }
 
-/* After a call was counted. Returns: TRUE if the descriptor is to be checked after it */
+/* Counts a call. Returns: TRUE if the period is over */
 static inline gboolean
 sel_hangup_count_is_due (SelHangupCount *count,
-                         gboolean        check_each_call)
+                         gboolean       *check_stale)
 {
-  guint n = count->n_calls;
+  static const guint8 periods[] = SEL_HANGUP_PERIODS;
 
-  if (n == 0)
-    n = count->n_calls = SEL_HANGUP_MAX_CALLS / 2;
+  *check_stale = FALSE;
+  if (count->countdown > 1)
+    {
+      count->countdown--;
+      return FALSE;
+    }
+  if (count->countdown == 0)
+    {
+      count->countdown = (guint8) (periods[0] - 1);
+      return FALSE;
+    }
 
-  if (count->maybe_hung_up)
-    return n % SEL_HANGUP_CALLS_BEFORE_CHECK == 0 || check_each_call;
+  *check_stale = count->period >= SEL_HANGUP_FIRST_STALE_PERIOD;
+  if (count->period < G_N_ELEMENTS (periods) - 1)
+    count->period++;
+  count->countdown = periods[count->period];
 
-  /* The powers of 2. */
-  return n >= SEL_HANGUP_CALLS_BEFORE_CHECK && (n & (n - 1)) == 0;
-}
-
-/* Counts a call. Returns: TRUE if the descriptor is to be checked after it */
-static inline gboolean
-sel_hangup_count_call (SelHangupCount *count,
-                       gboolean        check_each_call)
-{
-  return G_UNLIKELY (sel_hangup_count_may_be_due (count)) && sel_hangup_count_is_due (count, check_each_call);
-}
-
-/* After a call that leads to a check: TRUE if the check includes the one for stale reports. */
-static inline gboolean
-sel_hangup_count_is_stale_due (const SelHangupCount *count)
-{
-  return count->n_calls % SEL_HANGUP_CALLS_BEFORE_STALE_CHECK == 0;
+  return TRUE;
 }
 
 G_END_DECLS

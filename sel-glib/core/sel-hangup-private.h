@@ -7,56 +7,56 @@
 G_BEGIN_DECLS
 
 /*
- * Does any callback take care of this descriptor? A descriptor that is hung up or closed is always ready, so that a
- * callback that ignores this would keep the main loop busy. Calls of callbacks are counted in the slot. When the
- * count says so, the descriptor is checked after its callback has returned, and paused if the hang-up policy of the
- * selector demands it.
+ * Does any callback take care of this descriptor? A descriptor whose other end is gone is always ready, so that a
+ * callback that ignores this would keep the main loop busy. Reports carry what the kernel says about the ends. If a
+ * callback is called several times in a row with nothing but an end, a probe decides, and the directions that have
+ * ended are paused.
  *
- * The data of this room is the SelHangupCount of each slot; rooms below reset it and note hang-ups through its
- * functions.
+ * The data of this room is the SelHangupCount of each slot; rooms below reset it through its functions.
  */
 
 /* The checks that are due for an event. */
 typedef enum
 {
   SEL_HANGUP_CHECK_NOTHING = 0,
-  SEL_HANGUP_CHECK_AFTER_CALL = 1 << 0,
-  SEL_HANGUP_CHECK_STALE = 1 << 1
+  SEL_HANGUP_CHECK_CLOSED = 1 << 0,
+  SEL_HANGUP_CHECK_STALE = 1 << 1,
+  SEL_HANGUP_CHECK_ENDED = 1 << 2
 } SelHangupChecks;
 
 /* The slow path of the next function. */
 SelHangupChecks sel_hangup_count_slow  (SelCore             *core,
-                                        SelKeySlot          *slot);
+                                        SelKeySlot          *slot,
+                                        const SelReadyEvent *event);
 
-/* Counts a call of the slot's callback. Must be called with the lock held. */
+/* Counts a call of the slot's callback for @event. Must be called with the lock held. Returns: the checks to make
+ * before the call, by sel_hangup_check() */
 static inline SelHangupChecks
-sel_hangup_count (SelCore    *core,
-                  SelKeySlot *slot)
+sel_hangup_count (SelCore             *core,
+                  SelKeySlot          *slot,
+                  const SelReadyEvent *event)
 {
-  if (G_LIKELY (!sel_hangup_count_may_be_due (&slot->hangup)))
-    return SEL_HANGUP_CHECK_NOTHING;
+  if (G_LIKELY (event->ends == 0 && slot->hangup.n_useless == 0 && slot->hangup.countdown > 1))
+    {
+      slot->hangup.countdown--;
+      return SEL_HANGUP_CHECK_NOTHING;
+    }
 
-  return sel_hangup_count_slow (core, slot);
+  return sel_hangup_count_slow (core, slot, event);
 }
 
 /* The following functions must be called without the lock. */
 
-/* Counts a call of the GSourceFunc of the program, which calls select () itself. Stores the registered events in
- * @registered, unless the registration was changed. */
+/* Counts a call of the GSourceFunc of the program, which calls select () itself. */
 SelHangupChecks sel_hangup_count_event (SelCore             *core,
-                                        const SelReadyEvent *event,
-                                        SelEventMask        *registered);
-
-/* After the callback has returned: pauses the descriptor if it is closed, or if it is hung up and the policy demands
- * it. */
-void            sel_hangup_check       (SelCore             *core,
-                                        const SelReadyEvent *event,
-                                        SelEventMask         registered);
-
-/* Before the callback is called. The kernel may report another file: one that had the number before, that was closed
- * while it was registered, and of which a duplicate is open. In this case the kernel is told about the file that has
- * the number now. Returns: TRUE if the event was stale */
-gboolean        sel_hangup_check_stale (SelCore             *core,
                                         const SelReadyEvent *event);
+
+/* Makes @checks before the callback is called for @event. A closed descriptor is paused until it is modified. What has
+ * ended and was ignored is paused as the policy says. If the kernel reports another file, which had the number before,
+ * was closed while it was registered, and has an open duplicate, the kernel is told about the file that has the number
+ * now. Returns: TRUE if there is nothing to call the callback for */
+gboolean        sel_hangup_check       (SelCore             *core,
+                                        const SelReadyEvent *event,
+                                        SelHangupChecks      checks);
 
 G_END_DECLS

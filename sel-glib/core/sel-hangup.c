@@ -2,91 +2,111 @@
 
 #include "config.h"
 
-#include "core/sel-fd-state-private.h"
+#include "core/sel-fd-probe-private.h"
 #include "core/sel-hangup-private.h"
 
 SelHangupChecks
-sel_hangup_count_slow (SelCore    *core,
-                       SelKeySlot *slot)
+sel_hangup_count_slow (SelCore             *core,
+                       SelKeySlot          *slot,
+                       const SelReadyEvent *event)
 {
-  gboolean check_each_call = slot->hangup.maybe_hung_up &&
-                             sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+  SelHangupPolicy policy = (SelHangupPolicy) sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY);
+  SelHangupChecks checks = SEL_HANGUP_CHECK_NOTHING;
+  gboolean check_stale;
 
-  if (!sel_hangup_count_is_due (&slot->hangup, check_each_call))
-    return SEL_HANGUP_CHECK_NOTHING;
+  if (sel_hangup_count_is_due (&slot->hangup, &check_stale))
+    checks = check_stale ? SEL_HANGUP_CHECK_CLOSED | SEL_HANGUP_CHECK_STALE : SEL_HANGUP_CHECK_CLOSED;
 
-  if (sel_hangup_count_is_stale_due (&slot->hangup))
-    return SEL_HANGUP_CHECK_AFTER_CALL | SEL_HANGUP_CHECK_STALE;
+  /* While one direction is paused, a report of the other one says nothing about it. */
+  if (event->ends == 0)
+    {
+      if (!sel_key_slot_is_paused (slot))
+        sel_hangup_count_reset (&slot->hangup);
+    }
+  else if (policy == SEL_HANGUP_POLICY_ONCE || slot->hangup.n_useless >= SEL_HANGUP_MAX_USELESS - 1)
+    {
+      if (policy != SEL_HANGUP_POLICY_REPORT)
+        checks |= SEL_HANGUP_CHECK_ENDED;
+    }
+  else
+    {
+      slot->hangup.n_useless++;
+    }
 
-  return SEL_HANGUP_CHECK_AFTER_CALL;
+  return checks;
 }
 
 SelHangupChecks
 sel_hangup_count_event (SelCore             *core,
-                        const SelReadyEvent *event,
-                        SelEventMask        *registered)
+                        const SelReadyEvent *event)
 {
   SelHangupChecks checks = SEL_HANGUP_CHECK_NOTHING;
   SelKeySlot *slot;
 
   sel_state_lock (core);
-  slot = sel_registry_find_event (core, event);
+  slot = sel_registry_find_active (core, event);
   if (slot != NULL)
-    {
-      checks = sel_hangup_count (core, slot);
-      *registered = slot->registered;
-    }
+    checks = sel_hangup_count (core, slot, event);
   sel_state_unlock (core);
 
   return checks;
 }
 
-static void
-sel_hangup_pause (SelCore             *core,
+/* The probe has found that the directions @ended of the event can do no work. The callback is told of this once more
+ * than it was told of anything else, and is ignoring it if it is told again. */
+static gboolean
+sel_hangup_judge (SelCore             *core,
                   const SelReadyEvent *event,
-                  SelPauseKind         kind)
+                  SelEventMask         ended)
 {
-  sel_state_lock (core);
-  sel_pause_begin (core, event, kind);
-  sel_state_unlock (core);
-}
+  SelKeySlot *slot = sel_registry_find_active (core, event);
 
-void
-sel_hangup_check (SelCore             *core,
-                  const SelReadyEvent *event,
-                  SelEventMask         registered)
-{
-  SelHangupPolicy policy;
+  if (slot == NULL)
+    return FALSE;
 
-  switch (sel_fd_get_state (event->fd, registered))
+  if (ended == 0)
     {
-    case SEL_FD_IN_USE:
-    case SEL_FD_NOT_READY:
-      break;
-
-    case SEL_FD_CLOSED:
-      sel_hangup_pause (core, event, SEL_PAUSE_UNTIL_MODIFIED);
-      break;
-
-    case SEL_FD_HUNG_UP:
-      policy = (SelHangupPolicy) sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY);
-      if (policy != SEL_HANGUP_POLICY_REPORT)
-        sel_hangup_pause (core, event, policy == SEL_HANGUP_POLICY_THROTTLE ? SEL_PAUSE_FOR_A_WHILE
-                                                                            : SEL_PAUSE_UNTIL_MODIFIED);
-      break;
+      sel_hangup_count_reset (&slot->hangup);
+      return FALSE;
     }
+
+  if (slot->hangup.n_useless < SEL_HANGUP_MAX_USELESS)
+    {
+      slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+      return FALSE;
+    }
+
+  sel_pause_begin_ended (core, event, ended);
+
+  return (slot->active & event->events) == 0;
 }
 
 gboolean
-sel_hangup_check_stale (SelCore             *core,
-                        const SelReadyEvent *event)
+sel_hangup_check (SelCore             *core,
+                  const SelReadyEvent *event,
+                  SelHangupChecks      checks)
 {
-  if (sel_fd_get_state (event->fd, event->events) != SEL_FD_NOT_READY)
-    return FALSE;
+  gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
+  gboolean is_done = FALSE;
+  SelEventMask ended;
+  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
 
   sel_state_lock (core);
-  sel_pause_rearm (core, event);
+  if (state == SEL_FD_CLOSED)
+    {
+      sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
+      is_done = TRUE;
+    }
+  else if (state == SEL_FD_NOT_READY && (checks & SEL_HANGUP_CHECK_STALE) != 0)
+    {
+      sel_pause_rearm (core, event);
+      is_done = TRUE;
+    }
+  else if (judges)
+    {
+      is_done = sel_hangup_judge (core, event, ended);
+    }
   sel_state_unlock (core);
 
-  return TRUE;
+  return is_done;
 }

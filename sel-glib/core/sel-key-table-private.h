@@ -21,10 +21,11 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint32 generation;          /* identifies the registration; changes whenever the kernel is told something new */
-  guint8 active;               /* the events to report: the registered ones, or 0 during a pause */
+  guint8 active;               /* the events to report: the registered ones without those that are paused */
   guint8 registered : 2;       /* the events that the program asked for; 0: the slot is free */
   guint8 armed : 2;            /* the events that the kernel waits for */
   guint8 always_ready : 1;     /* the descriptor is always ready, and the kernel does not wait for it */
+  guint8 alarm : 1;            /* paused, but the kernel tells changes: see sel_registry_arm_alarm () */
   guint8 changed_in_wait : 1;  /* registered, changed or resumed since the current wait began */
   SelHangupCount hangup;
   gpointer data;
@@ -115,18 +116,24 @@ sel_key_slot_get_report (SelKeySlot *slot,
   return &sel_key_slot_get_page (slot, fd)->reports[SEL_KEY_TABLE_INDEX (fd)];
 }
 
-/* TRUE if the kernel does not wait for the registered descriptor for a while, or until the descriptor is modified. */
+/* TRUE if some of the registered events are not waited for, for a while or until the descriptor is modified. */
 static inline gboolean
 sel_key_slot_is_paused (const SelKeySlot *slot)
 {
-  return slot->active == 0;
+  return slot->active != slot->registered;
 }
 
 static inline void
-sel_key_slot_set_paused (SelKeySlot *slot,
-                         gboolean    paused)
+sel_key_slot_pause (SelKeySlot   *slot,
+                    SelEventMask  events)
 {
-  slot->active = paused ? 0 : slot->registered;
+  slot->active &= (guint8) ~events;
+}
+
+static inline void
+sel_key_slot_resume (SelKeySlot *slot)
+{
+  slot->active = slot->registered;
 }
 
 /* Returns: (transfer none) */

@@ -119,7 +119,14 @@ static inline void
 sel_notify_set_counts_changes (SelCore  *core,
                                gboolean  counts_changes)
 {
-  core->notify.counts_changes = counts_changes;
+  __atomic_store_n (&core->notify.counts_changes, counts_changes, __ATOMIC_RELAXED);
+}
+
+/* Needs no lock, and no order: a thread that calls callbacks sees what it has set before. */
+static inline gboolean
+sel_notify_counts_changes (SelCore *core)
+{
+  return __atomic_load_n (&core->notify.counts_changes, __ATOMIC_RELAXED);
 }
 
 /* Sequentially consistent, as the next function: sel-dispatch-private.h says why. */

@@ -2,14 +2,15 @@
 
 #pragma once
 
+#include "core/sel-fd-probe-private.h"
 #include "core/sel-registry-private.h"
 
 G_BEGIN_DECLS
 
 /*
  * Which descriptors are not polled for a while, and until when? A paused descriptor stays registered, but the kernel
- * does not wait for it and nothing is reported for it. It keeps its generation; when it is resumed it gets a new one,
- * so that reports from before the pause are out of date. Modifying or refreshing a registration ends its pause.
+ * does not wait for the paused events and they are not reported. It keeps its generation; when it is resumed it gets a
+ * new one, so that reports from before are out of date. Modifying or refreshing a registration ends its pause.
  *
  * All functions must be called with the lock held, except where stated.
  */
@@ -20,9 +21,26 @@ typedef enum
   SEL_PAUSE_FOR_A_WHILE      /* until SEL_PAUSE_INTERVAL has passed */
 } SelPauseKind;
 
-/* The longest duration of a pause, in microseconds. Pauses that overlap end together, and a select () of a thread
- * ends all of them. */
+/* The length of such a pause, in microseconds. A select () of a thread ends all of them. */
 #define SEL_PAUSE_INTERVAL (100 * 1000)
+
+/* At most so many descriptors are resumed in one turn of a main loop. If thousands of callbacks ignore hang-ups, the
+ * others do not have to wait for all of them. */
+#define SEL_PAUSE_MAX_RESUMED 64
+
+/* For the same reason, a pause takes at least this time for each descriptor that is paused, in microseconds. */
+#define SEL_PAUSE_SHARE 400
+
+/* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */
+typedef struct
+{
+  int fd;
+  guint32 generation;
+  gconstpointer function;    /* stands for a callback that runs: the pause ends when it has returned; or NULL */
+  gint64 until;              /* monotonic time, in microseconds */
+  guint8 ended;              /* the directions that have ended; 0: this is no pause because of a hang-up */
+  guint8 once;               /* when the time is over, the descriptor is resumed only if it has not ended any more */
+} SelPause;
 
 void     sel_pause_clear           (SelCore             *core);
 
@@ -32,7 +50,21 @@ void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);
 
-/* The same, until the function that @function stands for has returned or SEL_PAUSE_INTERVAL has passed. */
+/* The same for those of the events that have ended, which the callback ignores: for a time that becomes longer with
+ * each pause; or, if the policy is to tell each hang-up once, until something has changed. */
+void     sel_pause_begin_ended     (SelCore             *core,
+                                    const SelReadyEvent *event,
+                                    SelEventMask         ended);
+
+/* The kernel reports a paused descriptor that it watches for changes. Resumes it, unless the report says nothing else
+ * than that it has ended. */
+void     sel_pause_ring            (SelCore             *core,
+                                    int                  fd,
+                                    SelKeySlot          *slot,
+                                    SelEventMask         events,
+                                    SelEnds              ends);
+
+/* The same as the first, until the function that @function stands for has returned or SEL_PAUSE_INTERVAL has passed. */
 void     sel_pause_defer           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     gconstpointer        function);

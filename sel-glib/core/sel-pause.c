@@ -7,14 +7,6 @@
 #include "core/sel-pause-private.h"
 #include "sel-error-private.h"
 
-/* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */
-typedef struct
-{
-  int fd;
-  guint32 generation;
-  gconstpointer function;    /* stands for a callback that runs: the pause ends when it has returned; or NULL */
-} SelPause;
-
 void
 sel_pause_clear (SelCore *core)
 {
@@ -37,11 +29,28 @@ sel_pause_get_n (SelCore *core)
   return core->pauses.list != NULL ? core->pauses.list->len : 0;
 }
 
+/* The list has become shorter. */
 static void
 sel_pause_update_state (SelCore *core)
 {
-  if (sel_pause_get_n (core) == 0)
+  guint n = sel_pause_get_n (core);
+
+  core->pauses.until = G_MAXINT64;
+  for (guint i = 0; i < n; i++)
+    core->pauses.until = MIN (core->pauses.until, g_array_index (core->pauses.list, SelPause, i).until);
+  if (n == 0)
     sel_state_unset (core, SEL_STATE_PAUSED);
+}
+
+static void
+sel_pause_add (SelCore        *core,
+               const SelPause *pause)
+{
+  if (core->pauses.list == NULL)
+    core->pauses.list = g_array_new (FALSE, FALSE, sizeof (SelPause));
+  core->pauses.until = sel_pause_get_n (core) > 0 ? MIN (core->pauses.until, pause->until) : pause->until;
+  g_array_append_vals (core->pauses.list, pause, 1);
+  sel_state_set (core, SEL_STATE_PAUSED);
 }
 
 static void
@@ -50,24 +59,6 @@ sel_pause_remove (SelCore *core,
 {
   g_array_remove_index_fast (core->pauses.list, i);
   sel_pause_update_state (core);
-}
-
-/* All pauses that are in the list at the same time end together. */
-static void
-sel_pause_add (SelCore       *core,
-               int            fd,
-               SelKeySlot    *slot,
-               gconstpointer  function)
-{
-  SelPause pause = { fd, slot->generation, function };
-
-  if (core->pauses.list == NULL)
-    core->pauses.list = g_array_new (FALSE, FALSE, sizeof (SelPause));
-  g_array_append_val (core->pauses.list, pause);
-  sel_key_slot_set_paused (slot, TRUE);
-  if (core->pauses.list->len == 1)
-    core->pauses.until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
-  sel_state_set (core, SEL_STATE_PAUSED);
 }
 
 static void
@@ -81,36 +72,63 @@ sel_pause_remove_fd (SelCore *core,
     }
 }
 
+/* Returns: (nullable): the slot to pause */
+static SelKeySlot *
+sel_pause_get_event_slot (SelCore             *core,
+                          const SelReadyEvent *event)
+{
+  SelKeySlot *slot = sel_registry_find_event (core, event);
+
+  if (slot == NULL || sel_state_has (core, SEL_STATE_FORKED))
+    return NULL;
+
+  /* PAUSED keeps waits off the fast path: a wait that begins after this resumes the descriptor, and one that has begun
+   * before it is seen here. */
+  sel_state_set (core, SEL_STATE_PAUSED);
+  if (!sel_state_has (core, SEL_STATE_WAITING))
+    return slot;
+
+  sel_pause_update_state (core);
+
+  return NULL;
+}
+
+/* Pauses @events of a slot, beside those that are paused already. @pause is NULL if only a change resumes it. */
+static void
+sel_pause_slot (SelCore        *core,
+                int             fd,
+                SelKeySlot     *slot,
+                SelEventMask    events,
+                const SelPause *pause)
+{
+  if (sel_key_slot_is_paused (slot))
+    sel_pause_remove_fd (core, fd);
+
+  sel_key_slot_pause (slot, events);
+  if (!sel_registry_arm_only (core, fd, slot, slot->active))
+    sel_key_slot_pause (slot, SEL_ALL_EVENTS);
+  sel_registry_mark_changed (core, fd, slot);
+  if (pause != NULL)
+    sel_pause_add (core, pause);
+  else
+    sel_pause_update_state (core);
+  sel_notify_changed (core, fd);
+}
+
 static void
 sel_pause_begin_full (SelCore             *core,
                       const SelReadyEvent *event,
                       SelPauseKind         kind,
                       gconstpointer        function)
 {
-  SelKeySlot *slot = sel_registry_find_event (core, event);
+  SelKeySlot *slot = sel_pause_get_event_slot (core, event);
+  SelPause pause = { .fd = event->fd, .generation = event->generation, .function = function };
 
-  if (slot == NULL || sel_state_has (core, SEL_STATE_FORKED))
+  if (slot == NULL)
     return;
 
-  /* PAUSED keeps waits off the fast path: a wait that begins after this resumes the descriptor, and one that has begun
-   * before it is seen here. */
-  sel_state_set (core, SEL_STATE_PAUSED);
-  if (sel_state_has (core, SEL_STATE_WAITING))
-    {
-      sel_pause_update_state (core);
-      return;
-    }
-
-  if (sel_key_slot_is_paused (slot))
-    sel_pause_remove_fd (core, event->fd);
-
-  sel_registry_disarm (core, event->fd, slot);
-  sel_key_slot_set_paused (slot, TRUE);
-  sel_registry_mark_changed (core, event->fd, slot);
-  if (kind != SEL_PAUSE_UNTIL_MODIFIED)
-    sel_pause_add (core, event->fd, slot, function);
-  sel_pause_update_state (core);
-  sel_notify_changed (core, event->fd);
+  pause.until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
+  sel_pause_slot (core, event->fd, slot, SEL_ALL_EVENTS, kind == SEL_PAUSE_UNTIL_MODIFIED ? NULL : &pause);
 }
 
 void
@@ -129,8 +147,35 @@ sel_pause_defer (SelCore             *core,
   sel_pause_begin_full (core, event, SEL_PAUSE_FOR_A_WHILE, function);
 }
 
-/* Tells the kernel about a slot that it does not know. If that fails for a reason that may pass, tries again after a
- * pause. */
+void
+sel_pause_begin_ended (SelCore             *core,
+                       const SelReadyEvent *event,
+                       SelEventMask         ended)
+{
+  SelKeySlot *slot = sel_pause_get_event_slot (core, event);
+  SelPause pause = { .fd = event->fd, .generation = event->generation };
+  gint64 length = SEL_PAUSE_INTERVAL;
+
+  if (slot == NULL)
+    return;
+
+  pause.ended = (slot->registered & ~slot->active) | (ended & SEL_ALL_EVENTS);
+  pause.once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+  if (!pause.once)
+    length = sel_hangup_count_take_pause (&slot->hangup);
+  pause.until = g_get_monotonic_time () + MAX (length, SEL_PAUSE_SHARE * (gint64) sel_pause_get_n (core));
+  sel_pause_slot (core, event->fd, slot, ended, &pause);
+
+  /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. */
+  if (slot->active == 0 && length > SEL_HANGUP_MIN_PAUSE && sel_registry_arm_alarm (core, event->fd, slot) &&
+      pause.once)
+    {
+      g_array_index (core->pauses.list, SelPause, core->pauses.list->len - 1).until = G_MAXINT64;
+      sel_pause_update_state (core);
+    }
+}
+
+/* Tells the kernel about a slot. If that fails for a reason that may pass, tries again after a pause. */
 static void
 sel_pause_arm_slot (SelCore    *core,
                     int         fd,
@@ -141,42 +186,112 @@ sel_pause_arm_slot (SelCore    *core,
 
   if (!sel_registry_arm_slot (core, fd, slot, is_new, &error) &&
       !sel_error_is_os (error, EBADF) && !sel_error_is_os (error, EPERM))
-    sel_pause_add (core, fd, slot, NULL);
+    {
+      SelPause pause = { .fd = fd, .generation = slot->generation };
+
+      pause.until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
+      sel_key_slot_pause (slot, SEL_ALL_EVENTS);
+      sel_pause_add (core, &pause);
+    }
 }
 
-/* If the descriptor is ready again, nobody has taken care of it: its next call is checked. */
 static void
 sel_pause_resume_slot (SelCore    *core,
                        int         fd,
                        SelKeySlot *slot)
 {
-  sel_hangup_count_check_soon (&slot->hangup);
   sel_registry_mark_changed (core, fd, slot);
   sel_pause_arm_slot (core, fd, slot, TRUE);
   sel_notify_changed (core, fd);
+}
+
+/* The time of a pause is over. Returns: TRUE if it goes on, as the callback was told of this hang-up already */
+static gboolean
+sel_pause_prolong (SelPause *pause,
+                   gint64    now)
+{
+  SelEventMask ended;
+
+  if (!pause->once || sel_fd_probe (pause->fd, pause->ended, SEL_UNKNOWN_END, &ended) != SEL_FD_READY ||
+      ended != pause->ended)
+    return FALSE;
+
+  pause->until = now + SEL_PAUSE_INTERVAL;
+
+  return TRUE;
+}
+
+/* A callback that has ignored a hang-up is called once, and is paused again if it still does. */
+static void
+sel_pause_end (SelCore        *core,
+               const SelPause *pause,
+               SelKeySlot     *slot,
+               gboolean        at_once)
+{
+  if (at_once || pause->once)
+    sel_hangup_count_reset (&slot->hangup);
+  else if (pause->ended != 0)
+    sel_hangup_count_resume (&slot->hangup);
+  sel_pause_resume_slot (core, pause->fd, slot);
+}
+
+void
+sel_pause_ring (SelCore      *core,
+                int           fd,
+                SelKeySlot   *slot,
+                SelEventMask  events,
+                SelEnds       ends)
+{
+  SelEventMask ended;
+
+  events &= slot->registered;
+  if (sel_fd_probe (fd, events, ends, &ended) == SEL_FD_READY && ended == events)
+    return;
+
+  /* The length of the next pause stays, as the change may be nothing that the callback does anything about. */
+  slot->hangup.n_useless = 0;
+  sel_pause_remove_fd (core, fd);
+  sel_pause_resume_slot (core, fd, slot);
 }
 
 void
 sel_pause_resume_due (SelCore  *core,
                       gboolean  at_once)
 {
-  g_autoptr(GArray) list = NULL;
+  gint64 now;
+  guint n = sel_pause_get_n (core);
+  guint n_left = 0;
+  guint n_resumed = 0;
 
-  if (!sel_state_has (core, SEL_STATE_PAUSED) || (!at_once && g_get_monotonic_time () < core->pauses.until))
+  if (!sel_state_has (core, SEL_STATE_PAUSED))
     return;
 
-  /* Those that the kernel refuses are added to a new list. */
-  list = g_steal_pointer (&core->pauses.list);
-  sel_state_unset (core, SEL_STATE_PAUSED);
+  now = g_get_monotonic_time ();
+  if (!at_once && now < core->pauses.until)
+    return;
 
-  for (guint i = 0; i < list->len; i++)
+  /* Those that the kernel refuses are added at the end. */
+  for (guint i = 0; i < n; i++)
     {
-      const SelPause *pause = &g_array_index (list, SelPause, i);
-      SelKeySlot *slot = sel_pause_get_slot (core, pause);
+      SelPause pause = g_array_index (core->pauses.list, SelPause, i);
+      SelKeySlot *slot = sel_pause_get_slot (core, &pause);
 
-      if (slot != NULL)
-        sel_pause_resume_slot (core, pause->fd, slot);
+      if (slot == NULL)
+        continue;
+
+      if (at_once || (pause.until <= now && n_resumed < SEL_PAUSE_MAX_RESUMED && !sel_pause_prolong (&pause, now)))
+        {
+          sel_pause_end (core, &pause, slot, at_once);
+          n_resumed++;
+        }
+      else
+        {
+          g_array_index (core->pauses.list, SelPause, n_left++) = pause;
+        }
     }
+  if (n > 0)
+    g_array_remove_range (core->pauses.list, n_left, n - n_left);
+  sel_pause_update_state (core);
 }
 
 void
@@ -237,7 +352,8 @@ sel_pause_forget_slot (int         fd,
                        SelKeySlot *slot,
                        gpointer    user_data)
 {
-  sel_key_slot_set_paused (slot, FALSE);
+  sel_key_slot_resume (slot);
+  sel_hangup_count_reset (&slot->hangup);
 }
 
 void
@@ -253,8 +369,10 @@ sel_pause_arm_if_active (int         fd,
                          SelKeySlot *slot,
                          gpointer    user_data)
 {
-  if (!sel_key_slot_is_paused (slot))
+  if (slot->active != 0)
     sel_pause_arm_slot (user_data, fd, slot, FALSE);
+  else if (slot->alarm)
+    sel_registry_arm_alarm (user_data, fd, slot);
 }
 
 gboolean

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "core/sel-fd-probe-private.h"
 #include "core/sel-registry-private.h"
 
 G_BEGIN_DECLS
@@ -18,12 +19,15 @@ gboolean sel_ready_list_grow             (SelCore      *core,
 /* Reports a descriptor for which the kernel has given no tag. */
 void     sel_ready_list_report_untagged  (SelCore      *core,
                                           int           fd,
-                                          SelEventMask  events);
+                                          SelEventMask  events,
+                                          SelEnds       ends);
 
 /* Takes a report that leads to no event. Returns: FALSE if the kernel should not have reported it at all */
 gboolean sel_ready_list_report_unknown   (SelCore      *core,
                                           int           fd,
-                                          guint32       tag);
+                                          guint32       tag,
+                                          SelEventMask  events,
+                                          SelEnds       ends);
 
 /* @fd turns out to be closed, in a wait or in a main loop: the kernel is told to forget it, but its key stays. Fails
  *   if @fd is the selector's own. */
@@ -73,15 +77,17 @@ static inline void
 sel_ready_event_fill (SelReadyEvent *event,
                       int            fd,
                       SelKeySlot    *slot,
-                      SelEventMask   events)
+                      SelEventMask   events,
+                      SelEnds        ends)
 {
   event->fd = fd;
   event->events = events;
   event->data = slot->data;
   event->generation = slot->generation;
+  event->ends = ends;
 }
 
-/* Fills @event if the kernel has reported it for a registration that still exists. */
+/* Fills @event if the kernel has reported it, without an end, for a registration that still exists. */
 static inline gboolean
 sel_ready_event_fill_tagged (SelReadyEvent *event,
                              SelKeyTable   *table,
@@ -94,7 +100,7 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events &= slot->active) == 0))
     return FALSE;
 
-  sel_ready_event_fill (event, fd, slot, events);
+  sel_ready_event_fill (event, fd, slot, events, 0);
 
   return TRUE;
 }
@@ -104,7 +110,8 @@ static inline void
 sel_ready_list_add (SelCore      *core,
                     int           fd,
                     SelKeySlot   *slot,
-                    SelEventMask  events)
+                    SelEventMask  events,
+                    SelEnds       ends)
 {
   SelReadyList *list = &core->wait.list;
   guint32 *report = sel_key_slot_get_report (slot, fd);
@@ -113,33 +120,32 @@ sel_ready_list_add (SelCore      *core,
       list->events[*report].generation == slot->generation)
     {
       list->events[*report].events |= events;
+      list->events[*report].ends |= ends;
       return;
     }
 
   if (list->n_events == list->size && !sel_ready_list_grow (core, list->size + 1))
     return;
 
-  sel_ready_event_fill (&list->events[list->n_events], fd, slot, events);
+  sel_ready_event_fill (&list->events[list->n_events], fd, slot, events, ends);
   *report = (guint32) list->n_events++;
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. @maybe_hung_up
- * tells that the other end will not send or receive any more, or that there is an error. Returns: FALSE if the
- * registration with this tag does not exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. Returns: FALSE if
+ * the registration with this tag does not exist any more */
 static inline gboolean
 sel_ready_list_report_tagged (SelCore      *core,
                               int           fd,
                               guint32       tag,
                               SelEventMask  events,
-                              gboolean      maybe_hung_up)
+                              SelEnds       ends)
 {
   SelKeySlot *slot = sel_key_table_get_slot (sel_registry_get_table (core), fd);
 
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->active) == 0))
-    return sel_ready_list_report_unknown (core, fd, tag);
+    return sel_ready_list_report_unknown (core, fd, tag, events, ends);
 
-  sel_hangup_count_note (&slot->hangup, maybe_hung_up);
-  sel_ready_list_add (core, fd, slot, events & slot->active);
+  sel_ready_list_add (core, fd, slot, events & slot->active, ends);
 
   return TRUE;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/sel-pause-private.h"
 #include "core/sel-ready-list-private.h"
 #include "sel-error-private.h"
 
@@ -47,14 +48,20 @@ sel_ready_list_report_wakeup (SelCore *core)
 }
 
 gboolean
-sel_ready_list_report_unknown (SelCore *core,
-                               int      fd,
-                               guint32  tag)
+sel_ready_list_report_unknown (SelCore      *core,
+                               int           fd,
+                               guint32       tag,
+                               SelEventMask  events,
+                               SelEnds       ends)
 {
   SelKeySlot *slot = sel_registry_lookup (core, fd);
 
   if (slot != NULL && slot->generation == tag && slot->armed != 0)
-    return TRUE;
+    {
+      if (slot->alarm)
+        sel_pause_ring (core, fd, slot, events, ends);
+      return TRUE;
+    }
 
   if (fd == sel_notify_get_fd (core))
     {
@@ -81,7 +88,8 @@ sel_ready_list_lookup (SelCore *core,
 void
 sel_ready_list_report_untagged (SelCore      *core,
                                 int           fd,
-                                SelEventMask  events)
+                                SelEventMask  events,
+                                SelEnds       ends)
 {
   SelKeySlot *slot;
 
@@ -89,8 +97,7 @@ sel_ready_list_report_untagged (SelCore      *core,
   slot = sel_ready_list_lookup (core, fd);
   if (slot != NULL && (events & slot->active) != 0)
     {
-      sel_hangup_count_note (&slot->hangup, TRUE);
-      sel_ready_list_add (core, fd, slot, events & slot->active);
+      sel_ready_list_add (core, fd, slot, events & slot->active, ends);
     }
   else if (fd == sel_notify_get_fd (core))
     {
@@ -136,8 +143,7 @@ sel_ready_list_report_always_ready (SelCore *core)
       int fd = fds[(core->wait.turn % n + i) % n];
       SelKeySlot *slot = sel_registry_lookup (core, fd);
 
-      sel_hangup_count_note (&slot->hangup, TRUE);
-      sel_ready_list_add (core, fd, slot, slot->active);
+      sel_ready_list_add (core, fd, slot, slot->active, SEL_UNKNOWN_END);
     }
 }
 

@@ -106,7 +106,7 @@ sel_registry_get_armed (SelCore *core,
     return 0;
 
   if (slot != NULL)
-    return slot->armed;
+    return slot->alarm ? 0 : slot->armed;
 
   return fd == sel_notify_get_fd (core) ? SEL_EVENT_READ : 0;
 }

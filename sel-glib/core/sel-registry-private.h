@@ -91,8 +91,9 @@ guint           sel_registry_get_n_keys         (SelCore                *core);
 
 /* For the rooms above. */
 
-/* Adds a slot to the set that the kernel waits for. If @is_new, the registration gets a new generation. The slot is
- * not paused after that. On failure, the kernel does not wait for @fd. @error is not NULL. */
+/* Makes the kernel wait for a slot. If @is_new, the slot gets a new generation and is not paused any more; otherwise
+ * the kernel knows nothing about it, and its pause goes on. On failure, the kernel does not wait for @fd. @error is
+ * not NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,
@@ -107,6 +108,32 @@ gboolean        sel_registry_arm_wakeup         (SelCore                *core,
 void            sel_registry_disarm             (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
+
+/* Makes the kernel wait for @events only, which are some of those that it waits for, or 0. Returns: FALSE if the kernel
+ * refuses; then it does not wait for @fd at all */
+gboolean        sel_registry_arm_only           (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot,
+                                                 SelEventMask            events);
+
+/* For a slot that is paused completely: makes the kernel report changes only, once for each, if the mechanism can. The
+ * kernel reports the present state first. Mirrored mode has no alarms, as poll () cannot do that. */
+gboolean        sel_registry_arm_alarm          (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot);
+
+/* For mechanisms that can do that. */
+static inline void
+sel_registry_set_has_alarms (SelCore *core)
+{
+  core->registry.has_alarms = TRUE;
+}
+
+static inline gboolean
+sel_registry_is_alarm (SelCore *core)
+{
+  return core->registry.is_alarm;
+}
 
 void            sel_registry_foreach            (SelCore                *core,
                                                  SelKeyTableFunc         func,
@@ -142,7 +169,7 @@ void            sel_registry_foreach_armed      (SelCore                *core,
                                                  GFunc                   func,
                                                  gpointer                user_data);
 
-/* The events that the kernel waits for on @fd, which may be the selector's own. */
+/* The events that the kernel waits for on @fd, which may be the selector's own; 0 if it waits for changes only. */
 SelEventMask    sel_registry_get_armed          (SelCore                *core,
                                                  int                     fd);
 
@@ -194,7 +221,7 @@ sel_registry_find_active (SelCore             *core,
   SelKeySlot *slot = sel_key_table_get_slot (&core->registry.table, event->fd);
 
   /* A free slot is not active either. */
-  return slot != NULL && slot->generation == event->generation && slot->active != 0 ? slot : NULL;
+  return slot != NULL && slot->generation == event->generation && (slot->active & event->events) != 0 ? slot : NULL;
 }
 
 /* The same, also if it is paused. */

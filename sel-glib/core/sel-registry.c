@@ -71,7 +71,7 @@ sel_registry_update (SelCore       *core,
   core->registry.tag = generation;
   for (;;)
     {
-      success = klass->update (selector, fd, old_events, new_events, error);
+      success = klass->update != NULL && klass->update (selector, fd, old_events, new_events, error);
       if (G_LIKELY (success) || !sel_error_is_os (*error, EINTR))
         break;
       g_clear_error (error);
@@ -181,6 +181,50 @@ sel_registry_disarm (SelCore    *core,
   sel_registry_disarm_events (core, fd, slot->armed);
   sel_registry_set_always_ready (core, fd, slot, FALSE);
   slot->armed = 0;
+  slot->alarm = FALSE;
+}
+
+gboolean
+sel_registry_arm_only (SelCore      *core,
+                       int           fd,
+                       SelKeySlot   *slot,
+                       SelEventMask  events)
+{
+  g_autoptr(GError) ignored = NULL;
+
+  if (events == 0 || (slot->armed == 0 && !slot->always_ready))
+    {
+      sel_registry_disarm (core, fd, slot);
+      return TRUE;
+    }
+
+  if (!slot->always_ready && !sel_registry_update (core, fd, slot->armed, events, slot->generation, &ignored))
+    {
+      sel_registry_disarm (core, fd, slot);
+      return FALSE;
+    }
+  if (!slot->always_ready)
+    slot->armed = events & SEL_ALL_EVENTS;
+
+  return TRUE;
+}
+
+gboolean
+sel_registry_arm_alarm (SelCore    *core,
+                        int         fd,
+                        SelKeySlot *slot)
+{
+  g_autoptr(GError) ignored = NULL;
+
+  if (!core->registry.has_alarms || sel_registry_get_poll_fd (core) < 0)
+    return FALSE;
+
+  core->registry.is_alarm = TRUE;
+  slot->alarm = sel_registry_update (core, fd, 0, slot->registered, slot->generation, &ignored) != FALSE;
+  core->registry.is_alarm = FALSE;
+  slot->armed = slot->alarm ? slot->registered : 0;
+
+  return slot->alarm;
 }
 
 /*
@@ -243,8 +287,7 @@ sel_registry_set_armed (SelCore      *core,
 {
   slot->generation = arming->generation;
   slot->armed = arming->armed & SEL_ALL_EVENTS;
-  slot->active = slot->registered;
-  sel_hangup_count_reset (&slot->hangup);
+  slot->alarm = FALSE;
   if (G_UNLIKELY (core->registry.identities != NULL))
     sel_fd_identities_remember (core->registry.identities, fd);
   sel_registry_set_always_ready (core, fd, slot, arming->always_ready);
@@ -258,12 +301,21 @@ sel_registry_arm_slot (SelCore     *core,
                        GError     **error)
 {
   Arming arming = { .generation = is_new ? sel_registry_next_generation (core) : slot->generation };
+  SelEventMask old_events;
 
+  /* The kernel keeps an alarm one if it is only modified. */
+  if (is_new && slot->alarm)
+    sel_registry_disarm (core, fd, slot);
+  old_events = is_new ? slot->armed : 0;
+  if (is_new)
+    sel_key_slot_resume (slot);
   slot->generation = arming.generation;
   slot->armed = 0;
-  slot->active = slot->registered;
-  if (!sel_registry_arm (core, fd, 0, slot->registered, &arming, error))
-    return FALSE;
+  if (!sel_registry_arm (core, fd, old_events, slot->active, &arming, error))
+    {
+      sel_registry_disarm_events (core, fd, old_events);
+      return FALSE;
+    }
 
   sel_registry_set_armed (core, fd, slot, &arming);
 
@@ -468,6 +520,11 @@ sel_registry_rearm (SelCore       *core,
 {
   Arming arming = { .generation = sel_registry_next_generation (core) };
 
+  if (G_UNLIKELY (slot->alarm))
+    {
+      sel_registry_disarm (core, fd, slot);
+      old_events = 0;
+    }
   if (!sel_registry_arm (core, fd, old_events, new_events, &arming, error))
     {
       sel_registry_remove_slot (core, fd, slot, removed);
@@ -475,6 +532,8 @@ sel_registry_rearm (SelCore       *core,
     }
 
   slot->registered = new_events & SEL_ALL_EVENTS;
+  sel_key_slot_resume (slot);
+  sel_hangup_count_reset (&slot->hangup);
   sel_registry_set_armed (core, fd, slot, &arming);
   sel_registry_mark_changed (core, fd, slot);
   sel_notify_changed (core, fd);

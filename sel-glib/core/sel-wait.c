@@ -78,6 +78,17 @@ sel_wait_claim (SelCore        *core,
   return success;
 }
 
+/* Returns @timeout, or the seconds until @time if these are less. MIN() and MAX() would read the clock more than once,
+ * and the last value could be negative. */
+static gdouble
+sel_wait_limit_timeout (gdouble timeout,
+                        gint64  time)
+{
+  gdouble left = (gdouble) (time - g_get_monotonic_time ()) / G_USEC_PER_SEC;
+
+  return left > 0 ? MIN (timeout, left) : 0;
+}
+
 /* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready
  * without the kernel or sel_base_selector_wakeup() was called; at most until a pause ends; SEL_WAIT_WITHOUT_KERNEL if a
  * main loop has asked the kernel already. */
@@ -110,7 +121,7 @@ sel_wait_prepare (SelCore  *core,
       core->wait.list.n_events > 0)
     timeout = 0;
   else if (next >= 0)
-    timeout = MIN (timeout, MAX (0, (gdouble) (next - g_get_monotonic_time ()) / G_USEC_PER_SEC));
+    timeout = sel_wait_limit_timeout (timeout, next);
   sel_state_unlock (core);
 
   return asks_kernel ? timeout : SEL_WAIT_WITHOUT_KERNEL;
@@ -248,7 +259,11 @@ sel_wait_continue (SelCore        *core,
       if (result == SEL_WAIT_TOO_SHORT)
         {
           if (deadline > 0)
-            timeout = MIN (timeout, deadline - sel_wait_get_time ());
+            {
+              gdouble left = deadline - sel_wait_get_time ();
+
+              timeout = MIN (timeout, left);
+            }
           if (timeout <= 0 && deadline > 0)
             return TRUE;
           limit = timeout;

@@ -249,11 +249,11 @@ sel_base_selector_select_finish (SelBaseSelector  *self,
  * @result: the result that was given to the callback of sel_base_selector_select_async()
  * @error: return location for an error, or %NULL
  *
- * The form of sel_base_selector_select_finish() for other languages, with the same arguments and errors. In them it has the name
- * `select_finish`. C programs do not need it, because an array is faster.
+ * The form of sel_base_selector_select_finish() for other languages, with the same arguments and errors.
+ * In them it has the name `select_finish`. C programs do not need it, because an array is faster.
  *
- * Returns: (transfer full) (element-type SelSelectorEvent): the descriptors that are ready; %NULL if there are none, and on error. Free with
- *   `g_list_free_full (list, (GDestroyNotify) sel_selector_event_unref)`
+ * Returns: (transfer full) (element-type SelSelectorEvent): the descriptors that are ready; %NULL if there are none,
+ *   and on error. Free with `g_list_free_full (list, (GDestroyNotify) sel_selector_event_unref)`
  *
  * Since: 1.0
  */

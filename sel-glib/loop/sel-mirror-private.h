@@ -42,8 +42,9 @@ void     sel_mirror_sync          (SelMirror           *self,
 void     sel_mirror_poll_nothing  (SelMirror           *self,
                                    SelWatcher          *watcher);
 
-/* Without the lock, as all that follow: tells the selector about descriptors that the context has found to be closed. The kernel of a selector may forget
- * them silently, and the number may have been registered for another file since. Fails if one is the selector's own. */
+/* Without the lock, as all that follow: tells the selector about descriptors that the context has found to be closed.
+ * The kernel of a selector may forget them silently, and the number may have been registered for another file since.
+ * Fails if one is the selector's own. */
 gboolean sel_mirror_report_closed (SelMirror           *self,
                                    SelCore             *core,
                                    GError             **error);
@@ -53,8 +54,8 @@ void     sel_mirror_release       (SelMirror           *self,
                                    SelCore             *core,
                                    SelWatcher          *watcher);
 
-/* After each poll() of the context: collects what that has found. Of the findings
- * that are left from earlier polls, those stay that were found again, and those that the kernel tells only once. */
+/* After each poll() of the context: collects what that has found. Of the findings that are left from earlier polls,
+ * those stay that were found again, and those that the kernel tells only once. */
 void     sel_mirror_collect       (SelMirror           *self);
 
 /* A callback of the source runs a main loop, and what is ready is for that callback: what sel_mirror_collect() has

@@ -301,7 +301,8 @@ sel_mirror_add_finding (SelMirror     *self,
   GPollFD *poll = &page->polls[i];
   guint revents = poll->revents;
   SelReadyEvent event = { .fd = poll->fd, .generation = page->generations[i],
-                          .events = sel_event_mask_from_poll (revents, G_IO_IN, G_IO_OUT) };
+                          .events = sel_event_mask_from_poll (revents, G_IO_IN, G_IO_OUT),
+                          .ends = sel_ends_from_poll (revents) };
 
   poll->revents = 0;
   if ((revents & G_IO_NVAL) != 0)
@@ -314,12 +315,12 @@ sel_mirror_add_finding (SelMirror     *self,
 
       old->events = (guint8) (old->generation == event.generation ? old->events | event.events : event.events);
       old->generation = event.generation;
-      old->revents = (guint16) revents;
+      old->ends = (guint8) event.ends;
       old->is_old = FALSE;
     }
   else
     {
-      sel_found_add (&self->found, &event, revents, page->tells_once[i]);
+      sel_found_add (&self->found, &event, page->tells_once[i]);
     }
 }
 
@@ -464,7 +465,7 @@ sel_mirror_keep (SelMirror           *self,
       guint j = PAGE_INDEX (events[i].fd);
 
       if (page != NULL && page->tells_once[j] && page->batches[j] == batch)
-        sel_found_add (&self->found, &events[i], 0, TRUE);
+        sel_found_add (&self->found, &events[i], TRUE);
     }
 }
 
@@ -477,6 +478,6 @@ sel_mirror_give_back (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
-      sel_found_add (&self->found, &events[i], 0, page != NULL && page->tells_once[PAGE_INDEX (events[i].fd)]);
+      sel_found_add (&self->found, &events[i], page != NULL && page->tells_once[PAGE_INDEX (events[i].fd)]);
     }
 }

@@ -20,7 +20,7 @@ import sys
 import time
 
 EVENTS = selectors.EVENT_READ
-N_ROUNDS = 41
+N_ROUNDS = int(os.environ.get("SEL_BENCHMARK_ROUNDS", "41"))
 
 
 def import_sel():

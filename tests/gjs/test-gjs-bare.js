@@ -10,7 +10,8 @@ import {assert, assertEqual, assertThrows, collect, iterate, run, test, withSock
 const {READ, WRITE} = Sel.EventMask;
 
 test('no override', () => {
-    assert(Sel.WAIT_FOREVER === undefined);
+    assert(Sel.DefaultSelector === undefined);
+    assertEqual(Sel.WAIT_FOREVER, Number.MAX_VALUE);
 });
 
 test('round', () => withSockets((a, b) => {

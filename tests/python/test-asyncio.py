@@ -8,6 +8,7 @@ import contextvars
 import gc
 import math
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -335,6 +336,20 @@ class Timers(TestCase):
                 self.when_idle(loop.call_later, 0.001, loop.stop)
                 loop.run_forever()
                 self.assertEqual(calls, ['called'] * is_called)
+
+    def test_order(self):
+        # Many timers in any order, of which some are cancelled, and times that are integers.
+        loop = self.make_loop()
+        calls = []
+        now = loop.time()
+        times = [now - random.random() for unused in range(500)] + [int(now) - number for number in range(20)]
+        timers = [loop.call_at(when, calls.append, when) for when in times]
+        for timer in timers[::7]:
+            timer.cancel()
+        loop.call_at(now, loop.stop)
+        loop.run_forever()
+        self.assertEqual(calls, sorted(set(times) - set(times[::7])))
+        self.assertEqual(loop._scheduled, [])
 
     def test_infinite_sleep(self):
         async def main():

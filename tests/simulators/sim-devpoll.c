@@ -29,9 +29,9 @@
 #include <time.h>
 
 #include "sim-devpoll.h"
+#include "sim-time.h"
 
 #define RECORD       sizeof (struct pollfd)
-#define NSEC_PER_SEC 1000000000L
 
 /* The interval at which a set is polled that is too large for one poll (). */
 #define SLICE_NSEC   5000000L
@@ -440,45 +440,6 @@ snapshot_sleep (Snapshot        *snapshot,
   return result;
 }
 
-static struct timespec
-sim_deadline (int timeout)
-{
-  struct timespec time;
-
-  clock_gettime (CLOCK_MONOTONIC, &time);
-  if (timeout > 0)
-    {
-      time.tv_sec += timeout / 1000;
-      time.tv_nsec += (timeout % 1000) * 1000000L;
-    }
-  if (time.tv_nsec >= NSEC_PER_SEC)
-    {
-      time.tv_sec++;
-      time.tv_nsec -= NSEC_PER_SEC;
-    }
-
-  return time;
-}
-
-/* Returns false if the deadline has been reached. */
-static bool
-sim_time_left (const struct timespec *deadline,
-               struct timespec       *left)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  left->tv_sec = deadline->tv_sec - now.tv_sec;
-  left->tv_nsec = deadline->tv_nsec - now.tv_nsec;
-  if (left->tv_nsec < 0)
-    {
-      left->tv_sec--;
-      left->tv_nsec += NSEC_PER_SEC;
-    }
-
-  return left->tv_sec >= 0 && (left->tv_sec > 0 || left->tv_nsec > 0);
-}
-
 static int
 set_take (Set            *set,
           const Snapshot *snapshot,
@@ -512,7 +473,8 @@ set_wait (Set            *set,
           Snapshot       *snapshot,
           const sigset_t *signals)
 {
-  struct timespec deadline = sim_deadline (arg->dp_timeout);
+  int timeout = arg->dp_timeout > 0 ? arg->dp_timeout : 0;
+  struct timespec deadline = sim_deadline (timeout / 1000, (timeout % 1000) * 1000000L);
   struct timespec left = { 0 };
 
   for (;;)

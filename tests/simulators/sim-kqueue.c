@@ -17,6 +17,7 @@
 #endif
 
 #include "sim-kqueue-private.h"
+#include "sim-time.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,7 +29,6 @@
 #include <unistd.h>
 
 #define SIM_EXPORT      __attribute__ ((visibility ("default")))
-#define NSEC_PER_SEC    1000000000L
 
 /* The interval at which regular files are checked after they were read to their end: no system call reports a write. */
 #define FILE_SLICE_NSEC 5000000L
@@ -318,42 +318,6 @@ sim_timeout_is_valid (const struct timespec *timeout)
              && (sim_kqueue_knobs.max_timeout == 0 || timeout->tv_sec <= sim_kqueue_knobs.max_timeout));
 }
 
-static struct timespec
-sim_deadline (const struct timespec *timeout)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  now.tv_sec += timeout->tv_sec < LONGEST_WAIT ? timeout->tv_sec : LONGEST_WAIT;
-  now.tv_nsec += timeout->tv_nsec;
-  if (now.tv_nsec >= NSEC_PER_SEC)
-    {
-      now.tv_sec++;
-      now.tv_nsec -= NSEC_PER_SEC;
-    }
-
-  return now;
-}
-
-/* Returns false after the deadline. */
-static bool
-sim_time_left (const struct timespec *deadline,
-               struct timespec       *left)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  left->tv_sec = deadline->tv_sec - now.tv_sec;
-  left->tv_nsec = deadline->tv_nsec - now.tv_nsec;
-  if (left->tv_nsec < 0)
-    {
-      left->tv_sec--;
-      left->tv_nsec += NSEC_PER_SEC;
-    }
-
-  return left->tv_sec >= 0 && (left->tv_sec > 0 || left->tv_nsec > 0);
-}
-
 /*
  * Waits for the inner descriptors, without the lock. The caller's reference keeps them open even if the descriptor of
  * the queue is closed. @left is NULL to wait without a timeout. Signals are unblocked during this wait only.
@@ -404,7 +368,7 @@ queue_wait (Queue                 *queue,
     }
 
   if (timeout != NULL)
-    deadline = sim_deadline (timeout);
+    deadline = sim_deadline (timeout->tv_sec < LONGEST_WAIT ? timeout->tv_sec : LONGEST_WAIT, timeout->tv_nsec);
 
   for (;;)
     {

@@ -26,8 +26,8 @@ typedef enum
 } SimKqueueFlavour;
 
 /*
- * Resets all settings and counters to their initial values, those of sim-system.h as well. Queues stay open. The initial
- * flavour is SIM_FREEBSD, or SIM_NETBSD if the environment has SIM_KQUEUE=netbsd.
+ * Resets all settings and counters to their initial values, those of sim-system.h as well. Queues stay open. The
+ * initial flavour is SIM_FREEBSD, or SIM_NETBSD if the environment has SIM_KQUEUE=netbsd.
  */
 void sim_kqueue_reset                (void);
 
@@ -38,8 +38,8 @@ void sim_kqueue_reset                (void);
 void sim_kqueue_set_flavour          (SimKqueueFlavour flavour);
 
 /*
- * If set, EVFILT_WRITE of a pipe that is not active when the other end is closed never becomes active, until it is added
- * again, as on NetBSD. EVFILT_READ on the write end of a pipe becomes active then in any case.
+ * If set, EVFILT_WRITE of a pipe that is not active when the other end is closed never becomes active, until it is
+ * added again, as on NetBSD. EVFILT_READ on the write end of a pipe becomes active then in any case.
  */
 void sim_kqueue_set_forgets_pipes    (bool           forgets);
 

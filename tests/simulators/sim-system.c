@@ -11,6 +11,7 @@
 #undef _TIME_BITS
 
 #include "sim-system.h"
+#include "sim-time.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,7 +24,6 @@
 #include <time.h>
 
 #define SIM_EXPORT   __attribute__ ((visibility ("default")))
-#define NSEC_PER_SEC 1000000000L
 
 #define PIPE_MAGIC   0x50495045
 
@@ -204,8 +204,8 @@ connect (int                    fd,
 }
 
 /*
- * Linux says POLLHUP without POLLRDHUP of a socket that was never connected only. A socket that has ended, by a close of
- * the peer, a reset or a refused connection, has POLLRDHUP too.
+ * Linux says POLLHUP without POLLRDHUP of a socket that was never connected only. A socket that has ended, by a close
+ * of the peer, a reset or a refused connection, has POLLRDHUP too.
  */
 short
 sim_system_socket_state (int fd)
@@ -257,24 +257,6 @@ sim_translate (struct pollfd *entry)
   return entry->revents != 0;
 }
 
-static bool
-sim_time_is_over (const struct timespec *deadline,
-                  struct timespec       *left)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  left->tv_sec = deadline->tv_sec - now.tv_sec;
-  left->tv_nsec = deadline->tv_nsec - now.tv_nsec;
-  if (left->tv_nsec < 0)
-    {
-      left->tv_sec--;
-      left->tv_nsec += NSEC_PER_SEC;
-    }
-
-  return left->tv_sec < 0 || (left->tv_sec == 0 && left->tv_nsec == 0);
-}
-
 static int
 sim_count_ready (struct pollfd *fds,
                  nfds_t         n_fds,
@@ -315,13 +297,7 @@ sim_poll_plain (struct pollfd         *fds,
   bool sleep_only = false;
 
   if (timeout != NULL)
-    {
-      clock_gettime (CLOCK_MONOTONIC, &deadline);
-      deadline.tv_sec += timeout->tv_sec < INT32_MAX ? timeout->tv_sec : INT32_MAX;
-      deadline.tv_nsec += timeout->tv_nsec;
-      deadline.tv_sec += deadline.tv_nsec / NSEC_PER_SEC;
-      deadline.tv_nsec %= NSEC_PER_SEC;
-    }
+    deadline = sim_deadline (timeout->tv_sec < INT32_MAX ? timeout->tv_sec : INT32_MAX, timeout->tv_nsec);
 
   for (;;)
     {
@@ -338,7 +314,7 @@ sim_poll_plain (struct pollfd         *fds,
         }
 
       n = sim_count_ready (fds, n_fds, &look_again);
-      over = timeout != NULL && sim_time_is_over (&deadline, &left);
+      over = timeout != NULL && !sim_time_left (&deadline, &left);
       if (n > 0 || over)
         return n;
 
@@ -383,6 +359,8 @@ ppoll (struct pollfd         *fds,
     (buf)->st_ino = 0; \
   } while (0)
 
+/* A header that was included before this file can have made fstat() another name of fstat64(). */
+#ifndef __USE_FILE_OFFSET64
 SIM_EXPORT int
 fstat (int          fd,
        struct stat *buf)
@@ -396,6 +374,7 @@ fstat (int          fd,
 
   return result;
 }
+#endif
 
 #ifdef __GLIBC__
 SIM_EXPORT int

@@ -765,6 +765,122 @@ test_threads (Fixture       *fixture,
   g_assert_cmpint (sim_devpoll_count (fixture->set), ==, 0);
 }
 
+static gpointer
+write_thread (gpointer data)
+{
+  Fixture *fixture = data;
+
+  return GINT_TO_POINTER (watch (fixture->set, fixture->reader, POLLIN));
+}
+
+static gpointer
+wait_for_writer (gpointer data)
+{
+  Fixture *fixture = data;
+  struct pollfd found[4];
+
+  return GINT_TO_POINTER (poll_set (fixture->set, found, 4, -1));
+}
+
+/* A write waits until the poll ends, here by a descriptor that is in the set already. Without the setting it does not,
+ * and ends the poll. */
+static void
+test_writes_wait (Fixture       *fixture,
+                  gconstpointer  data)
+{
+  GThread *poller;
+  GThread *writer;
+  int fds[2];
+
+  make_pipe (&fds[0], &fds[1]);
+  g_assert_cmpint (watch (fixture->set, fds[0], POLLIN), ==, 0);
+  put (fixture->writer);
+
+  sim_devpoll_set_writes_wait (true);
+  poller = g_thread_new ("poller", wait_for_writer, fixture);
+  while (sim_devpoll_n_polls () == 0)
+    g_thread_yield ();
+  writer = g_thread_new ("writer", write_thread, fixture);
+  while (sim_devpoll_n_blocked () == 0)
+    g_thread_yield ();
+  g_assert_cmpint (sim_devpoll_find (fixture->set, fixture->reader), ==, -1);
+  put (fds[1]);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (poller)), ==, 1);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (writer)), ==, 0);
+  g_assert_cmpint (sim_devpoll_find (fixture->set, fixture->reader), ==, POLLIN);
+
+  sim_devpoll_reset ();
+  g_assert_cmpint (watch (fixture->set, fixture->reader, POLLREMOVE), ==, 0);
+  g_assert_cmpint (watch (fixture->set, fds[0], POLLREMOVE), ==, 0);
+  poller = g_thread_new ("poller", wait_for_writer, fixture);
+  while (sim_devpoll_n_polls () == 0)
+    g_thread_yield ();
+  g_assert_cmpint (watch (fixture->set, fixture->reader, POLLIN), ==, 0);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (poller)), ==, 1);
+  g_assert_cmpuint (sim_devpoll_n_blocked (), ==, 0);
+
+  close (fds[0]);
+  close (fds[1]);
+}
+
+/* A signal ends a write that waits. */
+static void
+test_write_interrupted (Fixture       *fixture,
+                        gconstpointer  data)
+{
+  struct sigaction action = { .sa_handler = on_signal };
+  struct sigaction old;
+  struct itimerval timer = { .it_interval.tv_usec = 5000, .it_value.tv_usec = 5000 };
+  struct itimerval none = { 0 };
+  sigset_t alarm_only;
+  GThread *poller;
+
+  sigemptyset (&alarm_only);
+  sigaddset (&alarm_only, SIGALRM);
+  pthread_sigmask (SIG_BLOCK, &alarm_only, NULL);
+  sim_devpoll_set_writes_wait (true);
+  poller = g_thread_new ("poller", wait_for_writer, fixture);
+  while (sim_devpoll_n_polls () == 0)
+    g_thread_yield ();
+
+  g_assert_no_errno (sigaction (SIGALRM, &action, &old));
+  pthread_sigmask (SIG_UNBLOCK, &alarm_only, NULL);
+  g_assert_no_errno (setitimer (ITIMER_REAL, &timer, NULL));
+  g_assert_cmpint (watch (fixture->set, fixture->reader, POLLIN), ==, EINTR);
+  g_assert_no_errno (setitimer (ITIMER_REAL, &none, NULL));
+  g_assert_no_errno (sigaction (SIGALRM, &old, NULL));
+
+  /* Closing ends the poll. */
+  close (fixture->set);
+  fixture->set = -1;
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (poller)), ==, -1);
+}
+
+/* The flavours differ in dp_nfds and in writes, and the environment names the initial one. */
+static void
+test_flavours (Fixture       *fixture,
+               gconstpointer  data)
+{
+  struct pollfd found[4];
+  const char *old = g_getenv ("SIM_DEVPOLL");
+  g_autofree char *saved = g_strdup (old);
+
+  sim_devpoll_set_flavour (SIM_MANUAL_PAGE);
+  sim_devpoll_set_nofile (3);
+  g_assert_cmpint (poll_set (fixture->set, found, 3, 0), ==, -1);
+  g_assert_cmpint (errno, ==, EINVAL);
+  sim_devpoll_set_flavour (SIM_ILLUMOS);
+  g_assert_cmpint (poll_set (fixture->set, found, 3, 0), ==, 0);
+
+  g_setenv ("SIM_DEVPOLL", "illumos", TRUE);
+  sim_devpoll_reset ();
+  sim_devpoll_set_nofile (3);
+  g_assert_cmpint (poll_set (fixture->set, found, 3, 0), ==, 0);
+  g_unsetenv ("SIM_DEVPOLL");
+  if (saved != NULL)
+    g_setenv ("SIM_DEVPOLL", saved, TRUE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -799,6 +915,9 @@ main (int   argc,
     { "/sim/devpoll/change-wakes", test_change_wakes },
     { "/sim/devpoll/close-wakes", test_close_wakes },
     { "/sim/devpoll/threads", test_threads },
+    { "/sim/devpoll/writes-wait", test_writes_wait },
+    { "/sim/devpoll/write-interrupted", test_write_interrupted },
+    { "/sim/devpoll/flavours", test_flavours },
   };
 
   g_test_init (&argc, &argv, NULL);

@@ -164,14 +164,31 @@ accel_handle_is_cancelled (PyObject *handle)
   return accel_get_flag (handle, accel_names._cancelled);
 }
 
+/* Gets the time of a timer, if that needs no Python code. */
+gboolean
+accel_handle_peek_when (PyObject *timer,
+                        double   *when)
+{
+  if (!is_known || !Py_IS_TYPE (timer, timer_type) || GET_SLOT (timer, _when) == NULL ||
+      !PyFloat_CheckExact (GET_SLOT (timer, _when)))
+    return FALSE;
+
+  *when = PyFloat_AS_DOUBLE (GET_SLOT (timer, _when));
+
+  return TRUE;
+}
+
 /* Gets the time of a timer. Returns: FALSE with an exception */
 gboolean
 accel_handle_get_when (PyObject *timer,
                        double   *when)
 {
-  PyObject *value = is_known && Py_IS_TYPE (timer, timer_type) ? GET_SLOT (timer, _when) : NULL;
+  PyObject *value;
 
-  value = value != NULL ? Py_NewRef (value) : PyObject_GetAttr (timer, accel_names._when);
+  if (accel_handle_peek_when (timer, when))
+    return TRUE;
+
+  value = PyObject_GetAttr (timer, accel_names._when);
   if (value == NULL)
     return FALSE;
   *when = PyFloat_AsDouble (value);

@@ -5,7 +5,6 @@
 /* The methods of EventLoop that are called in each turn. */
 
 static AccelMethod loop_methods[];
-static PyObject *heappush;
 
 enum { METHOD_ARM, METHOD_TAKE_TURN, METHOD_CALL_AT, METHOD_CALL_LATER, METHOD_CALL_SOON };
 
@@ -129,14 +128,9 @@ accel_push_timer (PyObject *self,
                   PyObject *timer)
 {
   PyObject *scheduled = PyObject_GetAttr (self, accel_names._scheduled);
-  PyObject *result = NULL;
-  gboolean success;
+  gboolean success = scheduled != NULL && accel_heap_push (scheduled, timer) && accel_handle_set_scheduled (timer, TRUE);
 
-  if (scheduled != NULL)
-    result = PyObject_Vectorcall (heappush, (PyObject *[]) { scheduled, timer }, 2, NULL);
-  success = result != NULL && accel_handle_set_scheduled (timer, TRUE);
   Py_XDECREF (scheduled);
-  Py_XDECREF (result);
 
   return success && accel_loop_arm (self);
 }
@@ -207,7 +201,7 @@ accel_loop_run_turn (PyObject    *self,
   int stopping;
 
   source->in_turn = TRUE;
-  success = PyObject_SetAttr (self, accel_names._in_turn, Py_True) == 0 && accel_turn_run (source, self);
+  success = accel_turn_run (source, self);
   source->in_turn = FALSE;
   accel_source_unblock (source);
 
@@ -235,8 +229,6 @@ accel_take_turn (PyObject        *self,
   Py_DECREF (source);
   if (goes_on < 0)
     accel_fail (self);
-  if (PyObject_SetAttr (self, accel_names._in_turn, Py_False) < 0)
-    return NULL;
   if (goes_on > 0)
     Py_RETURN_TRUE;
 
@@ -262,19 +254,17 @@ static AccelMethod loop_methods[] = {
   { .def = { NULL, NULL, 0, NULL } },
 };
 
-/* accelerate_loop (EventLoop, Handle, TimerHandle, heappush, heappop) */
+/* accelerate_loop (EventLoop, Handle, TimerHandle) */
 PyObject *
 accel_accelerate_loop (PyObject *module,
                        PyObject *args)
 {
-  PyObject *cls, *handle, *timer_handle, *push, *pop;
+  PyObject *cls, *handle, *timer_handle;
 
-  if (!PyArg_ParseTuple (args, "OO!O!OO", &cls, &PyType_Type, &handle, &PyType_Type, &timer_handle, &push, &pop))
+  if (!PyArg_ParseTuple (args, "OO!O!", &cls, &PyType_Type, &handle, &PyType_Type, &timer_handle))
     return NULL;
 
-  heappush = Py_NewRef (push);
   accel_handle_init (handle, timer_handle);
-  accel_turn_init (pop);
   if (!accel_install_methods (cls, loop_methods))
     return NULL;
 

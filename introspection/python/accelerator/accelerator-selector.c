@@ -190,24 +190,19 @@ accel_find_key (PyObject *self,
   return key;
 }
 
-static gboolean
-accel_append_event (PyObject *list,
-                    PyObject *self,
-                    PyObject *keys,
-                    int       fd,
-                    guint     events)
+/* Returns: the key and the events of a ready descriptor, or None if it is not registered any more, or %NULL with an
+ * exception */
+static PyObject *
+accel_make_event (PyObject *self,
+                  PyObject *keys,
+                  int       fd,
+                  guint     events)
 {
   PyObject *key = accel_find_key (self, keys, fd);
   PyObject *number, *pair;
-  int status;
 
-  if (key == NULL)
-    return FALSE;
-  if (key == Py_None)
-    {
-      Py_DECREF (key);
-      return TRUE;
-    }
+  if (key == NULL || key == Py_None)
+    return key;
 
   number = PyLong_FromLong (events);
   pair = number != NULL ? PyTuple_New (2) : NULL;
@@ -215,14 +210,39 @@ accel_append_event (PyObject *list,
     {
       Py_DECREF (key);
       Py_XDECREF (number);
-      return FALSE;
+      return NULL;
     }
   PyTuple_SET_ITEM (pair, 0, key);
   PyTuple_SET_ITEM (pair, 1, number);
-  status = PyList_Append (list, pair);
-  Py_DECREF (pair);
 
-  return status == 0;
+  return pair;
+}
+
+/* Fills a list of `n` elements, and makes it shorter if fewer descriptors are registered. Returns: FALSE with an
+ * exception */
+static gboolean
+accel_fill_list (PyObject     *list,
+                 PyObject     *self,
+                 PyObject     *keys,
+                 const int    *fds,
+                 const guint8 *masks,
+                 gsize         n)
+{
+  Py_ssize_t n_events = 0;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      PyObject *event = accel_make_event (self, keys, fds[i], masks[i]);
+
+      if (event == NULL)
+        return FALSE;
+      if (event == Py_None)
+        Py_DECREF (event);
+      else
+        PyList_SET_ITEM (list, n_events++, event);
+    }
+
+  return PyList_SetSlice (list, n_events, (Py_ssize_t) n, NULL) == 0;
 }
 
 static PyObject *
@@ -231,16 +251,19 @@ accel_make_list (PyObject     *self,
                  const guint8 *masks,
                  gsize         n)
 {
-  PyObject *list = PyList_New (0);
-  PyObject *keys = n > 0 && list != NULL ? PyObject_GetAttr (self, accel_names._keys) : NULL;
+  PyObject *list = PyList_New ((Py_ssize_t) n);
+  PyObject *keys;
 
-  if (n > 0 && keys == NULL)
+  if (n == 0 || list == NULL)
+    return list;
+
+  /* The garbage collector shows its objects to programs, which must not see an unfinished list. */
+  PyObject_GC_UnTrack (list);
+  keys = PyObject_GetAttr (self, accel_names._keys);
+  if (keys == NULL || !accel_fill_list (list, self, keys, fds, masks, n))
     Py_CLEAR (list);
-  for (gsize i = 0; i < n && list != NULL; i++)
-    {
-      if (!accel_append_event (list, self, keys, fds[i], masks[i]))
-        Py_CLEAR (list);
-    }
+  else
+    PyObject_GC_Track (list);
   Py_XDECREF (keys);
 
   return list;

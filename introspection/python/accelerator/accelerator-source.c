@@ -2,6 +2,8 @@
 
 #include "accelerator.h"
 
+#include <structmember.h>
+
 /* The sources that make an event loop take its turns: one that is ready if the selector is, and one that is ready at
  * the time of the next timer, or now if callbacks are scheduled. The first one is dispatched first, and its turn does
  * everything, so that the second one only takes a turn if nothing else was ready. That turn needs no select ().
@@ -285,6 +287,11 @@ static PyMethodDef accel_source_methods[] = {
   { NULL, NULL, 0, NULL }
 };
 
+static PyMemberDef accel_source_members[] = {
+  { "in_turn", T_INT, offsetof (AccelSource, in_turn), READONLY, "True while the loop takes a turn." },
+  { NULL, 0, 0, 0, NULL }
+};
+
 PyTypeObject accel_source_type = {
   PyVarObject_HEAD_INIT (NULL, 0)
   .tp_name = "gi.overrides.sel_accelerator.LoopSource",
@@ -294,6 +301,7 @@ PyTypeObject accel_source_type = {
   .tp_new = accel_source_new,
   .tp_dealloc = accel_source_dealloc,
   .tp_methods = accel_source_methods,
+  .tp_members = accel_source_members,
 };
 
 PyObject *

@@ -15,14 +15,6 @@
 /* How many ready descriptors a turn handles. The next turn handles the rest. */
 #define MAX_EVENTS 256
 
-static PyObject *heappop;
-
-void
-accel_turn_init (PyObject *pop)
-{
-  heappop = Py_NewRef (pop);
-}
-
 /* Calls a method without a result. Returns: FALSE with an exception */
 static gboolean
 accel_call (PyObject *object,
@@ -127,7 +119,7 @@ accel_turn_add_events (AccelSource *source,
 static PyObject *
 accel_turn_pop_timer (PyObject *scheduled)
 {
-  PyObject *handle = PyObject_CallOneArg (heappop, scheduled);
+  PyObject *handle = accel_heap_pop (scheduled);
 
   if (handle != NULL && !accel_handle_set_scheduled (handle, FALSE))
     Py_CLEAR (handle);
@@ -355,28 +347,40 @@ accel_turn_get_timer (PyObject *loop,
 }
 
 /* Sets the time of the next turn, in case nothing becomes ready before. Returns: FALSE with an exception */
+static gboolean
+accel_turn_set_time (AccelSource *source,
+                     PyObject    *loop,
+                     PyObject    *scheduled,
+                     PyObject    *ready)
+{
+  gint64 ready_time = -1;
+  int stopping;
+
+  if (PyList_Check (scheduled) && PyList_GET_SIZE (scheduled) > 0 && PyObject_Size (ready) == 0)
+    {
+      PyObject *timer = Py_NewRef (PyList_GET_ITEM (scheduled, 0));
+      gboolean success = accel_turn_get_timer (loop, timer, &ready_time);
+
+      Py_DECREF (timer);
+      if (!success)
+        return FALSE;
+    }
+
+  stopping = accel_get_flag (loop, accel_names._stopping);
+  /* This is last, as a destructor may have scheduled a callback meanwhile. */
+  source->ready_time = stopping > 0 || PyObject_Size (ready) > 0 ? 0 : ready_time;
+
+  return stopping >= 0;
+}
+
 gboolean
 accel_turn_arm (AccelSource *source,
                 PyObject    *loop)
 {
   PyObject *scheduled = PyObject_GetAttr (loop, accel_names._scheduled);
   PyObject *ready = scheduled != NULL ? PyObject_GetAttr (loop, accel_names._ready) : NULL;
-  gint64 ready_time = -1;
-  gboolean success = FALSE;
-  int stopping;
+  gboolean success = ready != NULL && accel_turn_set_time (source, loop, scheduled, ready);
 
-  if (ready != NULL)
-    {
-      PyObject *timer = PyList_Check (scheduled) && PyList_GET_SIZE (scheduled) > 0 && PyObject_Size (ready) == 0
-                          ? Py_NewRef (PyList_GET_ITEM (scheduled, 0)) : NULL;
-
-      success = timer == NULL || accel_turn_get_timer (loop, timer, &ready_time);
-      Py_XDECREF (timer);
-      stopping = accel_get_flag (loop, accel_names._stopping);
-      success = success && stopping >= 0;
-      /* This is last, as a destructor may have scheduled a callback meanwhile. */
-      source->ready_time = stopping > 0 || PyObject_Size (ready) > 0 ? 0 : ready_time;
-    }
   Py_XDECREF (scheduled);
   Py_XDECREF (ready);
 

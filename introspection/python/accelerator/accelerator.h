@@ -18,7 +18,7 @@
 #define ACCEL_NAMES(NAME) \
   NAME (_args) NAME (_callback) NAME (_callbacks) NAME (_cancelled) NAME (_clock_resolution) NAME (_closed) \
   NAME (_context) NAME (_debug) NAME (_end) NAME (_fail) NAME (_find) NAME (_forget_if_unregistered) \
-  NAME (_in_turn) NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
+  NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
   NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_sel) NAME (_source) \
   NAME (_stopping) NAME (_take_turn) NAME (_timer_cancelled_count) NAME (_to_exception) NAME (_when) NAME (_woken) \
   NAME (append) NAME (call_at) NAME (context) NAME (fileno) NAME (popleft) NAME (time)
@@ -108,14 +108,20 @@ PyObject        *accel_handle_new_timer  (PyObject          *loop,
                                           PyObject          *args,
                                           PyObject          *context);
 int              accel_handle_is_cancelled (PyObject        *handle);
+gboolean         accel_handle_peek_when  (PyObject          *timer,
+                                          double            *when);
 gboolean         accel_handle_get_when   (PyObject          *timer,
                                           double            *when);
 gboolean         accel_handle_set_scheduled (PyObject       *timer,
                                           gboolean           scheduled);
 PyObject        *accel_handle_call       (PyObject          *handle);
 
+/* accelerator-heap.c */
+gboolean         accel_heap_push         (PyObject          *heap,
+                                          PyObject          *timer);
+PyObject        *accel_heap_pop          (PyObject          *heap);
+
 /* accelerator-turn.c */
-void             accel_turn_init         (PyObject          *pop);
 gboolean         accel_turn_run          (AccelSource       *source,
                                           PyObject          *loop);
 gboolean         accel_turn_arm          (AccelSource       *source,

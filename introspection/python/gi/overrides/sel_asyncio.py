@@ -15,7 +15,6 @@ While a loop is running, functions such as asyncio.create_task() work in every c
 
 import asyncio
 import contextlib
-import heapq
 import math
 import selectors
 import signal
@@ -109,9 +108,9 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._context = context or _find_context()
         self._sel = selector or Sel.default_selector_new()
         self._priority = priority
-        self._source = None
+        self._source = self._running_source = None
         self._ended = True
-        self._in_turn = False
+        self._in_python_turn = False
         self._quit_functions = []
         self._turn_quit_functions = []
         self._exception = None
@@ -168,10 +167,17 @@ class EventLoop(asyncio.SelectorEventLoop):
             # The garbage collector has run meanwhile, and a destructor has scheduled a callback.
             self._source.set_ready_time(0)
 
+    @property
+    def _in_turn(self):
+        """True while a turn runs. The accelerator counts its turns itself."""
+        if _accelerator is None:
+            return self._in_python_turn
+        return self._running_source is not None and bool(self._running_source.in_turn)
+
     def _take_turn(self, *unused):
         """The callback of the source. PyGObject only prints exceptions of callbacks, so none may leave this
         function."""
-        self._in_turn = True
+        self._in_python_turn = True
         try:
             self._run_once()
             if not self._stopping:
@@ -179,7 +185,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         except BaseException as exception:
             self._fail(exception)
         finally:
-            self._in_turn = False
+            self._in_python_turn = False
         if not self._stopping:
             return GLib.SOURCE_CONTINUE
         self._end()
@@ -388,7 +394,7 @@ class EventLoop(asyncio.SelectorEventLoop):
 
 _accelerator = load_accelerator()
 if _accelerator is not None:
-    _accelerator.accelerate_loop(EventLoop, asyncio.Handle, asyncio.TimerHandle, heapq.heappush, heapq.heappop)
+    _accelerator.accelerate_loop(EventLoop, asyncio.Handle, asyncio.TimerHandle)
     _iterate = _accelerator.iterate
 
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#pragma once
+
+#include "core/sel-dispatch-private.h"
+#include "loop/sel-mirror-private.h"
+#include "loop/sel-source-private.h"
+#include "loop/sel-source-run-private.h"
+
+G_BEGIN_DECLS
+
+/*
+ * A source that puts a selector into a context. Its watcher and its mirror are kept in step in prepare (); everything
+ * that calls foreign code happens in dispatch (). The struct belongs to sel-source.c and sel-source-dispatch.c.
+ */
+typedef struct
+{
+  GSource source;
+  SelWatcher watcher;
+  SelBaseSelector *selector;
+  SelMirror mirror;
+  GPollFD bell;              /* of the watcher; -1 if it could not be opened */
+
+  gboolean awaits;           /* it belongs to an asynchronous wait, which sel_base_selector_wakeup() ends */
+  gboolean is_ready;         /* something is ready that cannot be polled */
+  gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
+  gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
+  guint n_dispatches;
+  gboolean has_kept;         /* findings of earlier turns are to be dispatched */
+  SelSourceRun run;
+  SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */
+} SelSource;
+
+/* The dispatch () of a source that has a GSourceFunc, which asks the selector itself. */
+gboolean sel_source_dispatch        (GSource     *source,
+                                     GSourceFunc  callback,
+                                     gpointer     user_data);
+
+/* The dispatch () of a source that has a SelSelectorFunc. */
+gboolean sel_source_dispatch_events (GSource     *source,
+                                     GSourceFunc  callback,
+                                     gpointer     user_data);
+
+/* The dispatch () of an asynchronous wait, whose callback is also called if nothing is ready. */
+gboolean sel_source_dispatch_wait   (GSource     *source,
+                                     GSourceFunc  callback,
+                                     gpointer     user_data);
+
+/* The source does not use the selector any more. If it is destroyed, GLib has stopped polling for it. */
+void     sel_source_leave           (SelSource   *self,
+                                     gboolean     is_destroyed);
+
+static inline gboolean
+sel_source_has_flag (SelSource       *self,
+                     SelWatcherFlags  flags)
+{
+  return ((guint) g_atomic_int_get (&self->watcher.flags) & flags) != 0;
+}
+
+/* After the poll() of the context. Returns: TRUE if it has found anything that is to be dispatched */
+static inline gboolean
+sel_source_collect (SelSource *self)
+{
+  self->watcher.is_prepared = FALSE;
+  sel_mirror_collect (&self->mirror);
+
+  return sel_mirror_has_found (&self->mirror);
+}
+
+G_END_DECLS

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "core/sel-wait-private.h"
+#include "loop/sel-source-data-private.h"
+#include "sel-error-private.h"
+
+/* Whom does a source call? The dispatch () of the three kinds of sources. */
+
+/* The time between two attempts after an error that may pass, in microseconds, and the number of intervals without an
+ * error after which the next error is reported again. */
+#define RETRY_INTERVAL (100 * 1000)
+#define RETRIES_BEFORE_NEWS 10
+
+/* Does the work that other threads have left to the source. Returns: FALSE if the source is to be removed */
+static gboolean
+sel_source_do_work (SelSource *self)
+{
+  SelCore *core = sel_core (self->selector);
+  g_autoptr(GPtrArray) garbage = NULL;
+
+  sel_state_lock (core);
+  garbage = sel_watcher_steal_garbage (&self->watcher);
+  sel_state_unlock (core);
+
+  if (!sel_source_has_flag (self, SEL_WATCHER_CLOSED))
+    return TRUE;
+
+  sel_source_leave (self, FALSE);
+
+  return FALSE;
+}
+
+/* The beginning of each dispatch (). Returns: FALSE if the source is to be removed */
+static inline gboolean
+sel_source_begin_dispatch (SelSource *self)
+{
+  SEL_POINT ("dispatch");
+
+  /* GLib does not call check () if prepare () has returned TRUE. */
+  if (G_UNLIKELY (self->watcher.is_prepared))
+    sel_source_collect (self);
+  self->has_kept = FALSE;
+
+  return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
+}
+
+static void
+sel_source_retry_later (SelSource    *self,
+                        const GError *error)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (now >= self->retry_time + RETRIES_BEFORE_NEWS * RETRY_INTERVAL)
+    g_warning ("A selector in a main loop cannot tell what is ready, and tries again: %s", error->message);
+
+  self->retry_time = now + RETRY_INTERVAL;
+  self->next_resume = self->retry_time;
+}
+
+/* In mirrored mode, the next wait of this thread takes what the context has found. Fails if the selector's own
+ * descriptor is closed. */
+static gboolean
+sel_source_hand_over (SelSource  *self,
+                      GError    **error)
+{
+  SelCore *core = sel_core (self->selector);
+
+  if (!self->watcher.mirrored)
+    return TRUE;
+
+  sel_found_hand_over (&self->mirror.found, core);
+  if (sel_mirror_report_closed (&self->mirror, core, error))
+    return TRUE;
+
+  sel_found_take_back (&self->mirror.found, core);
+
+  return FALSE;
+}
+
+static void
+sel_source_take_back (SelSource *self)
+{
+  if (self->watcher.mirrored)
+    sel_found_take_back (&self->mirror.found, sel_core (self->selector));
+}
+
+/* The selector was asked, and nothing is ready, or it has failed with @error. Returns: FALSE if the source is to be
+ * removed */
+static gboolean
+sel_source_handle_nothing (SelSource *self,
+                           gssize     n,
+                           GError    *local_error)
+{
+  SelCore *core = sel_core (self->selector);
+  g_autoptr(GError) error = local_error;
+
+  if (n == 0)
+    return TRUE;
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
+    return FALSE;
+
+  /* There is nothing to poll before sel_base_selector_reinit(). */
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED))
+    {
+      sel_state_lock (core);
+      sel_mirror_poll_nothing (&self->mirror, &self->watcher);
+      sel_state_unlock (core);
+      g_array_set_size (self->mirror.found.findings, 0);
+      return TRUE;
+    }
+
+  /* Another thread waits, and its wait reports the descriptors that are ready. */
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
+    {
+      sel_wait_block_source (core);
+      return TRUE;
+    }
+
+  if (sel_error_may_pass (error))
+    {
+      sel_source_retry_later (self, error);
+      return TRUE;
+    }
+
+  g_warning ("A selector does not work any more, and is taken out of the main loop: %s", error->message);
+
+  return FALSE;
+}
+
+/* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be
+ * removed */
+static inline gboolean
+sel_source_call (SelSource           *self,
+                 const SelBatchEntry *entry,
+                 SelSelectorFunc      func,
+                 gpointer             user_data)
+{
+  SelCallback *callback = entry->callback;
+  gboolean goes_on;
+
+  if (callback != NULL)
+    {
+      func = (SelSelectorFunc) callback->func;
+      user_data = callback->user_data;
+    }
+
+  goes_on = func (self->selector, entry->key, entry->events, user_data);
+  if (G_LIKELY (goes_on) || callback == NULL)
+    return goes_on;
+
+  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, callback);
+
+  return TRUE;
+}
+
+/* The function of a source that has none. @user_data is the batch. */
+static gboolean
+sel_source_pause_without_callback (SelBaseSelector *selector,
+                                   SelSelectorKey  *key,
+                                   SelEventMask     events,
+                                   gpointer         user_data)
+{
+  const SelReadyEvent *event = sel_batch_get_current_event (user_data);
+  SelCore *core = sel_core (selector);
+
+  g_warning ("Descriptor %d is ready, but neither it nor its source has a callback; it is not "
+             "waited for until it is modified", event->fd);
+  sel_state_lock (core);
+  sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
+  sel_state_unlock (core);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* Calls a callback for which checks are due. Returns: FALSE if the source is to be removed */
+static G_NO_INLINE gboolean
+sel_source_call_checked (SelSource           *self,
+                         const SelReadyEvent *event,
+                         const SelBatchEntry *entry,
+                         SelSelectorFunc      func,
+                         gpointer             user_data)
+{
+  SelCore *core = sel_core (self->selector);
+  SelBatchEntry unchecked = *entry;
+
+  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry)))
+    return TRUE;
+
+  unchecked.events = event->events;
+
+  return sel_source_call (self, &unchecked, func, user_data);
+}
+
+/* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
+ * descriptors, and the remaining part of the batch is out of date: @n_passed tells where it begins.
+ * Returns: FALSE if the source is to be removed */
+static inline gboolean
+sel_source_dispatch_batch (SelSource       *self,
+                           SelBatch        *batch,
+                           SelSelectorFunc  func,
+                           gpointer         user_data,
+                           gssize          *n_passed)
+{
+  SelCore *core = sel_core (self->selector);
+  const SelBatchEntry *entry;
+  gboolean goes_on = TRUE;
+
+  if (func == NULL)
+    {
+      func = sel_source_pause_without_callback;
+      user_data = batch;
+    }
+
+  while (goes_on && (entry = sel_dispatch_next (core, batch)) != NULL && !g_source_is_destroyed (&self->source))
+    {
+      SEL_POINT ("dispatch-entered");
+      if (n_passed != NULL)
+        *n_passed = entry - batch->entries + 1;
+      if (G_LIKELY (sel_batch_entry_get_checks (entry) == 0))
+        goes_on = sel_source_call (self, entry, func, user_data);
+      else
+        goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
+    }
+
+  sel_dispatch_end (core, batch);
+
+  return goes_on;
+}
+
+gboolean
+sel_source_dispatch_events (GSource     *source,
+                            GSourceFunc  callback,
+                            gpointer     user_data)
+{
+  SelSource *self = (SelSource *) source;
+  SelBatch *batch = self->batch;
+  SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
+  SelReadyEvent events[SEL_MAX_DISPATCH];
+  GError *error = NULL;
+  gssize n;
+  gssize n_passed = 0;
+  guint n_dispatches;
+  gboolean goes_on;
+
+  if (!sel_source_begin_dispatch (self))
+    return G_SOURCE_REMOVE;
+
+  if (!sel_source_hand_over (self, &error))
+    return sel_source_handle_nothing (self, -1, error);
+  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, &error);
+  SEL_POINT ("dispatch-selected");
+  sel_source_take_back (self);
+  if (G_UNLIKELY (n <= 0))
+    return sel_source_handle_nothing (self, n, error);
+  if (G_LIKELY (!self->watcher.mirrored))
+    return sel_source_dispatch_batch (self, batch, func, user_data, NULL);
+
+  n_dispatches = ++self->n_dispatches;
+  sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
+  goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
+  sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
+  self->has_kept = sel_found_tells_once (&self->mirror.found);
+
+  return goes_on;
+}
+
+/* TRUE if the time of g_source_set_ready_time() has come. */
+static gboolean
+sel_source_is_due (GSource *source)
+{
+  gint64 ready_time = g_source_get_ready_time (source);
+
+  return ready_time >= 0 && ready_time <= g_source_get_time (source);
+}
+
+/* Counts a call for each event. Returns: how many events are left after the checks */
+static gssize
+sel_source_check_plain_events (SelSource     *self,
+                               SelReadyEvent *events,
+                               gssize         n)
+{
+  SelCore *core = sel_core (self->selector);
+  gssize n_left = 0;
+
+  for (gssize i = 0; i < n; i++)
+    {
+      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
+
+      if (checks == 0 || !sel_hangup_check (core, &events[i], checks))
+        events[n_left++] = events[i];
+    }
+
+  return n_left;
+}
+
+/* Calls a GSourceFunc. The next wait of this thread, in the function, takes what was found. */
+static gboolean
+sel_source_call_function (SelSource   *self,
+                          GSourceFunc  callback,
+                          gpointer     user_data)
+{
+  SelCore *core = sel_core (self->selector);
+  gboolean can_recurse = !self->awaits && sel_core_get_setting (core, SEL_SETTING_CAN_RECURSE);
+  gboolean goes_on = sel_source_run_call (&self->run, &self->source, can_recurse, callback, user_data);
+
+  sel_mirror_release (&self->mirror, core, &self->watcher);
+
+  return goes_on;
+}
+
+/* Calls the callback of a plain source, which asks the selector again: the first select() gets what was found.
+ * @is_complete is TRUE if nothing else is ready. */
+static gboolean
+sel_source_call_plain (SelSource           *self,
+                       GSourceFunc          callback,
+                       gpointer             user_data,
+                       const SelReadyEvent *events,
+                       gssize               n,
+                       gboolean             is_complete)
+{
+  SelCore *core = sel_core (self->selector);
+  SelFound *found = &self->mirror.found;
+  gboolean goes_on;
+
+  sel_mirror_give_back (&self->mirror, events, n);
+  found->n_waits = sel_found_get_n_waits (core);
+  found->is_complete = self->watcher.mirrored || is_complete;
+  sel_found_hand_over (found, core);
+  goes_on = sel_source_call_function (self, callback, user_data);
+
+  /* A callback that does not ask was told. */
+  if (sel_found_take_back (found, core) || !self->watcher.mirrored)
+    g_array_set_size (found->findings, 0);
+  self->has_kept = sel_found_tells_once (found);
+
+  return goes_on;
+}
+
+gboolean
+sel_source_dispatch (GSource     *source,
+                     GSourceFunc  callback,
+                     gpointer     user_data)
+{
+  SelSource *self = (SelSource *) source;
+  SelReadyEvent events[SEL_MAX_DISPATCH];
+  gssize max_dispatch = (gssize) sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH);
+  GError *error = NULL;
+  gssize n, n_left;
+
+  if (G_UNLIKELY (self->run.is_running))
+    return sel_source_run_hold_ready_time (&self->run, source);
+  if (!sel_source_begin_dispatch (self))
+    return G_SOURCE_REMOVE;
+
+  if (!sel_source_hand_over (self, &error))
+    return sel_source_handle_nothing (self, -1, error);
+  n = sel_dispatch_poll (sel_core (self->selector), events, &error);
+  sel_source_take_back (self);
+  if (n <= 0 && !sel_source_handle_nothing (self, n, error))
+    return G_SOURCE_REMOVE;
+
+  n_left = sel_source_check_plain_events (self, events, n);
+  if (n_left == 0 && !sel_source_is_due (source))
+    return G_SOURCE_CONTINUE;
+
+  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left, n < max_dispatch)
+         ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+gboolean
+sel_source_dispatch_wait (GSource     *source,
+                          GSourceFunc  callback,
+                          gpointer     user_data)
+{
+  SelSource *self = (SelSource *) source;
+  gboolean goes_on;
+
+  if (G_UNLIKELY (self->run.is_running))
+    return sel_source_run_hold_ready_time (&self->run, source);
+  sel_source_begin_dispatch (self);
+
+  /* The callback gets the same error when it asks the selector. */
+  sel_mirror_report_closed (&self->mirror, sel_core (self->selector), NULL);
+
+  if (self->watcher.mirrored)
+    sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
+  goes_on = sel_source_call_function (self, callback, user_data);
+  sel_source_take_back (self);
+
+  return goes_on;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <sel-glib/sel-glib.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * Prints how the hang-up policy keeps its budgets: how often a callback that ignores a hang-up is called, and how long
+ * an active descriptor waits beside thousands of ignored ones.
+ *
+ * Usage: hang-ups [N_IGNORED]
+ */
+
+#define N_MESSAGES 200
+
+typedef struct
+{
+  guint  n_calls;     /* of callbacks that ignore the hang-up */
+  gint64 heard;       /* the time of the last call of the active one */
+} Counters;
+
+static gboolean
+on_hang_up (SelBaseSelector *selector,
+            SelSelectorKey  *key,
+            SelEventMask     events,
+            gpointer         user_data)
+{
+  ((Counters *) user_data)->n_calls++;
+
+  return TRUE;
+}
+
+static gboolean
+on_message (SelBaseSelector *selector,
+            SelSelectorKey  *key,
+            SelEventMask     events,
+            gpointer         user_data)
+{
+  char byte;
+
+  if (read (sel_selector_key_get_fd (key), &byte, 1) == 1)
+    ((Counters *) user_data)->heard = g_get_monotonic_time ();
+
+  return TRUE;
+}
+
+static void
+open_pair (int fds[2])
+{
+  if (socketpair (AF_UNIX, SOCK_STREAM, 0, fds) < 0)
+    g_error ("socketpair () failed");
+}
+
+static void
+run_for (guint ms)
+{
+  gint64 end = g_get_monotonic_time () + (gint64) ms * 1000;
+
+  while (g_get_monotonic_time () < end)
+    {
+      if (!g_main_context_iteration (NULL, FALSE))
+        g_usleep (100);
+    }
+}
+
+static int
+compare_times (gconstpointer a,
+               gconstpointer b)
+{
+  gint64 first = *(const gint64 *) a, second = *(const gint64 *) b;
+
+  return (first > second) - (first < second);
+}
+
+static void
+measure (const char      *name,
+         SelBaseSelector *selector,
+         guint            n_ignored)
+{
+  g_autofree int *fds = g_new (int, n_ignored);
+  Counters counters = { 0 };
+  gint64 times[N_MESSAGES];
+  int active[2];
+  guint n_first;
+
+  sel_base_selector_attach (selector, NULL, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
+  open_pair (active);
+  sel_base_selector_register_callback (selector, active[0], SEL_EVENT_READ, on_message, &counters, NULL, NULL);
+  for (guint i = 0; i < n_ignored; i++)
+    {
+      int pair[2];
+
+      open_pair (pair);
+      fds[i] = pair[0];
+      close (pair[1]);
+      sel_base_selector_register_callback (selector, fds[i], SEL_EVENT_READ, on_hang_up, &counters, NULL, NULL);
+    }
+
+  run_for (100);
+  n_first = counters.n_calls;
+  run_for (900);
+  counters.n_calls = 0;
+  for (guint i = 0; i < N_MESSAGES; i++)
+    {
+      gint64 start = g_get_monotonic_time ();
+
+      counters.heard = 0;
+      if (write (active[1], "x", 1) != 1)
+        g_error ("write () failed");
+      while (counters.heard == 0)
+        g_main_context_iteration (NULL, TRUE);
+      times[i] = counters.heard - start;
+      run_for (5);
+    }
+
+  qsort (times, N_MESSAGES, sizeof times[0], compare_times);
+  g_print ("%-16s %5u ignored: %6.1f calls each in the first 100 ms, then %5.1f a second; "
+           "a message waits %.3f ms, 95 of 100 at most %.3f ms, the worst %.3f ms\n",
+           name, n_ignored, (gdouble) n_first / n_ignored, (gdouble) counters.n_calls / n_ignored,
+           (gdouble) times[N_MESSAGES / 2] / 1000, (gdouble) times[N_MESSAGES * 95 / 100] / 1000,
+           (gdouble) times[N_MESSAGES - 1] / 1000);
+
+  sel_base_selector_close (selector);
+  for (guint i = 0; i < n_ignored; i++)
+    close (fds[i]);
+  close (active[0]);
+  close (active[1]);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  static const struct
+  {
+    const char       *name;
+    SelBaseSelector *(*new_selector) (GError **error);
+    gboolean          mirrored;
+  } kinds[] = {
+    { "select", sel_select_selector_new, FALSE },
+    { "poll", sel_poll_selector_new, FALSE },
+    { "epoll", sel_epoll_selector_new, FALSE },
+    { "epoll, mirrored", sel_epoll_selector_new, TRUE },
+    { "devpoll", sel_devpoll_selector_new, FALSE },
+    { "kqueue", sel_kqueue_selector_new, FALSE },
+  };
+  guint n_ignored = argc > 1 ? (guint) g_ascii_strtoull (argv[1], NULL, 10) : 5000;
+  struct rlimit limit;
+
+  getrlimit (RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit (RLIMIT_NOFILE, &limit);
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_autoptr (SelBaseSelector) selector = kinds[i].new_selector (NULL);
+
+      if (selector == NULL)
+        continue;
+
+      sel_base_selector_set_force_mirrored (selector, kinds[i].mirrored);
+      measure (kinds[i].name, selector, 1);
+      sel_base_selector_close (selector);
+      g_object_unref (selector);
+      selector = kinds[i].new_selector (NULL);
+      sel_base_selector_set_force_mirrored (selector, kinds[i].mirrored);
+      measure (kinds[i].name, selector, MAX (n_ignored, 1));
+    }
+
+  return 0;
+}

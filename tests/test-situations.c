@@ -1,0 +1,850 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#endif
+
+#include "backends.h"
+
+/*
+ * Situations in which a descriptor stays ready: kinds of files, what the peer has done, what the callback does. In some
+ * of them the callback does its work, and must not be delayed: it needs as many turns of the loop as with
+ * g_unix_fd_add(). A pause would show as hundreds of turns, because the turns do not block. In others the callback
+ * ignores an end, and the policy says how often it may be called.
+ */
+
+/* From <linux/net_tstamp.h>, which musl's compiler does not find. */
+#define TIMESTAMP_SENDING (1 << 1)
+#define TIMESTAMP_BY_SOFTWARE (1 << 4)
+
+#define READ SEL_EVENT_READ
+#define WRITE SEL_EVENT_WRITE
+#define BOTH (READ | WRITE)
+
+typedef struct _Situation Situation;
+
+struct _Situation
+{
+  const char   *name;
+  SelEventMask  events;
+  gboolean    (*open) (Situation *self);  /* FALSE: this system does not have it */
+  void        (*feed) (Situation *self);  /* the peer, before each turn, or NULL */
+  void        (*act)  (Situation *self, SelEventMask events);  /* the callback, or NULL if it does nothing */
+  guint         goal;
+  gboolean      has_error_queue;          /* the systems that have kqueue have none */
+
+  int           fd;
+  int           peer;
+  char         *path;
+  guint         n_fed;
+  guint         n_done;                   /* the situation is over when this is the goal */
+  guint         n_calls;
+};
+
+/* --- Opening --- */
+
+static gboolean
+open_sockets (Situation *self,
+              int        type)
+{
+  int fds[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, type, 0, fds));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_unix_set_fd_nonblocking (fds[i], TRUE, NULL);
+      fcntl (fds[i], F_SETFD, FD_CLOEXEC);
+    }
+  self->fd = fds[0];
+  self->peer = fds[1];
+
+  return TRUE;
+}
+
+static void
+close_peer (Situation *self)
+{
+  close (self->peer);
+  self->peer = -1;
+}
+
+static gboolean
+open_closed_socket (Situation *self)
+{
+  open_sockets (self, SOCK_STREAM);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static gboolean
+open_half_closed (Situation *self)
+{
+  open_sockets (self, SOCK_STREAM);
+  g_assert_no_errno (shutdown (self->peer, SHUT_WR));
+
+  return TRUE;
+}
+
+static gboolean
+open_closed_packets (Situation *self)
+{
+  open_sockets (self, SOCK_SEQPACKET);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static gboolean
+open_tcp (Situation *self)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t size = sizeof address;
+  int listener = socket (AF_INET, SOCK_STREAM, 0);
+
+  g_assert_no_errno (bind (listener, (struct sockaddr *) &address, size));
+  g_assert_no_errno (listen (listener, 1));
+  g_assert_no_errno (getsockname (listener, (struct sockaddr *) &address, &size));
+  self->peer = socket (AF_INET, SOCK_STREAM, 0);
+  g_assert_no_errno (connect (self->peer, (struct sockaddr *) &address, size));
+  self->fd = accept (listener, NULL, NULL);
+  g_assert_no_errno (self->fd);
+  close (listener);
+  g_unix_set_fd_nonblocking (self->fd, TRUE, NULL);
+  g_unix_set_fd_nonblocking (self->peer, TRUE, NULL);
+
+  return TRUE;
+}
+
+static gboolean
+open_closed_tcp (Situation *self)
+{
+  open_tcp (self);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static gboolean
+open_reset_tcp (Situation *self)
+{
+  struct linger linger = { .l_onoff = 1 };
+
+  open_tcp (self);
+  g_assert_no_errno (setsockopt (self->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+  close_peer (self);
+
+  return TRUE;
+}
+
+static gboolean
+open_shut_listener (Situation *self)
+{
+#ifdef __linux__
+  self->fd = socket (AF_INET, SOCK_STREAM, 0);
+  g_assert_no_errno (listen (self->fd, 1));
+  g_assert_no_errno (shutdown (self->fd, SHUT_RDWR));
+
+  return TRUE;
+#else
+  return FALSE;
+#endif
+}
+
+static gboolean
+open_unconnected (Situation *self)
+{
+#ifdef __linux__
+  self->fd = socket (AF_INET, SOCK_STREAM, 0);
+
+  return TRUE;
+#else
+  return FALSE;
+#endif
+}
+
+static gboolean
+open_pipe_end (Situation *self,
+               gboolean   writer)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  self->fd = fds[writer ? 1 : 0];
+  self->peer = fds[writer ? 0 : 1];
+
+  return TRUE;
+}
+
+static gboolean
+open_ended_pipe (Situation *self)
+{
+  open_pipe_end (self, FALSE);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static gboolean
+open_broken_pipe (Situation *self)
+{
+  open_pipe_end (self, TRUE);
+  fill (self->fd);
+  close_peer (self);
+
+  return TRUE;
+}
+
+/* The output of a child that has ended. */
+static gboolean
+open_child (Situation *self)
+{
+  open_pipe_end (self, FALSE);
+  for (guint i = 0; i < 40; i++)
+    put_byte (self->peer);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static void
+open_fifo_writer (Situation *self)
+{
+  self->peer = open (self->path, O_WRONLY | O_CLOEXEC);
+  g_assert_no_errno (self->peer);
+}
+
+static gboolean
+open_fifo (Situation *self)
+{
+  g_autofree char *directory = g_dir_make_tmp (NULL, NULL);
+
+  self->path = g_build_filename (directory, "fifo", NULL);
+  g_assert_no_errno (mkfifo (self->path, 0600));
+  self->fd = open (self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_no_errno (self->fd);
+  open_fifo_writer (self);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static void
+open_terminal_peer (Situation *self)
+{
+  struct termios attributes;
+
+  self->peer = open (self->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  g_assert_no_errno (self->peer);
+  g_assert_no_errno (tcgetattr (self->peer, &attributes));
+  attributes.c_oflag &= ~(tcflag_t) OPOST;
+  attributes.c_lflag &= ~(tcflag_t) (ECHO | ICANON);
+  g_assert_no_errno (tcsetattr (self->peer, TCSANOW, &attributes));
+}
+
+static gboolean
+open_terminal (Situation *self)
+{
+  self->fd = posix_openpt (O_RDWR | O_NOCTTY);
+  if (self->fd < 0 || grantpt (self->fd) < 0 || unlockpt (self->fd) < 0)
+    return FALSE;
+
+  self->path = g_strdup (ptsname (self->fd));
+  g_unix_set_fd_nonblocking (self->fd, TRUE, NULL);
+  open_terminal_peer (self);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static void
+situation_close (Situation *self)
+{
+  if (self->fd >= 0)
+    close (self->fd);
+  if (self->peer >= 0)
+    close (self->peer);
+  if (self->path != NULL && g_str_has_suffix (self->path, "fifo"))
+    {
+      g_autofree char *directory = g_path_get_dirname (self->path);
+
+      g_unlink (self->path);
+      g_rmdir (directory);
+    }
+  g_clear_pointer (&self->path, g_free);
+}
+
+/* --- Working --- */
+
+static void
+read_byte (Situation    *self,
+           SelEventMask  events)
+{
+  char byte;
+
+  if (read (self->fd, &byte, 1) >= 0)
+    self->n_done++;
+}
+
+static void
+read_number (Situation    *self,
+             SelEventMask  events)
+{
+  char buffer[256];
+
+  if (read (self->fd, buffer, sizeof buffer) > 0)
+    self->n_done++;
+}
+
+/* Every second packet is empty. A packet is there in each turn. */
+static void
+feed_packets (Situation *self)
+{
+  while (self->n_fed < self->goal && send (self->peer, "x", self->n_fed % 2, MSG_DONTWAIT) >= 0)
+    self->n_fed++;
+}
+
+/* The peer sends nothing, but reads what it gets. */
+static void
+feed_reader (Situation *self)
+{
+  char buffer[8192];
+  gssize n = read (self->peer, buffer, sizeof buffer);
+
+  if (n > 0)
+    self->n_done += (guint) n;
+}
+
+static void
+write_much (Situation    *self,
+            SelEventMask  events)
+{
+  static const char block[32768];
+  char byte;
+
+  if ((events & READ) != 0)
+    g_assert_cmpint (read (self->fd, &byte, 1), ==, 0);
+  if ((events & WRITE) != 0)
+    while (write (self->fd, block, sizeof block) > 0)
+      ;
+}
+
+/* The other way round: this side has ended its direction, and reads what the peer sends slowly. */
+static gboolean
+open_half_closed_here (Situation *self)
+{
+  open_sockets (self, SOCK_STREAM);
+  g_assert_no_errno (shutdown (self->fd, SHUT_WR));
+
+  return TRUE;
+}
+
+static void
+feed_byte (Situation *self)
+{
+  if (self->n_fed++ % 2 == 0)
+    put_byte (self->peer);
+}
+
+#ifdef __linux__
+
+static void
+bind_datagrams (Situation *self)
+{
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  socklen_t size = sizeof address;
+  int flags = TIMESTAMP_SENDING | TIMESTAMP_BY_SOFTWARE;
+
+  self->fd = socket (AF_INET, SOCK_DGRAM, 0);
+  self->peer = socket (AF_INET, SOCK_DGRAM, 0);
+  g_assert_no_errno (bind (self->peer, (struct sockaddr *) &address, size));
+  g_assert_no_errno (getsockname (self->peer, (struct sockaddr *) &address, &size));
+  g_assert_no_errno (connect (self->fd, (struct sockaddr *) &address, size));
+  g_assert_no_errno (getsockname (self->fd, (struct sockaddr *) &address, &size));
+  g_assert_no_errno (connect (self->peer, (struct sockaddr *) &address, size));
+  g_assert_no_errno (setsockopt (self->fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags));
+}
+
+static gboolean
+read_queue (Situation *self,
+            int        flags)
+{
+  char data[512], control[512];
+  struct iovec vector = { data, sizeof data };
+  struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                            .msg_controllen = sizeof control };
+
+  return recvmsg (self->fd, &message, flags | MSG_DONTWAIT) >= 0;
+}
+
+static gboolean
+open_stamps (Situation *self)
+{
+  bind_datagrams (self);
+  for (guint i = 0; i < self->goal; i++)
+    g_assert_cmpint (send (self->fd, "x", 1, 0), ==, 1);
+
+  return TRUE;
+}
+
+static void
+read_stamp (Situation    *self,
+            SelEventMask  events)
+{
+  if (read_queue (self, MSG_ERRQUEUE))
+    self->n_done++;
+}
+
+/* A server that answers, and reads both queues until they are empty. Each answer leaves a time stamp, which arrives
+ * while the callback runs or after it. */
+static gboolean
+open_server (Situation *self)
+{
+  bind_datagrams (self);
+
+  return TRUE;
+}
+
+static gboolean
+open_server_odd (Situation *self)
+{
+  bind_datagrams (self);
+  g_assert_cmpint (send (self->peer, "x", 1, 0), ==, 1);
+  self->n_fed = self->n_done = 1;
+
+  return TRUE;
+}
+
+static void
+feed_server (Situation *self)
+{
+  if (self->n_fed == self->n_done && send (self->peer, "x", 1, 0) == 1)
+    self->n_fed++;
+}
+
+static void
+serve (Situation    *self,
+       SelEventMask  events)
+{
+  while (read_queue (self, 0))
+    if (self->n_calls > 1 || self->n_fed == self->n_done + 1)
+      {
+        send (self->fd, "y", 1, 0);
+        self->n_done++;
+      }
+  while (read_queue (self, MSG_ERRQUEUE))
+    ;
+}
+
+static gboolean
+open_eventfd (Situation *self)
+{
+  self->fd = eventfd (100, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE);
+
+  return TRUE;
+}
+
+static gboolean
+open_timerfd (Situation *self)
+{
+  struct itimerspec timer = { .it_value.tv_nsec = 1, .it_interval.tv_nsec = 1 };
+
+  self->fd = timerfd_create (CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  g_assert_no_errno (timerfd_settime (self->fd, 0, &timer, NULL));
+
+  return TRUE;
+}
+
+static gboolean
+open_signalfd (Situation *self)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGUSR2);
+  g_assert_cmpint (pthread_sigmask (SIG_BLOCK, &set, NULL), ==, 0);
+  self->fd = signalfd (-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+
+  return TRUE;
+}
+
+static void
+feed_signal (Situation *self)
+{
+  kill (getpid (), SIGUSR2);
+}
+
+#endif
+
+static const Situation workers[] = {
+  { "output of a child, a byte in each call", READ, open_child, NULL, read_byte, 41 },
+  { "half-closed peer reads", BOTH, open_half_closed, feed_reader, write_much, 1 << 20 },
+  { "half-closed here, the peer sends", READ, open_half_closed_here, feed_byte, read_byte, 50 },
+#ifdef __linux__
+  { "packets, some empty", READ, NULL, feed_packets, read_byte, 40 },
+  { "time stamps, one in each call", READ, open_stamps, NULL, read_stamp, 60, TRUE },
+  { "server reads both queues", READ, open_server, feed_server, serve, 60, TRUE },
+  { "server reads both queues, one datagram more", READ, open_server_odd, feed_server, serve, 60, TRUE },
+  { "eventfd", READ, open_eventfd, NULL, read_number, 60 },
+  { "timerfd", READ, open_timerfd, NULL, read_number, 60 },
+  { "signalfd", READ, open_signalfd, feed_signal, read_number, 40 },
+#endif
+};
+
+static void
+situation_open (Situation       *self,
+                const Situation *row)
+{
+  *self = *row;
+  self->fd = self->peer = -1;
+  if (self->open == NULL)
+    open_sockets (self, SOCK_SEQPACKET);
+  else
+    g_assert_true (self->open (self));
+}
+
+static gboolean
+on_ready (SelBaseSelector *selector,
+          SelSelectorKey  *key,
+          SelEventMask     events,
+          gpointer         user_data)
+{
+  Situation *self = user_data;
+
+  self->n_calls++;
+  if (self->act != NULL)
+    self->act (self, events);
+
+  return TRUE;
+}
+
+static gboolean
+on_ready_plain (int          fd,
+                GIOCondition condition,
+                gpointer     user_data)
+{
+  Situation *self = user_data;
+
+  self->n_calls++;
+  if (self->act != NULL)
+    self->act (self, ((condition & G_IO_OUT) != 0 ? WRITE : 0) | ((condition & ~G_IO_OUT) != 0 ? READ : 0));
+
+  return TRUE;
+}
+
+static void
+situation_register (Situation       *self,
+                    SelBaseSelector *selector)
+{
+  g_autoptr (GError) error = NULL;
+
+  sel_base_selector_register_callback (selector, self->fd, self->events, on_ready, self, NULL, &error);
+  g_assert_no_error (error);
+}
+
+/* Runs turns that do not block until the situation is over. Returns how many. */
+static guint
+run_worker (const Situation *row,
+            SelBaseSelector *selector)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GSource) source = NULL;
+  Situation self;
+  guint n;
+
+  situation_open (&self, row);
+  if (selector != NULL)
+    {
+      source = sel_base_selector_create_dispatch_source (selector, NULL, NULL, NULL);
+      situation_register (&self, selector);
+    }
+  else
+    {
+      source = g_unix_fd_source_new (self.fd, ((row->events & READ) != 0 ? G_IO_IN : 0) |
+                                              ((row->events & WRITE) != 0 ? G_IO_OUT : 0));
+      g_source_set_callback (source, G_SOURCE_FUNC (on_ready_plain), &self, NULL);
+    }
+  g_source_attach (source, context);
+
+  for (n = 0; self.n_done < self.goal && n < 100000; n++)
+    {
+      if (self.feed != NULL)
+        self.feed (&self);
+      g_main_context_iteration (context, FALSE);
+    }
+
+  g_source_destroy (source);
+  if (selector != NULL)
+    unwatch (selector, self.fd);
+  situation_close (&self);
+
+  return n;
+}
+
+static void
+test_workers (BackendFixture *fixture)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (workers); i++)
+    {
+      static const SelHangupPolicy policies[] = { SEL_HANGUP_POLICY_THROTTLE, SEL_HANGUP_POLICY_ONCE };
+
+      for (guint j = 0; j < G_N_ELEMENTS (policies); j++)
+        {
+          guint n_plain = run_worker (&workers[i], NULL);
+          guint n;
+
+          if (workers[i].has_error_queue && fixture->backend->splits_events)
+            continue;
+
+          sel_base_selector_set_hangup_policy (fixture->selector, policies[j]);
+          n = run_worker (&workers[i], fixture->selector);
+          g_test_message ("%s: %u turns, with g_unix_fd_add () %u", workers[i].name, n, n_plain);
+          g_assert_cmpuint (n, <=, n_plain + n_plain / 10 + 10);
+        }
+    }
+}
+
+/* --- Ignoring --- */
+
+static const Situation ignorers[] = {
+  { "pipe, writer gone", READ, open_ended_pipe },
+  { "the same, watched for writing", WRITE, open_ended_pipe },
+  { "full pipe, reader gone", WRITE, open_broken_pipe },
+  { "socket, peer closed", READ, open_closed_socket },
+  { "the same, WRITE", WRITE, open_closed_socket },
+  { "the same, both", BOTH, open_closed_socket },
+  { "socket, peer half-closed", READ, open_half_closed },
+  { "packets, peer closed", READ, open_closed_packets },
+  { "TCP, peer closed", READ, open_closed_tcp },
+  { "TCP, reset", READ, open_reset_tcp },
+  { "TCP, reset, both", BOTH, open_reset_tcp },
+  { "listening socket after shutdown", READ, open_shut_listener },
+  { "socket, never connected", BOTH, open_unconnected },
+  { "FIFO, writer gone", READ, open_fifo },
+  { "terminal, other side closed", READ, open_terminal },
+};
+
+/* All of them in one loop, beside an active pair. */
+typedef struct
+{
+  GMainContext *context;
+  GSource      *source;
+  Situation     rows[G_N_ELEMENTS (ignorers)];
+  gboolean      is_open[G_N_ELEMENTS (ignorers)];
+  Situation     active;
+} Ignorance;
+
+static void
+ignorance_open (Ignorance       *self,
+                SelBaseSelector *selector)
+{
+  static const Situation active = { "active", READ, NULL, NULL, read_byte };
+
+  self->context = g_main_context_new ();
+  self->source = sel_base_selector_create_dispatch_source (selector, NULL, NULL, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    {
+      self->rows[i] = ignorers[i];
+      self->rows[i].fd = self->rows[i].peer = -1;
+      self->is_open[i] = self->rows[i].open (&self->rows[i]);
+      if (self->is_open[i])
+        situation_register (&self->rows[i], selector);
+    }
+  situation_open (&self->active, &active);
+  situation_register (&self->active, selector);
+  g_source_attach (self->source, self->context);
+}
+
+static void
+ignorance_close (Ignorance       *self,
+                 SelBaseSelector *selector)
+{
+  g_source_destroy (self->source);
+  g_source_unref (self->source);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    {
+      if (self->is_open[i])
+        unwatch (selector, self->rows[i].fd);
+      situation_close (&self->rows[i]);
+    }
+  unwatch (selector, self->active.fd);
+  situation_close (&self->active);
+  g_main_context_unref (self->context);
+}
+
+/* Turns the loop for @ms milliseconds, and longer if the machine is busy. Returns the time in milliseconds. */
+static guint
+ignorance_run (Ignorance *self,
+               guint      ms)
+{
+  gint64 start = g_get_monotonic_time ();
+
+  while (g_get_monotonic_time () - start < (gint64) ms * 1000)
+    g_main_context_iteration (self->context, FALSE);
+
+  return (guint) ((g_get_monotonic_time () - start) / 1000);
+}
+
+static void
+test_ignored (BackendFixture *fixture)
+{
+  Ignorance self;
+  guint ms;
+
+  ignorance_open (&self, fixture->selector);
+  ms = ignorance_run (&self, 100);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    {
+      g_test_message ("%s: %u calls in %u ms", ignorers[i].name, self.rows[i].n_calls, ms);
+      if (self.is_open[i])
+        g_assert_cmpuint (self.rows[i].n_calls, >=, 7);
+      g_assert_cmpuint (self.rows[i].n_calls, <=, 20 + (ms - 100) / 100);
+      self.rows[i].n_calls = 0;
+    }
+
+  ms = ignorance_run (&self, 300);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    {
+      g_test_message ("%s: %u calls in %u ms", ignorers[i].name, self.rows[i].n_calls, ms);
+      g_assert_cmpuint (self.rows[i].n_calls, <=, 2 + ms / 100);
+    }
+
+  /* The others do not wait for them. */
+  for (guint n = 1; n <= 50; n++)
+    {
+      g_assert_cmpint (send (self.active.peer, "x", 1, 0), ==, 1);
+      for (guint turn = 0; turn < 3; turn++)
+        g_main_context_iteration (self.context, FALSE);
+      g_assert_cmpuint (self.active.n_done, ==, n);
+    }
+  ignorance_close (&self, fixture->selector);
+}
+
+static void
+test_once (BackendFixture *fixture)
+{
+  Ignorance self;
+
+  sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
+  ignorance_open (&self, fixture->selector);
+  ignorance_run (&self, 250);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    {
+      g_test_message ("%s: %u calls", ignorers[i].name, self.rows[i].n_calls);
+      g_assert_cmpuint (self.rows[i].n_calls, ==, self.is_open[i] ? 1 : 0);
+    }
+  ignorance_close (&self, fixture->selector);
+}
+
+static void
+test_report (BackendFixture *fixture)
+{
+  Ignorance self;
+
+  sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_REPORT);
+  ignorance_open (&self, fixture->selector);
+  for (guint n = 0; n < 200; n++)
+    g_main_context_iteration (self.context, FALSE);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    if (self.is_open[i])
+      g_assert_cmpuint (self.rows[i].n_calls, >=, 150);
+  ignorance_close (&self, fixture->selector);
+}
+
+/* --- What comes back --- */
+
+static const struct
+{
+  Situation row;
+  void    (*come_back) (Situation *self);
+} returners[] = {
+  { { "FIFO, next writer", READ, open_fifo, NULL, read_number }, open_fifo_writer },
+  { { "terminal, opened again", READ, open_terminal, NULL, read_number }, open_terminal_peer },
+};
+
+static void
+test_come_back (BackendFixture  *fixture,
+                SelHangupPolicy  policy,
+                guint            i)
+{
+  /* A main loop that polls the descriptor of the mechanism hears it at once, others after the pause. The simulator of
+   * kqueue does not know how terminals behave there. */
+  gboolean is_told = fixture->backend->can_poll_fd && !fixture->mirrored &&
+                     (!fixture->backend->splits_events || returners[i].come_back == open_fifo_writer);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GSource) source = sel_base_selector_create_dispatch_source (fixture->selector, NULL, NULL, NULL);
+  Situation self = returners[i].row;
+
+  self.fd = self.peer = -1;
+  sel_base_selector_set_hangup_policy (fixture->selector, policy);
+  g_assert_true (self.open (&self));
+  situation_register (&self, fixture->selector);
+  g_source_attach (source, context);
+
+  for (guint n = 0; n < 2; n++)
+    {
+      gint64 end = g_get_monotonic_time () + 200 * 1000;
+      guint n_turns = 0;
+
+      while (g_get_monotonic_time () < end)
+        g_main_context_iteration (context, FALSE);
+
+      returners[i].come_back (&self);
+      put_byte (self.peer);
+
+      /* The kernel moves what is written to a terminal in a thread of its own. */
+      g_assert_cmpint (poll (&(struct pollfd) { .fd = self.fd, .events = POLLIN }, 1, -1), ==, 1);
+      for (n_turns = 0; self.n_done == n; n_turns++)
+        g_main_context_iteration (context, !is_told);
+      g_test_message ("%s: %u turns", self.name, n_turns);
+      g_assert_cmpuint (n_turns, <=, 100);
+      close_peer (&self);
+    }
+
+  g_source_destroy (source);
+  unwatch (fixture->selector, self.fd);
+  situation_close (&self);
+}
+
+static void
+test_returners (BackendFixture *fixture)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (returners); i++)
+    {
+      test_come_back (fixture, SEL_HANGUP_POLICY_THROTTLE, i);
+      test_come_back (fixture, SEL_HANGUP_POLICY_ONCE, i);
+    }
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  signal (SIGPIPE, SIG_IGN);
+  g_main_context_default ();
+
+  backend_add_both_modes ("situations/workers", test_workers);
+  backend_add_both_modes ("situations/ignored", test_ignored);
+  backend_add_both_modes ("situations/once", test_once);
+  backend_add_both_modes ("situations/report", test_report);
+  backend_add_both_modes ("situations/returners", test_returners);
+
+  return g_test_run ();
+}

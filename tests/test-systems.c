@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the kernels of NetBSD, Solaris 11 and illumos do and Linux does not. The other programs run over the flavours of
+ * the simulators as well; here is what needs a setting of its own. */
+
+#include "backends.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "simulators/sim-devpoll.h"
+#include "simulators/sim-kqueue.h"
+
+/* A selector that another thread waits for. The thread ends when one descriptor is ready. */
+
+static gpointer
+wait_for_one (gpointer data)
+{
+  g_autoptr (GPtrArray) ready = NULL;
+  g_autoptr (GError) error = NULL;
+
+  ready = sel_base_selector_select (data, SEL_WAIT_FOREVER, NULL, &error);
+  g_assert_no_error (error);
+
+  return GUINT_TO_POINTER (ready->len);
+}
+
+/* Returns when the thread is in DP_POLL. */
+static GThread *
+start_wait (SelBaseSelector *selector)
+{
+  unsigned int n = sim_devpoll_n_polls ();
+  GThread *thread = g_thread_new ("wait", wait_for_one, selector);
+
+  while (sim_devpoll_n_polls () == n)
+    g_thread_yield ();
+
+  return thread;
+}
+
+static void
+test_blocked_write (BackendFixture *fixture)
+{
+  int fds[2];
+  int other[2];
+  GThread *thread;
+
+  sim_devpoll_set_flavour (SIM_SOLARIS11);
+  open_pipe (fds);
+  open_pipe (other);
+  thread = start_wait (fixture->selector);
+
+  /* Add, change and remove: none of these ends the wait, or waits for its end. */
+  watch (fixture->selector, other[0], SEL_EVENT_READ);
+  rewatch (fixture->selector, other[0], SEL_EVENT_READ | SEL_EVENT_WRITE);
+  unwatch (fixture->selector, other[0]);
+
+  put_byte (fds[1]);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  g_assert_cmpuint (GPOINTER_TO_UINT (g_thread_join (thread)), ==, 1);
+
+  unwatch (fixture->selector, fds[0]);
+  close_pair (fds);
+  close_pair (other);
+  sim_devpoll_reset ();
+}
+
+/* Signals interrupt the write more often than it may stall. */
+static void
+test_interrupted_write (BackendFixture *fixture)
+{
+  int fds[2];
+
+  open_pipe (fds);
+  sim_devpoll_fail_writes (0, 1000, EINTR);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  put_byte (fds[1]);
+  assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[0], SEL_EVENT_READ, -1);
+
+  sim_devpoll_fail_writes (0, 1000, EINTR);
+  unwatch (fixture->selector, fds[0]);
+  sim_devpoll_reset ();
+  close_pair (fds);
+}
+
+static void
+test_no_limit_left (BackendFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit saved, none;
+  int fds[2];
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
+
+  for (rlim_t limit = 0; limit < 2; limit++)
+    {
+      SelReadyEvent event;
+
+      none = saved;
+      none.rlim_cur = limit;
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+      g_assert_cmpint (sel_base_selector_select_ready (fixture->selector, 0, &event, 1, NULL, &error), ==, -1);
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
+      g_assert_nonnull (g_strstr_len (error->message, -1, "RLIMIT_NOFILE"));
+      assert_failed (&error, SEL_OS_ERROR, EINVAL);
+    }
+
+  assert_ready (fixture->selector, 0, fds[0], SEL_EVENT_READ, -1);
+  unwatch (fixture->selector, fds[0]);
+  close_pair (fds);
+}
+
+/* The driver accepts few reports at once, but a list has all descriptors. */
+static void
+test_complete_list (BackendFixture *fixture)
+{
+  enum { N = 30 };
+  int fds[N][2];
+
+  for (guint i = 0; i < N; i++)
+    {
+      open_pipe (fds[i]);
+      watch (fixture->selector, fds[i][1], SEL_EVENT_WRITE);
+    }
+
+  for (rlim_t limit = 2; limit <= N + 2; limit += 7)
+    {
+      g_autoptr (GPtrArray) ready = NULL;
+      struct rlimit saved, low;
+
+      g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
+      low = saved;
+      low.rlim_cur = limit;
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+      ready = sel_base_selector_select (fixture->selector, 0, NULL, NULL);
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
+      g_assert_nonnull (ready);
+      g_assert_cmpuint (ready->len, ==, N);
+    }
+
+  for (guint i = 0; i < N; i++)
+    {
+      unwatch (fixture->selector, fds[i][1]);
+      close_pair (fds[i]);
+    }
+}
+
+/* The kernel forgets the write filter of a full pipe. */
+static void
+test_full_pipe (BackendFixture *fixture)
+{
+  sim_kqueue_set_flavour (SIM_NETBSD);
+
+  for (SelEventMask events = SEL_EVENT_WRITE; events <= (SEL_EVENT_READ | SEL_EVENT_WRITE); events++)
+    {
+      int own_fd = sel_kqueue_selector_get_fd (SEL_KQUEUE_SELECTOR (fixture->selector), NULL);
+      int n_before = sim_kqueue_count (own_fd);
+      int fds[2];
+
+      open_pipe (fds);
+      fill (fds[1]);
+      watch (fixture->selector, fds[1], events);
+      assert_ready (fixture->selector, 0, -1);
+      close (fds[0]);
+      assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[1], events, -1);
+
+      /* No filter is left over. */
+      unwatch (fixture->selector, fds[1]);
+      g_assert_cmpint (sim_kqueue_count (own_fd), ==, n_before);
+      close (fds[1]);
+    }
+
+  sim_kqueue_reset ();
+}
+
+static gboolean
+count_call (SelBaseSelector *selector,
+            SelSelectorKey  *key,
+            SelEventMask     events,
+            gpointer         user_data)
+{
+  ++*(guint *) user_data;
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+test_full_pipe_in_loop (BackendFixture *fixture)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GError) error = NULL;
+  guint n_calls = 0;
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_NETBSD);
+  open_pipe (fds);
+  fill (fds[1]);
+  sel_base_selector_attach (fixture->selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
+  g_assert_true (sel_base_selector_register_callback (fixture->selector, fds[1], SEL_EVENT_WRITE, count_call, &n_calls,
+                                                      NULL, &error));
+  g_assert_no_error (error);
+  for (guint i = 0; i < 5; i++)
+    g_main_context_iteration (context, FALSE);
+  g_assert_cmpuint (n_calls, ==, 0);
+
+  close (fds[0]);
+  while (n_calls == 0)
+    g_main_context_iteration (context, TRUE);
+
+  sel_base_selector_close (fixture->selector);
+  close (fds[1]);
+  sim_kqueue_reset ();
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+  signal (SIGPIPE, SIG_IGN);
+
+  backend_add_for ("devpoll", "blocked-write", test_blocked_write);
+  backend_add_for ("devpoll", "interrupted-write", test_interrupted_write);
+  backend_add_for ("devpoll", "no-limit-left", test_no_limit_left);
+  backend_add_for ("devpoll", "complete-list", test_complete_list);
+  backend_add_for ("kqueue", "full-pipe", test_full_pipe);
+  backend_add_for ("kqueue", "full-pipe-in-loop", test_full_pipe_in_loop);
+
+  return g_test_run ();
+}
