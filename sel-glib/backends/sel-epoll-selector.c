@@ -43,6 +43,8 @@ typedef struct
   struct epoll_event *events;
   guint n_events;
   gboolean incomplete;  /* the new set of a rebuild could not be filled completely */
+#else
+  char none;
 #endif
 } SelEpollSelectorPrivate;
 
