@@ -6,17 +6,6 @@
 
 #include "registry-fixture.h"
 
-gboolean
-is_locked (SelCore *core)
-{
-  if (!g_mutex_trylock (&core->state.lock))
-    return TRUE;
-
-  g_mutex_unlock (&core->state.lock);
-
-  return FALSE;
-}
-
 static void
 in_update (FakeSelector *fake,
            gpointer      user_data)
@@ -27,7 +16,7 @@ in_update (FakeSelector *fake,
                          fixture->errors[fixture->n_updates - 1] == EINTR;
 
   g_assert_true (sel_state_in_vfunc (core));
-  g_assert_true (is_locked (core));
+  assert_locked (core);
 
   /* A waiting thread was woken before the change, because the kernel may refuse changes until it has returned. */
   if (sel_state_has (core, SEL_STATE_IN_WAIT) && !interrupted)
@@ -39,16 +28,6 @@ in_update (FakeSelector *fake,
   if (fixture->n_updates < G_N_ELEMENTS (fixture->errors) && fixture->errors[fixture->n_updates] != 0)
     fake_selector_fail (fake, FAKE_UPDATE, SEL_OS_ERROR, fixture->errors[fixture->n_updates]);
   fixture->n_updates++;
-
-  if (fixture->arm_wakeup)
-    {
-      g_autoptr(GError) error = NULL;
-
-      g_assert_true (sel_registry_arm_wakeup (core, &error));
-      g_assert_no_error (error);
-      g_assert_cmpuint (sel_registry_get_tag (core), ==, fixture->tag);
-      g_assert_true (sel_state_in_vfunc (core));
-    }
 }
 
 void
@@ -70,10 +49,9 @@ registry_set_up (RegistryFixture *fixture,
 {
   g_autoptr(GError) error = NULL;
 
-  fixture->fake = fake_selector_new ();
-  fixture->core = sel_core (fixture->fake);
+  room_set_up (fixture, data);
   fake_selector_set_update_func (fixture->fake, in_update, fixture);
-  g_assert_true (sel_base_selector_reinit (SEL_BASE_SELECTOR (fixture->fake), &error));
+  g_assert_true (sel_base_selector_reinit (fixture->selector, &error));
   g_assert_no_error (error);
   fake_selector_clear_log (fixture->fake);
   sel_state_lock (fixture->core);
@@ -84,14 +62,13 @@ void
 registry_tear_down (RegistryFixture *fixture,
                     gconstpointer    data)
 {
-  g_assert_cmpuint (sel_registry_get_tag (fixture->core), ==, 0);
   g_assert_null (sel_state_get_vfunc_thread (fixture->core));
   g_assert_cmpuint (fixture->core->state.lock_depth, ==, 0);
-  g_assert_true (is_locked (fixture->core));
+  assert_locked (fixture->core);
   sel_state_unset (fixture->core, SEL_STATE_IN_WAIT);
   sel_state_unlock (fixture->core);
   fail_updates (fixture, 0, 0, 0);
-  g_assert_finalize_object (G_OBJECT (fixture->fake));
+  room_tear_down (fixture, data);
 }
 
 void

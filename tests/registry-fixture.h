@@ -3,7 +3,7 @@
 #pragma once
 
 #include "core/sel-registry-private.h"
-#include "fake-selector.h"
+#include "room-fixture.h"
 
 G_BEGIN_DECLS
 
@@ -16,17 +16,7 @@ G_BEGIN_DECLS
 #define B 64
 #define C 5000
 
-typedef struct
-{
-  FakeSelector *fake;
-  SelCore *core;
-  int errors[4];             /* what each update () since fail_updates() fails with; 0: it succeeds */
-  guint n_updates;
-  guint32 tag;               /* the tag during the last update () */
-  guint word;                /* the state during the last update () */
-  gboolean arm_wakeup;       /* each update () adds the selector's own descriptor again */
-  int n_destroyed[2];        /* the calls of count_call () */
-} RegistryFixture;
+typedef Room RegistryFixture;
 
 typedef struct
 {
@@ -73,7 +63,5 @@ void        assert_slot            (SelKeySlot            *slot,
 void        assert_always_ready    (RegistryFixture       *fixture,
                                     const int             *expected,
                                     guint                  n_expected);
-
-gboolean    is_locked              (SelCore               *core);
 
 G_END_DECLS

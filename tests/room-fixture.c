@@ -28,7 +28,7 @@ room_on_update (FakeSelector *fake,
   assert_locked (user_data);
 }
 
-static void
+void
 room_set_up (Room          *room,
              gconstpointer  data)
 {
@@ -48,7 +48,7 @@ room_close (int fd)
     close (fd);
 }
 
-static void
+void
 room_tear_down (Room          *room,
                 gconstpointer  data)
 {

@@ -19,6 +19,13 @@ typedef struct
   int              a[2];        /* pipes */
   int              b[2];
   int              c[2];
+
+  /* For registry-fixture.h, which scripts and records the calls of update (). */
+  int              errors[4];   /* what each update () since fail_updates() fails with; 0: it succeeds */
+  guint            n_updates;
+  guint32          tag;         /* the tag during the last update () */
+  guint            word;        /* the state during the last update () */
+  int              n_destroyed[2]; /* the calls of count_call () */
 } Room;
 
 typedef void (*RoomFunc) (Room *room, gconstpointer data);
@@ -27,6 +34,12 @@ typedef void (*RoomFunc) (Room *room, gconstpointer data);
  * update () checks that the lock is held. */
 void           room_add              (const char   *path,
                                       RoomFunc      func);
+
+/* For programs with another way to add cases. */
+void           room_set_up           (Room         *room,
+                                      gconstpointer data);
+void           room_tear_down        (Room         *room,
+                                      gconstpointer data);
 
 /* Registers @fd with update (fd, 0, events), and clears the log of the scripted selector. */
 void           room_watch            (Room         *room,

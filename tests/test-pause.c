@@ -32,18 +32,6 @@ add_with_event (RegistryFixture *fixture,
   return slot;
 }
 
-/* Sets the end of all pauses. */
-static void
-set_until (RegistryFixture *fixture,
-           gint64           until)
-{
-  GArray *list = fixture->core->pauses.list;
-
-  for (guint i = 0; i < list->len; i++)
-    g_array_index (list, SelPause, i).until = until;
-  fixture->core->pauses.until = until;
-}
-
 static guint
 get_n_pauses (RegistryFixture *fixture)
 {
@@ -244,7 +232,7 @@ test_own_end (RegistryFixture *fixture,
   };
 
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
-  set_until (fixture, 12345);
+  room_set_pause_end (fixture, 12345);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_UNTIL_MODIFIED);
   g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 12345);
@@ -274,7 +262,7 @@ test_many_due (RegistryFixture *fixture,
       add_with_event (fixture, A + (int) i, READ, &event);
       sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
     }
-  set_until (fixture, 1);
+  room_set_pause_end (fixture, 1);
   for (n_left = n; n_left > SEL_PAUSE_MAX_RESUMED; )
     {
       sel_pause_resume_due (fixture->core, FALSE);
@@ -320,7 +308,7 @@ test_ended (RegistryFixture *fixture,
   assert_paused (fixture, slot, &event);
 
   /* The next call has to be useless, too, before there is another pause. */
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   fake_selector_assert_log (fixture->fake, "update(%d,0,3)", A);
   assert_resumed (fixture, slot, &event);
@@ -328,7 +316,7 @@ test_ended (RegistryFixture *fixture,
 
   /* One direction is resumed. */
   sel_pause_begin_ended (fixture->core, &event, READ);
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   fake_selector_clear_log (fixture->fake);
   sel_pause_resume_due (fixture->core, FALSE);
   fake_selector_assert_log (fixture->fake, "update(%d,2,3)", A);
@@ -375,7 +363,7 @@ test_ended_once (RegistryFixture *fixture,
   sel_pause_begin_ended (fixture->core, &event, READ);
   for (guint i = 0; i < 3; i++)
     {
-      set_until (fixture, 0);
+      room_set_pause_end (fixture, 0);
       sel_pause_resume_due (fixture->core, FALSE);
       assert_paused (fixture, slot, &event);
       assert_n_pauses (fixture, 1);
@@ -384,7 +372,7 @@ test_ended_once (RegistryFixture *fixture,
 
   g_assert_cmpint (pipe (other), ==, 0);
   g_assert_cmpint (dup2 (other[0], fds[0]), ==, fds[0]);
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slot, &event);
   assert_n_pauses (fixture, 0);
@@ -460,14 +448,14 @@ test_resume_due (RegistryFixture *fixture,
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
   assert_told (fixture, A);
   fake_selector_clear_log (fixture->fake);
-  set_until (fixture, G_MAXINT64);
+  room_set_pause_end (fixture, G_MAXINT64);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_paused (fixture, slot, &event);
   assert_n_pauses (fixture, 1);
   assert_not_told (fixture);
 
   slot->hangup = (SelHangupCount) { .n_useless = 3, .pause = 2 };
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
   assert_resumed (fixture, slot, &event);
@@ -479,7 +467,7 @@ test_resume_due (RegistryFixture *fixture,
   g_assert_cmpuint (slot->hangup.pause, ==, 2);
 
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
-  set_until (fixture, G_MAXINT64);
+  room_set_pause_end (fixture, G_MAXINT64);
   sel_pause_resume_due (fixture->core, TRUE);
   assert_resumed (fixture, slot, &event);
   assert_n_pauses (fixture, 0);
@@ -526,7 +514,7 @@ test_deferred (RegistryFixture *fixture,
 
   /* A deferred pause also ends when its time is over. */
   sel_pause_defer (fixture->core, &events[0], function_a);
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_resumed (fixture, slots[3], &events[3]);
@@ -619,7 +607,7 @@ test_resume_all (RegistryFixture *fixture,
 
   sel_state_unlock (fixture->core);
   sel_pause_resume_all (fixture->core);
-  g_assert_false (is_locked (fixture->core));
+  assert_unlocked (fixture->core);
 
   /* It takes the lock: the first call in a child process notices the fork by that. */
   sel_state_count_fork ();
@@ -680,7 +668,7 @@ test_resume_delayed (RegistryFixture *fixture,
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   fake_selector_clear_log (fixture->fake);
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   before = g_get_monotonic_time ();
   fail_updates (fixture, ENOMEM, ENOSPC, 0);
   sel_pause_resume_due (fixture->core, FALSE);
@@ -695,7 +683,7 @@ test_resume_delayed (RegistryFixture *fixture,
       events[i].generation = slots[i]->generation;
     }
 
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   fail_updates (fixture, 0, ENOMEM, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[0], &events[0]);
@@ -713,7 +701,7 @@ test_resume_delayed (RegistryFixture *fixture,
   sel_pause_resume_deferred (fixture->core, function_a);
   assert_paused (fixture, slots[1], &events[1]);
 
-  set_until (fixture, 0);
+  room_set_pause_end (fixture, 0);
   sel_pause_resume_due (fixture->core, FALSE);
   assert_resumed (fixture, slots[1], &events[1]);
   assert_n_pauses (fixture, 0);

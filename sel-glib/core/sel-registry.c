@@ -61,7 +61,6 @@ sel_registry_update (SelCore       *core,
 {
   SelBaseSelector *selector = sel_core_get_selector (core);
   SelBaseSelectorClass *klass = SEL_BASE_SELECTOR_GET_CLASS (selector);
-  guint32 outer_tag = core->registry.tag;
   gboolean success;
   gpointer outer;
 
@@ -76,7 +75,6 @@ sel_registry_update (SelCore       *core,
         break;
       g_clear_error (error);
     }
-  core->registry.tag = outer_tag;
   SEL_POINT ("locked-updated");
   sel_state_leave_vfunc (core, outer);
 
