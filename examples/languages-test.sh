@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Tests the echo servers in JavaScript and Vala with the client in C, and the examples in Lua, Perl and Ruby.
-# Prints TAP.
-# usage: languages-test.sh CLIENT VALA-COMPILE-SCRIPT
+# Tests the echo servers in JavaScript and Vala with the client in C, and the examples in languages/. Prints TAP.
+# usage: languages-test.sh CLIENT VALA-COMPILE-SCRIPT CPP-COMPILE-SCRIPT
 
 here=$(dirname "$0")
 client=$1
 compile=$2
+compile_cpp=$3
 # shellcheck source=tests/tap.sh
 . "$here/../tests/tap.sh"
 work=$(mktemp -d) || exit 1
@@ -57,26 +57,50 @@ else
   skip Vala valac
 fi
 
+# usage: run_hello LANGUAGE PROGRAM...
+run_hello ()
+{
+  name=$1
+  shift
+  "$@" > "$work/log" 2>&1 && grep -q '^descriptor [0-9]' "$work/log"
+  result $? "an example in $name"
+  sed 's/^/# /' "$work/log"
+}
+
 # usage: test_hello LANGUAGE SCRIPT CHECK-OF-THE-BINDING INTERPRETER...
 test_hello ()
 {
-  name="an example in $1"
+  language=$1
   script=$here/languages/$2
   check=$3
   shift 3
   for interpreter in "$@"; do
     if "$interpreter" -e "$check" > /dev/null 2>&1; then
-      "$interpreter" "$script" > "$work/log" 2>&1 && grep -q '^descriptor [0-9]' "$work/log"
-      result $? "$name"
-      sed 's/^/# /' "$work/log"
+      run_hello "$language" "$interpreter" "$script"
       return
     fi
   done
-  result 0 "$name # SKIP no interpreter has the binding"
+  result 0 "an example in $language # SKIP no interpreter has the binding"
 }
 
 test_hello Lua hello.lua 'assert(require "lgi")' lua5.4 lua5.3 lua5.1 lua
 test_hello Perl hello.pl 'use Glib::Object::Introspection;' /usr/bin/perl perl
 test_hello Ruby hello.rb 'require "gobject-introspection"' /usr/bin/ruby ruby
+
+if command -v "${CXX:-c++}" > /dev/null 2>&1; then
+  "$compile_cpp" "$here/languages/hello.cc" "$work/hello" "${CXX:-c++}" -std=c++11 >&2
+  result $? "an example in C++ is compiled without a warning"
+  run_hello C++ "$work/hello"
+else
+  result 0 "an example in C++ # SKIP missing tool: c++"
+fi
+
+if command -v valac > /dev/null 2>&1 && command -v vapigen > /dev/null 2>&1; then
+  "$compile" "$here/languages/hello.gs" "$work/hello" >&2
+  result $? "an example in Genie is compiled without a warning"
+  run_hello Genie "$work/hello"
+else
+  result 0 "an example in Genie # SKIP missing tool: valac"
+fi
 
 echo "1..$number"

@@ -5,24 +5,30 @@ namespace Sel
   [CCode (cname = "SEL_WAIT_FOREVER", cheader_filename = "sel-glib/sel-glib.h")]
   public const double WAIT_FOREVER;
 
-  // vapigen cannot print conditional expressions and private members, so the functions here do without them.
+  // vapigen cannot print conditional expressions, private members, and loops with a condition, so the functions here do
+  // without them.
 
-  // foreach calls next_value (). The array is a snapshot of the keys, in the order of their registration.
+  // foreach calls next_value (). The array is a snapshot of the keys, in the reverse order of their registration, so that
+  // each call takes the last one.
   [Compact]
   [CCode (cname = "GPtrArray", cheader_filename = "glib.h", ref_function = "g_ptr_array_ref",
           unref_function = "g_ptr_array_unref")]
   public class KeyIterator
   {
     public uint len;
+    [CCode (array_length = false)]
+    public void*[] pdata;
     [CCode (cname = "g_ptr_array_new")]
     public KeyIterator ();
+    [CCode (cname = "sel_selector_mapping_get_keys")]
+    public KeyIterator.forward (Sel.SelectorMapping mapping);
     [CCode (cname = "g_ptr_array_steal_index")]
     public Sel.SelectorKey steal_index (uint index);
     public Sel.SelectorKey? next_value ()
     {
       if (len == 0)
         return null;
-      return steal_index (0);
+      return steal_index (len - 1);
     }
   }
 
@@ -32,8 +38,22 @@ namespace Sel
     // With a get () of one parameter, foreach would call it for the numbers from 0 to size, and not use iterator ().
     [CCode (cname = "sel_selector_mapping_lookup", sentinel = "")]
     public Sel.SelectorKey? @get (int fd, ...);
-    [CCode (cname = "sel_selector_mapping_get_keys")]
-    public Sel.KeyIterator iterator ();
+    public Sel.KeyIterator iterator ()
+    {
+      Sel.KeyIterator keys = new Sel.KeyIterator.forward (this);
+      uint first = 0;
+      uint end = keys.len;
+      while (true)
+        {
+          if (first >= end)
+            return keys;
+          end--;
+          void* key = keys.pdata[first];
+          keys.pdata[first] = keys.pdata[end];
+          keys.pdata[end] = key;
+          first++;
+        }
+    }
   }
 
   public abstract class BaseSelector : GLib.Object

@@ -62,22 +62,34 @@ typedef enum
 
 #ifndef __GTK_DOC_IGNORE__
 #ifdef __cplusplus
-/* In C++ the operators give a SelEventMask, not a number. */
+/* In C++ the operators give a SelEventMask, not a number. They are constants, also for the labels of a switch. */
+#if __cplusplus >= 201103L
+#define _SEL_CONSTEXPR constexpr
+#else
+#define _SEL_CONSTEXPR inline
+#endif
+
 extern "C++"
 {
-inline SelEventMask
+_SEL_CONSTEXPR SelEventMask
 operator| (SelEventMask a, SelEventMask b)
 {
   return static_cast<SelEventMask> (static_cast<unsigned int> (a) | static_cast<unsigned int> (b));
 }
 
-inline SelEventMask
+_SEL_CONSTEXPR SelEventMask
 operator& (SelEventMask a, SelEventMask b)
 {
   return static_cast<SelEventMask> (static_cast<unsigned int> (a) & static_cast<unsigned int> (b));
 }
 
-inline SelEventMask
+_SEL_CONSTEXPR SelEventMask
+operator^ (SelEventMask a, SelEventMask b)
+{
+  return static_cast<SelEventMask> (static_cast<unsigned int> (a) ^ static_cast<unsigned int> (b));
+}
+
+_SEL_CONSTEXPR SelEventMask
 operator~ (SelEventMask a)
 {
   return static_cast<SelEventMask> (~static_cast<unsigned int> (a) & 3u);
@@ -94,7 +106,15 @@ operator&= (SelEventMask &a, SelEventMask b)
 {
   return a = a & b;
 }
+
+inline SelEventMask &
+operator^= (SelEventMask &a, SelEventMask b)
+{
+  return a = a ^ b;
 }
+}
+
+#undef _SEL_CONSTEXPR
 #endif
 #endif
 

@@ -377,6 +377,57 @@ test_close_priority (BackendFixture *fixture)
 }
 
 static void
+keep_result (GObject      *source,
+             GAsyncResult *result,
+             gpointer      user_data)
+{
+  *(GAsyncResult **) user_data = g_object_ref (result);
+}
+
+static void
+assert_refused (SelBaseSelector *selector,
+                gpointer         result)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (sel_base_selector_select_finish (selector, result, &error));
+  assert_failed (&error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_null (sel_base_selector_select_finish_list (selector, result, &error));
+  assert_failed (&error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_null (sel_base_selector_select_finish (selector, result, NULL));
+}
+
+/* Results of another selector, of another function, of no object, and results that were used are errors. */
+static void
+test_wrong_result (BackendFixture *fixture)
+{
+  g_autoptr (SelBaseSelector) other = fixture->backend->new_selector (NULL);
+  g_autoptr (GTask) of_nothing = g_task_new (NULL, NULL, NULL, NULL);
+  g_autoptr (GTask) of_function = NULL;
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GPtrArray) ready = NULL;
+  g_autoptr (GError) error = NULL;
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  of_function = g_task_new (wait.selector, NULL, NULL, NULL);
+  sel_base_selector_select_async (wait.selector, 0, G_PRIORITY_DEFAULT, NULL, keep_result, &result);
+  while (result == NULL)
+    g_main_context_iteration (wait.context, TRUE);
+
+  assert_refused (other, result);
+  assert_refused (wait.selector, of_function);
+  assert_refused (wait.selector, of_nothing);
+
+  ready = sel_base_selector_select_finish (wait.selector, result, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (ready->len, ==, 0);
+  assert_refused (wait.selector, result);
+
+  wait_close (&wait);
+}
+
+static void
 on_busy (GObject      *source,
          GAsyncResult *result,
          gpointer      user_data)
@@ -727,6 +778,7 @@ main (int    argc,
   backend_add_both_modes ("async/cancel", test_cancel);
   backend_add_both_modes ("async/close", test_close);
   backend_add_both_modes ("async/close-priority", test_close_priority);
+  backend_add_both_modes ("async/wrong-result", test_wrong_result);
   backend_add_both_modes ("async/busy", test_busy);
   backend_add_both_modes ("async/wakeup", test_wakeup);
   backend_add_both_modes ("async/wakeup-from-signal", test_wakeup_from_signal);

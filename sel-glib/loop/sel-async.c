@@ -225,6 +225,8 @@ sel_base_selector_select_async (SelBaseSelector     *self,
  * wait, with %G_IO_ERROR_CANCELLED if the wait was cancelled, and with %SEL_SELECTOR_ERROR_BUSY if another wait was
  * already in progress. Nothing is lost by a failure: the next wait reports the descriptors that were ready.
  *
+ * Fails with %G_IO_ERROR_INVALID_ARGUMENT if @result belongs to another selector or function, or was used already.
+ *
  * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready, or %NULL on error;
  *   free with g_ptr_array_unref()
  *
@@ -236,9 +238,18 @@ sel_base_selector_select_finish (SelBaseSelector  *self,
                                  GError          **error)
 {
   g_return_val_if_fail (SEL_IS_BASE_SELECTOR (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, sel_base_selector_select_async), NULL);
+  g_return_val_if_fail (G_IS_ASYNC_RESULT (result), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
+
+  if (!g_task_is_valid (result, self) || !g_async_result_is_tagged (result, sel_base_selector_select_async))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           "The result is not one of select_async () of this selector, or was used already");
+      return NULL;
+    }
+
+  /* A result can be used once. */
+  g_task_set_source_tag (G_TASK (result), sel_base_selector_select_finish);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }

@@ -15,6 +15,7 @@ import collections.abc
 import errno
 import functools
 import importlib.util
+import inspect
 import math
 import os
 import selectors
@@ -32,6 +33,8 @@ __all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER', 'asyncio']
 EVENT_READ = selectors.EVENT_READ
 EVENT_WRITE = selectors.EVENT_WRITE
 WAIT_FOREVER = math.inf
+
+_MAX_FD = GLib.MAXINT
 
 _MASKS = {mask: Sel.EventMask(mask) for mask in range(1, (EVENT_READ | EVENT_WRITE) + 1)}
 
@@ -81,6 +84,23 @@ def _to_fd(fileobj):
     return fd
 
 
+def _check_callable(func):
+    """Raises TypeError if a main loop cannot use the result of a function. A coroutine would count as true."""
+    if not callable(func):
+        raise TypeError('Not callable: {!r}'.format(func))
+    if inspect.iscoroutinefunction(func) or inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        raise TypeError('A callback must not be async or a generator: {!r}'.format(func))
+
+
+def _to_bool(result, func):
+    """Returns the result of a callback as a boolean."""
+    if hasattr(result, '__await__'):
+        if hasattr(result, 'close'):
+            result.close()
+        raise TypeError('A callback must not return an awaitable: {!r}'.format(func))
+    return bool(result)
+
+
 def _is_at_exit():
     """True if the interpreter is ending. PyGObject cannot call any function then, and raises ImportError."""
     return sys.meta_path is None
@@ -109,7 +129,7 @@ def _call_key_callback(selector, c_key, events):
     func, user_data = callback
     goes_on = False
     try:
-        goes_on = bool(func(selector, selector._get(c_key), int(events), *user_data))
+        goes_on = _to_bool(func(selector, selector._get(c_key), int(events), *user_data), func)
     finally:
         if not goes_on and selector._callbacks.get(fd) is callback:
             selector._forget(fd)
@@ -151,7 +171,7 @@ class _Mapping(collections.abc.Mapping):
         return iter([] if mapping is None else [key.get_fd() for key in mapping.get_keys()])
 
     def __getitem__(self, fileobj):
-        key = self._selector._find(self._selector._lookup(fileobj))
+        key = self._selector._find(self._selector._lookup_registered(fileobj))
         if key is None:
             raise _not_registered(fileobj)
         return key
@@ -214,6 +234,13 @@ class BaseSelector(Sel.BaseSelector):
                 if key.fileobj is fileobj:
                     return key.fd
             raise
+
+    def _lookup_registered(self, fileobj):
+        """Returns a descriptor that can be registered, or raises KeyError: the library knows no larger numbers."""
+        fd = self._lookup(fileobj)
+        if fd > _MAX_FD:
+            raise _not_registered(fileobj)
+        return fd
 
     def _get_c_map(self):
         """Returns the mapping of the library, or None if the selector has no keys any more."""
@@ -286,7 +313,7 @@ class BaseSelector(Sel.BaseSelector):
         """Unregisters a file object, which may be closed already. Returns its last key.
 
         Raises KeyError if it is not registered, also after close()."""
-        fd = self._lookup(fileobj)
+        fd = self._lookup_registered(fileobj)
         key = self._forget(fd)
         if key is None and '_is_closing' in self.__dict__:
             raise _not_registered(fileobj)
@@ -307,7 +334,7 @@ class BaseSelector(Sel.BaseSelector):
         Raises KeyError if it is not registered. If the system refuses the change, the file object is unregistered, and
         OSError is raised."""
         mask = _to_mask(events)
-        fd = self._lookup(fileobj)
+        fd = self._lookup_registered(fileobj)
         key = self._find(fd)
         if key is None:
             raise _not_registered(fileobj)
@@ -322,7 +349,7 @@ class BaseSelector(Sel.BaseSelector):
         """Tells the system about a registered descriptor again, for example after its file was exchanged by dup2().
 
         Returns True. Raises KeyError if it is not registered, and OSError, after which it is unregistered."""
-        return self._change(Sel.BaseSelector.refresh, self._lookup(fileobj))
+        return self._change(Sel.BaseSelector.refresh, self._lookup_registered(fileobj))
 
     def get_key(self, fileobj):
         """Returns the key of a registered file object.
@@ -330,7 +357,7 @@ class BaseSelector(Sel.BaseSelector):
         Raises KeyError if it is not registered, and RuntimeError if the selector is closed."""
         if self.is_closed():
             raise RuntimeError('Selector is closed')
-        key = self._find(self._lookup(fileobj))
+        key = self._find(self._lookup_registered(fileobj))
         if key is None:
             raise _not_registered(fileobj)
         return key
@@ -416,9 +443,10 @@ class BaseSelector(Sel.BaseSelector):
     def _wrap(self, func):
         if func is None:
             return None
+        _check_callable(func)
 
         def call(selector, key, events, *user_data):
-            return func(selector, selector._get(key), int(events), *user_data)
+            return _to_bool(func(selector, selector._get(key), int(events), *user_data), func)
         return call
 
     def attach(self, context=None, priority=GLib.PRIORITY_DEFAULT, func=None, *user_data):
@@ -438,7 +466,8 @@ class BaseSelector(Sel.BaseSelector):
 
         The selector has to be attached to the context of the main loop. The arguments of the function are (selector,
         key, events, *user_data). If the result is false, or the function raises an exception, the file object is
-        unregistered. Raises what register() raises."""
+        unregistered. Raises what register() raises, and TypeError if it is not a function, or is async."""
+        _check_callable(func)
         mask = _to_mask(events)
         fd = self._lookup(fileobj)
         key = selectors.SelectorKey(fileobj, fd, int(mask), None)
@@ -450,8 +479,11 @@ class BaseSelector(Sel.BaseSelector):
     def set_callback(self, fileobj, func, *user_data):
         """Sets the function of a registered file object, as register_callback() does.
 
-        With None, the function of the source is called. Raises KeyError if it is not registered."""
-        fd = self._lookup(fileobj)
+        With None, the function of the source is called. Raises KeyError if it is not registered, and TypeError if func
+        is not a function, or is async."""
+        if func is not None:
+            _check_callable(func)
+        fd = self._lookup_registered(fileobj)
         self._call(Sel.BaseSelector.set_callback, fd, None if func is None else _call_key_callback)
         if func is None:
             self._callbacks.pop(fd, None)
@@ -475,7 +507,8 @@ class BaseSelector(Sel.BaseSelector):
     def select_finish(self, result):
         """Returns the list of a wait that select_async() has started, for its callback. result is a Gio.AsyncResult.
 
-        Raises what select() raises."""
+        Raises what select() raises, and GLib.Error (Gio.IOErrorEnum.INVALID_ARGUMENT) for a result of something else, and
+        for one that was used already."""
         return [(self._get(event.get_key()), int(event.get_events()))
                 for event in self._call(Sel.BaseSelector.select_finish, result)]
 
