@@ -55,9 +55,11 @@ sel_state_drop_other_threads (SelCore *core)
 void
 sel_state_notice_fork (SelCore *core)
 {
+  SEL_POINT ("fork-noticed");
   g_mutex_lock (&fork_lock);
   if (sel_state_is_new_process (core))
     {
+      SEL_POINT ("fork-drop");
       sel_state_drop_other_threads (core);
       __atomic_store_n (&core->state.fork_count, sel_state_fork_count, __ATOMIC_RELEASE);
     }
