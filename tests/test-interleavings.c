@@ -602,10 +602,8 @@ child_use_own (World *world)
 }
 
 static void
-child_run (World *world)
+child_use_all (World *world)
 {
-  interleave_forget_threads ();
-  alarm (CHILD_LIMIT);
   is_inherited = TRUE;
   child_use_inherited (world);
   child_use_own (world);
@@ -615,20 +613,31 @@ child_run (World *world)
   run_iterate (world, 0);
   g_main_context_unref (world->context);
   g_object_unref (world->selector);
-  end_child (CHILD_IS_DONE);
 }
 
 /* In the child, only this thread exists. The other one has stopped in the middle of its operation. */
 static void
-run_fork (World *world,
-          guint  thread)
+run_child (World *world,
+           void (*func) (World *world))
 {
   pid_t pid = fork ();
 
   g_assert_cmpint (pid, >=, 0);
   if (pid == 0)
-    child_run (world);
+    {
+      interleave_forget_threads ();
+      alarm (CHILD_LIMIT);
+      func (world);
+      end_child (CHILD_IS_DONE);
+    }
   wait_for_child (pid);
+}
+
+static void
+run_fork (World *world,
+          guint  thread)
+{
+  run_child (world, child_use_all);
 }
 
 static const Operation operations[] = {
@@ -823,6 +832,64 @@ tear_down_hang_up (World *world)
   close (world->extra_fd);
 }
 
+/* The world has a reference to the selector, so that it lives as long as the threads use it. */
+static void
+set_up_reference (World *world)
+{
+  world->extra_reference = g_object_ref (world->selector);
+}
+
+static void
+tear_down_reference (World *world)
+{
+  g_clear_object (&world->extra_reference);
+}
+
+static void
+run_look_up_in_map (World *world,
+                    guint  thread)
+{
+  g_autoptr(SelSelectorKey) key = NULL;
+
+  key = sel_selector_mapping_lookup (sel_base_selector_get_map (world->selector), world->fds[0][0]);
+  g_assert_nonnull (key);
+}
+
+/* The other thread, which has no reference, does not exist here. */
+static void
+child_finalize (World *world)
+{
+  tear_down_reference (world);
+  g_object_unref (world->selector);
+  g_assert_cmpint (world->finalized, ==, 1);
+}
+
+static void
+run_fork_and_finalize (World *world,
+                       guint  thread)
+{
+  run_child (world, child_finalize);
+}
+
+static void
+child_get_context_selector (World *world)
+{
+  run_get_context_selector (world, 0);
+}
+
+static void
+run_fork_and_get_context_selector (World *world,
+                                   guint  thread)
+{
+  run_child (world, child_get_context_selector);
+}
+
+static const Operation look_up_in_map = { "look-up-in-map", run_look_up_in_map, OPERATION_NO_REFERENCE };
+static const Operation fork_and_finalize = { "fork-and-finalize", run_fork_and_finalize, OPERATION_FORKS };
+static const Operation fork_and_get_context_selector = {
+  "fork-and-get-context-selector", run_fork_and_get_context_selector, OPERATION_FORKS
+};
+
 /* Each thread is the first one of a child process that uses the selector: as if the process had just begun. */
 static void
 set_up_new_process (World *world)
@@ -987,6 +1054,10 @@ add_faults (PairCase *pair)
       set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
     { "outer-set-register", { find_operation ("select-0"), find_operation ("register") },
       set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
+    { "fork-while-map-is-used", { &look_up_in_map, &fork_and_finalize }, set_up_reference,
+      tear_down_reference, .max_preemptions = 1 },
+    { "fork-while-context-selector-is-made", { &get_context_selector, &fork_and_get_context_selector },
+      .max_preemptions = 1 },
     { "first-in-child-look-up", { find_operation ("get-key"), find_operation ("select-0") }, set_up_new_process,
       tear_down_new_process, "epoll", .max_preemptions = 3 },
     { "first-in-child-change", { find_operation ("unregister"), find_operation ("wakeup") }, set_up_new_process,
@@ -1006,6 +1077,10 @@ add_faults (PairCase *pair)
       g_autofree char *name = g_strconcat ("faults/", faults[i].name, NULL);
       PairCase fault = *pair;
 
+#ifdef __SANITIZE_THREAD__
+      if (((faults[i].operations[0]->flags | faults[i].operations[1]->flags) & OPERATION_FORKS) != 0)
+        continue;
+#endif
       if (faults[i].backend != NULL &&
           (strcmp (faults[i].backend, pair->world.backend->name) != 0 || pair->world.mirrored))
         continue;
