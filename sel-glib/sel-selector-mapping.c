@@ -35,6 +35,7 @@ struct _SelSelectorMapping
   /* Not a GWeakRef: taking a reference to the selector may run code of a language binding, which watches references,
    * while GLib holds a lock of its own. */
   GRWLock lock;
+  guint fork_count;          /* atomic: as that of the state room */
   SelBaseSelector *selector; /* NULL after it was finalized */
 };
 
@@ -50,9 +51,24 @@ sel_selector_mapping_new (SelBaseSelector *selector)
   return self;
 }
 
+static void
+sel_selector_mapping_forked (gpointer owner)
+{
+  g_rw_lock_init (&((SelSelectorMapping *) owner)->lock);
+}
+
+/* Before each use of the lock. */
+static void
+sel_selector_mapping_check_process (SelSelectorMapping *self)
+{
+  if (G_UNLIKELY (!sel_state_is_own_process (&self->fork_count)))
+    sel_state_notice_process (&self->fork_count, sel_selector_mapping_forked, self);
+}
+
 void
 sel_selector_mapping_detach (SelSelectorMapping *self)
 {
+  sel_selector_mapping_check_process (self);
   g_rw_lock_writer_lock (&self->lock);
   self->selector = NULL;
   g_rw_lock_writer_unlock (&self->lock);
@@ -80,6 +96,23 @@ static void
 sel_selector_mapping_init (SelSelectorMapping *self)
 {
   g_rw_lock_init (&self->lock);
+  self->fork_count = sel_state_fork_count;
+}
+
+/* Returns: (nullable): the selector, which is not freed before the unlock */
+static SelBaseSelector *
+sel_selector_mapping_lock (SelSelectorMapping *self)
+{
+  sel_selector_mapping_check_process (self);
+  g_rw_lock_reader_lock (&self->lock);
+
+  return self->selector;
+}
+
+static void
+sel_selector_mapping_unlock (SelSelectorMapping *self)
+{
+  g_rw_lock_reader_unlock (&self->lock);
 }
 
 /**
@@ -95,14 +128,15 @@ sel_selector_mapping_init (SelSelectorMapping *self)
 guint
 sel_selector_mapping_get_size (SelSelectorMapping *self)
 {
+  SelBaseSelector *selector;
   guint n_keys = 0;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), 0);
 
-  g_rw_lock_reader_lock (&self->lock);
-  if (self->selector != NULL)
-    n_keys = sel_registry_get_n_keys (sel_core (self->selector));
-  g_rw_lock_reader_unlock (&self->lock);
+  selector = sel_selector_mapping_lock (self);
+  if (selector != NULL)
+    n_keys = sel_registry_get_n_keys (sel_core (selector));
+  sel_selector_mapping_unlock (self);
 
   return n_keys;
 }
@@ -147,13 +181,14 @@ sel_selector_mapping_lookup (SelSelectorMapping *self,
                              int                 fd)
 {
   SelSelectorKey *key = NULL;
+  SelBaseSelector *selector;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
 
-  g_rw_lock_reader_lock (&self->lock);
-  if (self->selector != NULL)
-    key = sel_registry_ref_key (sel_core (self->selector), fd);
-  g_rw_lock_reader_unlock (&self->lock);
+  selector = sel_selector_mapping_lock (self);
+  if (selector != NULL)
+    key = sel_registry_ref_key (sel_core (selector), fd);
+  sel_selector_mapping_unlock (self);
 
   return key;
 }
@@ -176,6 +211,7 @@ sel_selector_mapping_lookup_object (SelSelectorMapping *self,
                                     GObject            *fileobj)
 {
   SelSelectorKey *key = NULL;
+  SelBaseSelector *selector;
   int fd;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
@@ -184,12 +220,12 @@ sel_selector_mapping_lookup_object (SelSelectorMapping *self,
   /* May call code of the program, so the mapping is not locked. */
   fd = sel_fileobj_to_fd (fileobj, NULL);
 
-  g_rw_lock_reader_lock (&self->lock);
-  if (self->selector != NULL && fd < 0)
-    fd = sel_registry_find_object (sel_core (self->selector), fileobj);
-  if (self->selector != NULL)
-    key = sel_registry_ref_key (sel_core (self->selector), fd);
-  g_rw_lock_reader_unlock (&self->lock);
+  selector = sel_selector_mapping_lock (self);
+  if (selector != NULL && fd < 0)
+    fd = sel_registry_find_object (sel_core (selector), fileobj);
+  if (selector != NULL)
+    key = sel_registry_ref_key (sel_core (selector), fd);
+  sel_selector_mapping_unlock (self);
 
   return key;
 }
@@ -209,13 +245,14 @@ GPtrArray *
 sel_selector_mapping_get_keys (SelSelectorMapping *self)
 {
   GPtrArray *keys = NULL;
+  SelBaseSelector *selector;
 
   g_return_val_if_fail (SEL_IS_SELECTOR_MAPPING (self), NULL);
 
-  g_rw_lock_reader_lock (&self->lock);
-  if (self->selector != NULL)
-    keys = sel_registry_get_keys (sel_core (self->selector));
-  g_rw_lock_reader_unlock (&self->lock);
+  selector = sel_selector_mapping_lock (self);
+  if (selector != NULL)
+    keys = sel_registry_get_keys (sel_core (selector));
+  sel_selector_mapping_unlock (self);
 
   return keys != NULL ? keys : g_ptr_array_new_with_free_func (g_object_unref);
 }

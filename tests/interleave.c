@@ -164,6 +164,13 @@ interleave_point (const char *name)
   stop_at (name);
 }
 
+void
+interleave_forget_threads (void)
+{
+  this_worker = NULL;
+  __atomic_store_n (&sel_point_func, NULL, __ATOMIC_SEQ_CST);
+}
+
 static int
 open_proc (const char *name)
 {

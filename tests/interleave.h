@@ -63,4 +63,7 @@ void     interleave_run_all      (const Interleave *interleave,
 /* A point in the test itself. Does nothing in other threads than those of the scheduler. */
 void     interleave_point        (const char       *name);
 
+/* In a child process that a thread of the scheduler has forked: there are no other threads, and no points. */
+void     interleave_forget_threads (void);
+
 G_END_DECLS

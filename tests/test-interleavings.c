@@ -2,13 +2,16 @@
 
 #include "config.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backends.h"
+#include "core/sel-state-private.h"
 #include "interleave.h"
 
 /* Two threads with one operation each, in all orders of their steps; see interleave.h. */
@@ -24,7 +27,8 @@ typedef enum
   OPERATION_NEEDS_SOURCE = 1 << 2, /* a source is in the context before the run */
   OPERATION_NEEDS_CONTEXT = 1 << 3,
   OPERATION_DROPS_CONTEXT = 1 << 4,
-  OPERATION_NO_REFERENCE = 1 << 5  /* the thread has no reference to the selector of its own */
+  OPERATION_NO_REFERENCE = 1 << 5, /* the thread has no reference to the selector of its own */
+  OPERATION_FORKS = 1 << 6
 } OperationFlags;
 
 typedef struct
@@ -296,11 +300,15 @@ world_tear_down (gpointer data)
 
 /* --- Operations --- */
 
+/* TRUE if the selector belongs to a parent process, or is taken for one that does. */
+static gboolean is_inherited;
+
 /* Each error that an operation may meet when another thread is in the middle of something. */
 static void
 check_error (GError *error)
 {
   if (error != NULL &&
+      !(is_inherited && g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED)) &&
       !g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED) &&
       !g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY) &&
       !g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_REGISTERED) &&
@@ -524,6 +532,114 @@ run_unref (World *world,
 {
 }
 
+/* --- Fork --- */
+
+/* A child that does not end in this time, in seconds, has a deadlock. */
+#define CHILD_LIMIT 120
+
+#define CHILD_IS_DONE 42
+
+/* A child that fails is killed by a signal. */
+static void
+wait_for_child (pid_t pid)
+{
+  int status;
+  pid_t done;
+
+  /* The scheduler lets the other thread go on if this one sleeps. */
+  while ((done = waitpid (pid, &status, WNOHANG)) == 0)
+    sched_yield ();
+
+  g_assert_cmpint (done, ==, pid);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, CHILD_IS_DONE);
+}
+
+/* Everything fails with FORKED, or works if the parent has not opened the selector, or was closing it. */
+static void
+child_use_inherited (World *world)
+{
+  run_get_key (world, 0);
+  run_get_map (world, 0);
+  run_select_ready (world, 0);
+  run_register (world, 0);
+  run_modify (world, 0);
+  run_unregister (world, 0);
+  run_wakeup (world, 0);
+  run_iterate (world, 0);
+}
+
+/* The selector works, unless the parent was closing it. If an asynchronous wait of the other thread is in progress, it
+ * stays so, because the library cannot know that no thread will run its context. */
+static void
+child_use_own (World *world)
+{
+  GError *error = NULL;
+  SelReadyEvent events[1];
+  gssize n_events;
+  int fds[2];
+
+  is_inherited = FALSE;
+  if (!sel_base_selector_reinit (world->selector, &error))
+    {
+      g_assert_error (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED);
+      g_error_free (error);
+      return;
+    }
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (world->selector, fds[0], SEL_EVENT_READ);
+  sel_base_selector_wakeup (world->selector);
+  do
+    n_events = sel_base_selector_select_ready (world->selector, 0, events, 1, NULL, &error);
+  while (n_events == 0);
+  if (!has_operation (world, "select-async"))
+    g_assert_no_error (error);
+  check_error (error);
+  run_iterate (world, 0);
+  unwatch (world->selector, fds[0]);
+}
+
+static void
+child_use_all (World *world)
+{
+  is_inherited = TRUE;
+  child_use_inherited (world);
+  child_use_own (world);
+  run_iterate (world, 0);
+  sel_base_selector_close (world->selector);
+  g_assert_true (sel_base_selector_is_closed (world->selector));
+  run_iterate (world, 0);
+  g_main_context_unref (world->context);
+  g_object_unref (world->selector);
+}
+
+/* In the child, only this thread exists. The other one has stopped in the middle of its operation. */
+static void
+run_child (World *world,
+           void (*func) (World *world))
+{
+  pid_t pid = fork ();
+
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    {
+      interleave_forget_threads ();
+      alarm (CHILD_LIMIT);
+      func (world);
+      end_child (CHILD_IS_DONE);
+    }
+  wait_for_child (pid);
+}
+
+static void
+run_fork (World *world,
+          guint  thread)
+{
+  run_child (world, child_use_all);
+}
+
 static const Operation operations[] = {
   { "register", run_register, 0 },
   { "modify", run_modify, 0 },
@@ -545,6 +661,7 @@ static const Operation operations[] = {
   { "reinit", run_reinit, 0 },
   { "close", run_close, OPERATION_ENDS_WAITS },
   { "unref", run_unref, 0 },
+  { "fork", run_fork, OPERATION_NEEDS_CONTEXT | OPERATION_FORKS },
 };
 
 /* --- Reported faults --- */
@@ -715,6 +832,78 @@ tear_down_hang_up (World *world)
   close (world->extra_fd);
 }
 
+/* The world has a reference to the selector, so that it lives as long as the threads use it. */
+static void
+set_up_reference (World *world)
+{
+  world->extra_reference = g_object_ref (world->selector);
+}
+
+static void
+tear_down_reference (World *world)
+{
+  g_clear_object (&world->extra_reference);
+}
+
+static void
+run_look_up_in_map (World *world,
+                    guint  thread)
+{
+  g_autoptr(SelSelectorKey) key = NULL;
+
+  key = sel_selector_mapping_lookup (sel_base_selector_get_map (world->selector), world->fds[0][0]);
+  g_assert_nonnull (key);
+}
+
+/* The other thread, which has no reference, does not exist here. */
+static void
+child_finalize (World *world)
+{
+  tear_down_reference (world);
+  g_object_unref (world->selector);
+  g_assert_cmpint (world->finalized, ==, 1);
+}
+
+static void
+run_fork_and_finalize (World *world,
+                       guint  thread)
+{
+  run_child (world, child_finalize);
+}
+
+static void
+child_get_context_selector (World *world)
+{
+  run_get_context_selector (world, 0);
+}
+
+static void
+run_fork_and_get_context_selector (World *world,
+                                   guint  thread)
+{
+  run_child (world, child_get_context_selector);
+}
+
+static const Operation look_up_in_map = { "look-up-in-map", run_look_up_in_map, OPERATION_NO_REFERENCE };
+static const Operation fork_and_finalize = { "fork-and-finalize", run_fork_and_finalize, OPERATION_FORKS };
+static const Operation fork_and_get_context_selector = {
+  "fork-and-get-context-selector", run_fork_and_get_context_selector, OPERATION_FORKS
+};
+
+/* Each thread is the first one of a child process that uses the selector: as if the process had just begun. */
+static void
+set_up_new_process (World *world)
+{
+  is_inherited = TRUE;
+  sel_state_count_fork ();
+}
+
+static void
+tear_down_new_process (World *world)
+{
+  is_inherited = FALSE;
+}
+
 typedef struct
 {
   const char      *name;
@@ -803,6 +992,20 @@ add_pair (const PairCase *pair,
   g_test_add_data_func_full (path, g_memdup2 (pair, sizeof *pair), run_pair, g_free);
 }
 
+/* The fork is one step, so that one preemption is enough for all orders. ThreadSanitizer has nothing to find, as the
+ * child has one thread. */
+static void
+add_fork_pair (const PairCase *pair,
+               const char     *name)
+{
+#ifndef __SANITIZE_THREAD__
+  PairCase fork_pair = *pair;
+
+  fork_pair.max_preemptions = 1;
+  add_pair (&fork_pair, name);
+#endif
+}
+
 static void
 add_pairs (PairCase   *pair,
            const char *prefix)
@@ -815,7 +1018,10 @@ add_pairs (PairCase   *pair,
 
           pair->world.operations[0] = &operations[i];
           pair->world.operations[1] = &operations[j];
-          add_pair (pair, name);
+          if (((operations[i].flags | operations[j].flags) & OPERATION_FORKS) != 0)
+            add_fork_pair (pair, name);
+          else
+            add_pair (pair, name);
         }
     }
 }
@@ -848,6 +1054,20 @@ add_faults (PairCase *pair)
       set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
     { "outer-set-register", { find_operation ("select-0"), find_operation ("register") },
       set_up_outer_set, tear_down_outer_set, "epoll", .max_preemptions = 2 },
+    { "fork-while-map-is-used", { &look_up_in_map, &fork_and_finalize }, set_up_reference,
+      tear_down_reference, .max_preemptions = 1 },
+    { "fork-while-context-selector-is-made", { &get_context_selector, &fork_and_get_context_selector },
+      .max_preemptions = 1 },
+    { "first-in-child-look-up", { find_operation ("get-key"), find_operation ("select-0") }, set_up_new_process,
+      tear_down_new_process, "epoll", .max_preemptions = 3 },
+    { "first-in-child-change", { find_operation ("unregister"), find_operation ("wakeup") }, set_up_new_process,
+      tear_down_new_process, "epoll", .max_preemptions = 3 },
+    { "first-in-child-close", { find_operation ("close"), find_operation ("select-0") }, set_up_new_process,
+      tear_down_new_process, "epoll", .max_preemptions = 3 },
+    { "first-in-child-reinit", { find_operation ("reinit"), find_operation ("reinit") }, set_up_new_process,
+      tear_down_new_process, "epoll", .max_preemptions = 3 },
+    { "first-in-child-loop", { find_operation ("iterate"), find_operation ("reinit") }, set_up_new_process,
+      tear_down_new_process, "epoll", .max_preemptions = 2 },
     { "wait-while-paused", { find_operation ("select-forever"), &iterate_often }, set_up_hang_up, tear_down_hang_up,
       .max_preemptions = 1 },
   };
@@ -857,6 +1077,10 @@ add_faults (PairCase *pair)
       g_autofree char *name = g_strconcat ("faults/", faults[i].name, NULL);
       PairCase fault = *pair;
 
+#ifdef __SANITIZE_THREAD__
+      if (((faults[i].operations[0]->flags | faults[i].operations[1]->flags) & OPERATION_FORKS) != 0)
+        continue;
+#endif
       if (faults[i].backend != NULL &&
           (strcmp (faults[i].backend, pair->world.backend->name) != 0 || pair->world.mirrored))
         continue;

@@ -7,8 +7,8 @@
 G_BEGIN_DECLS
 
 /* Remembers the file of each registered descriptor, if SEL_DEBUG=fd is in the environment. This finds programs that
- * close a descriptor without unregistering it, and then open another file that gets its number. The functions lock
- * for themselves and need no lock of the selector. */
+ * close a descriptor without unregistering it, and then open another file that gets its number. The lock of the
+ * selector protects them. */
 typedef struct _SelFdIdentities SelFdIdentities;
 
 /* Returns: NULL if SEL_DEBUG does not contain "fd" */
@@ -19,9 +19,8 @@ void             sel_fd_identities_remember (SelFdIdentities *identities,
 void             sel_fd_identities_forget   (SelFdIdentities *identities,
                                              int              fd);
 
-/* Warns once if @fd stands for another file than when it was remembered. Must be called without the selector's lock,
- * because a log handler may use the selector. */
-void             sel_fd_identities_check    (SelFdIdentities *identities,
+/* Forgets @fd if it stands for another file than when it was remembered. Returns: TRUE if it does */
+gboolean         sel_fd_identities_take_change (SelFdIdentities *identities,
                                              int              fd);
 
 G_END_DECLS

@@ -17,7 +17,6 @@ typedef struct
 
 struct _SelFdIdentities
 {
-  GMutex lock;
   GHashTable *by_fd;
 };
 
@@ -31,7 +30,6 @@ sel_fd_identities_new (void)
     return NULL;
 
   identities = g_new0 (SelFdIdentities, 1);
-  g_mutex_init (&identities->lock);
   identities->by_fd = g_hash_table_new_full (NULL, NULL, NULL, g_free);
 
   return identities;
@@ -41,7 +39,6 @@ void
 sel_fd_identities_free (SelFdIdentities *identities)
 {
   g_hash_table_unref (identities->by_fd);
-  g_mutex_clear (&identities->lock);
   g_free (identities);
 }
 
@@ -81,48 +78,26 @@ sel_fd_identities_remember (SelFdIdentities *identities,
 {
   SelFdIdentity identity;
 
-  if (!sel_fd_identity_read (&identity, fd))
-    return;
-
-  g_mutex_lock (&identities->lock);
-  g_hash_table_insert (identities->by_fd, GINT_TO_POINTER (fd), g_memdup2 (&identity, sizeof identity));
-  g_mutex_unlock (&identities->lock);
+  if (sel_fd_identity_read (&identity, fd))
+    g_hash_table_insert (identities->by_fd, GINT_TO_POINTER (fd), g_memdup2 (&identity, sizeof identity));
 }
 
 void
 sel_fd_identities_forget (SelFdIdentities *identities,
                           int              fd)
 {
-  g_mutex_lock (&identities->lock);
   g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
-  g_mutex_unlock (&identities->lock);
 }
 
-/* Forgets @fd if it stands for another file than when it was remembered. Returns: TRUE if it does */
-static gboolean
+gboolean
 sel_fd_identities_take_change (SelFdIdentities *identities,
                                int              fd)
 {
-  const SelFdIdentity *known;
-  gboolean changed = FALSE;
+  const SelFdIdentity *known = g_hash_table_lookup (identities->by_fd, GINT_TO_POINTER (fd));
   SelFdIdentity now;
 
-  if (!sel_fd_identity_read (&now, fd))
+  if (known == NULL || !sel_fd_identity_read (&now, fd) || sel_fd_identity_equal (known, &now))
     return FALSE;
 
-  g_mutex_lock (&identities->lock);
-  known = g_hash_table_lookup (identities->by_fd, GINT_TO_POINTER (fd));
-  if (known != NULL && !sel_fd_identity_equal (known, &now))
-    changed = g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
-  g_mutex_unlock (&identities->lock);
-
-  return changed;
-}
-
-void
-sel_fd_identities_check (SelFdIdentities *identities,
-                         int              fd)
-{
-  if (sel_fd_identities_take_change (identities, fd))
-    g_warning ("Descriptor %d was closed and stands for another file now, but it was not unregistered before", fd);
+  return g_hash_table_remove (identities->by_fd, GINT_TO_POINTER (fd));
 }

@@ -189,9 +189,17 @@ sel_registry_set_poll_fd (SelCore *core,
   core->registry.poll_fd = poll_fd;
 }
 
+/* A log handler may use the selector, so the warning comes after the unlock. */
 void
 sel_registry_check_identity_slow (SelCore *core,
                                   int      fd)
 {
-  sel_fd_identities_check (core->registry.identities, fd);
+  gboolean changed;
+
+  sel_state_lock (core);
+  changed = sel_fd_identities_take_change (core->registry.identities, fd);
+  sel_state_unlock (core);
+
+  if (changed)
+    g_warning ("Descriptor %d was closed and stands for another file now, but it was not unregistered before", fd);
 }

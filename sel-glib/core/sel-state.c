@@ -40,8 +40,10 @@ sel_state_clear (SelCore *core)
 }
 
 static void
-sel_state_drop_other_threads (SelCore *core)
+sel_state_drop_other_threads (gpointer owner)
 {
+  SelCore *core = owner;
+
   g_mutex_init (&core->state.lock);
   core->state.vfunc_thread = NULL;
   core->state.lock_depth = 0;
@@ -53,15 +55,25 @@ sel_state_drop_other_threads (SelCore *core)
 
 /* The count is stored last, with release order: a thread that sees it sees the new lock. */
 void
-sel_state_notice_fork (SelCore *core)
+sel_state_notice_process (guint    *fork_count,
+                          void    (*forked) (gpointer owner),
+                          gpointer  owner)
 {
+  SEL_POINT ("fork-noticed");
   g_mutex_lock (&fork_lock);
-  if (sel_state_is_new_process (core))
+  if (!sel_state_is_own_process (fork_count))
     {
-      sel_state_drop_other_threads (core);
-      __atomic_store_n (&core->state.fork_count, sel_state_fork_count, __ATOMIC_RELEASE);
+      SEL_POINT ("fork-drop");
+      forked (owner);
+      __atomic_store_n (fork_count, sel_state_fork_count, __ATOMIC_RELEASE);
     }
   g_mutex_unlock (&fork_lock);
+}
+
+void
+sel_state_notice_fork (SelCore *core)
+{
+  sel_state_notice_process (&core->state.fork_count, sel_state_drop_other_threads, core);
 }
 
 gboolean

@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include <pthread.h>
+
 #include "sel-default-selector.h"
 #include "sel-main-context.h"
 #include "sel-source.h"
@@ -20,8 +22,34 @@
  * ]|
  */
 
+/* No foreign code runs, and nothing is logged, with the lock. */
 static GMutex lock;
 static GHashTable *selectors; /* by context; holds a reference to each selector */
+
+static void
+sel_main_context_lock (void)
+{
+  g_mutex_lock (&lock);
+}
+
+static void
+sel_main_context_unlock (void)
+{
+  g_mutex_unlock (&lock);
+}
+
+/* A thread that forks has the lock, so that no other thread is in the middle of a change of the table. */
+static void
+sel_main_context_watch_forks (void)
+{
+  static gsize watches = FALSE;
+
+  if (g_once_init_enter (&watches))
+    {
+      pthread_atfork (sel_main_context_lock, sel_main_context_unlock, sel_main_context_unlock);
+      g_once_init_leave (&watches, TRUE);
+    }
+}
 
 /* The source of the selector is being destroyed. If the context is, too, a new context may get its address. The
  * reference is dropped without the lock. */
@@ -32,7 +60,7 @@ sel_main_context_forget (gpointer data)
   GHashTableIter iter;
   gpointer value;
 
-  g_mutex_lock (&lock);
+  sel_main_context_lock ();
   g_hash_table_iter_init (&iter, selectors);
   while (selector == NULL && g_hash_table_iter_next (&iter, NULL, &value))
     {
@@ -42,25 +70,54 @@ sel_main_context_forget (gpointer data)
       selector = value;
       g_hash_table_iter_steal (&iter);
     }
-  g_mutex_unlock (&lock);
+  sel_main_context_unlock ();
 }
 
-/* With the lock. Stores in @replaced the selector that the context had before. */
+/* With the lock. Returns: (nullable): the selector of @context, unless it was closed */
 static SelBaseSelector *
-sel_main_context_add_selector (GMainContext     *context,
-                               SelBaseSelector **replaced,
-                               GError          **error)
+sel_main_context_look_up (GMainContext *context)
 {
-  SelBaseSelector *selector = sel_default_selector_new (error);
+  SelBaseSelector *selector = selectors != NULL ? g_hash_table_lookup (selectors, context) : NULL;
 
-  if (selector == NULL)
-    return NULL;
+  return selector != NULL && !sel_base_selector_is_closed (selector) ? selector : NULL;
+}
+
+/* With the lock. Returns: (transfer full) (nullable): the selector that @context had before */
+static SelBaseSelector *
+sel_main_context_set_selector (GMainContext    *context,
+                               SelBaseSelector *selector)
+{
+  gpointer replaced = NULL;
 
   if (selectors == NULL)
     selectors = g_hash_table_new (NULL, NULL);
-  g_hash_table_steal_extended (selectors, context, NULL, (gpointer *) replaced);
+  g_hash_table_steal_extended (selectors, context, NULL, &replaced);
   g_hash_table_insert (selectors, context, selector);
   sel_base_selector_attach (selector, context, G_PRIORITY_DEFAULT, NULL, selector, sel_main_context_forget);
+
+  return replaced;
+}
+
+/* Another thread may add one meanwhile, which is then the selector of @context. */
+static SelBaseSelector *
+sel_main_context_add_selector (GMainContext  *context,
+                               GError       **error)
+{
+  g_autoptr(SelBaseSelector) added = sel_default_selector_new (error);
+  g_autoptr(SelBaseSelector) replaced = NULL;
+  SelBaseSelector *selector;
+
+  if (added == NULL)
+    return NULL;
+
+  sel_main_context_lock ();
+  selector = sel_main_context_look_up (context);
+  if (selector == NULL)
+    {
+      selector = g_steal_pointer (&added);
+      replaced = sel_main_context_set_selector (context, selector);
+    }
+  sel_main_context_unlock ();
 
   return selector;
 }
@@ -89,20 +146,17 @@ sel_main_context_get_selector (GMainContext  *context,
                                GError       **error)
 {
   g_autoptr(GMainContext) thread_default = NULL;
-  g_autoptr(SelBaseSelector) replaced = NULL;
-  SelBaseSelector *selector = NULL;
+  SelBaseSelector *selector;
 
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   if (context == NULL)
     context = thread_default = g_main_context_ref_thread_default ();
 
-  g_mutex_lock (&lock);
-  if (selectors != NULL)
-    selector = g_hash_table_lookup (selectors, context);
-  if (selector == NULL || sel_base_selector_is_closed (selector))
-    selector = sel_main_context_add_selector (context, &replaced, error);
-  g_mutex_unlock (&lock);
+  sel_main_context_watch_forks ();
+  sel_main_context_lock ();
+  selector = sel_main_context_look_up (context);
+  sel_main_context_unlock ();
 
-  return selector;
+  return selector != NULL ? selector : sel_main_context_add_selector (context, error);
 }
