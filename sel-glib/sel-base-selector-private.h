@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* What the other public functions of the class use. */
+/* Functions that the other files of the class and the main loop use. */
 
 void sel_base_selector_set_setting (SelBaseSelector *self,
                                     SelSetting       setting,

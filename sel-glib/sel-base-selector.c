@@ -216,7 +216,7 @@ sel_base_selector_set_setting (SelBaseSelector *self,
       sel_state_unlock (core);
     }
 
-  /* What is paused by the old policy may have to be told by the new one; mirrored mode has no alarms. */
+  /* The new policy may report a descriptor that the old one has paused. Mirrored mode has no alarms. */
   if (changed && (setting == SEL_SETTING_HANGUP_POLICY || setting == SEL_SETTING_FORCE_MIRRORED))
     sel_pause_resume_all (core);
 
@@ -395,7 +395,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    *
    * How a main loop treats a descriptor whose other end is gone, if its callback neither modifies nor unregisters it.
    * Such a descriptor is always ready. Only the direction that has ended is paused. Two sources of one selector share
-   * its pauses. A change of the property resumes what is paused.
+   * its pauses. A change of the property resumes all paused descriptors.
    *
    * Since: 1.0
    */
@@ -529,7 +529,7 @@ sel_base_selector_close (SelBaseSelector *self)
 
   core = sel_core (self);
 
-  /* Anything that is freed may have the last reference. */
+  /* The memory that is freed may include the last other reference. */
   g_object_ref (self);
   sel_state_lock (core);
   /* A thread of the parent process may have begun to close it; it does not exist in the child. */

@@ -4,7 +4,7 @@
 
 #include "sel-base-selector-private.h"
 
-/* The accessors of the properties. sel-base-selector.c documents what the properties mean. */
+/* The accessors of the properties. sel-base-selector.c documents the properties. */
 
 /**
  * sel_base_selector_get_interruptible:

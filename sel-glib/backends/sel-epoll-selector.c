@@ -149,7 +149,7 @@ sel_epoll_selector_wait_for (SelEpollSelectorPrivate *priv,
   return epoll_wait (priv->epoll_fd, priv->events, n_events, sel_timeout_to_ms (timeout));
 }
 
-/* The outer set reports the inner one whenever that has something to report. */
+/* Makes the inner set readable in the outer one whenever the inner one has a report. */
 static gboolean
 sel_epoll_selector_watch_inner (SelEpollSelectorPrivate  *priv,
                                 GError                  **error)
@@ -162,7 +162,7 @@ sel_epoll_selector_watch_inner (SelEpollSelectorPrivate  *priv,
   return sel_os_error_set (error, -1, errno);
 }
 
-/* Replaces the kernel's set by a new one with the same descriptor number, and adds the registrations of now. */
+/* Replaces the kernel's set by a new one with the same descriptor number, and adds all current registrations. */
 static gboolean
 sel_epoll_selector_rebuild (SelBaseSelector  *self,
                             GError          **error)

@@ -9,9 +9,10 @@
 G_BEGIN_DECLS
 
 /*
- * What a backend of this library may call. Each function leads to the room that does the work. A backend tells the
- * kernel which events to wait for, and reports the events that the kernel returns; it looks up no key, formats no
- * error message and calls nobody. Classes outside the library have sel_base_selector_report() only.
+ * The functions of the core for the backends of this library. Each function calls the room that does the work. A
+ * backend tells the kernel which events to wait for, and reports the events that the kernel returns. It looks up no
+ * key, formats no error message and calls no function of the program. Classes outside the library have
+ * sel_base_selector_report() only.
  */
 
 /* --- In open () --- */
@@ -105,9 +106,9 @@ sel_backend_begin_reports (SelBaseSelector *self)
   sel_wait_begin_reports (sel_core (self));
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. @ends is what the kernel tells about the other
- * end. The backend counts the reports in the ready list. Returns: FALSE if the registration with this tag does not
- * exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. @ends tells which directions have ended, as far as
+ * the kernel says. The backend counts the reports in the ready list. Returns: FALSE if the registration with this tag
+ * does not exist any more */
 static inline gboolean
 sel_backend_report_tagged (SelBaseSelector *self,
                            int              fd,
@@ -129,7 +130,7 @@ sel_backend_report_untagged (SelBaseSelector *self,
 }
 
 /* @fd turns out to be closed. Its key stays, but update () is called to remove it. Fails if @fd is the wake-up
- *   descriptor. */
+ * descriptor. */
 static inline gboolean
 sel_backend_report_closed (SelBaseSelector  *self,
                            int               fd,

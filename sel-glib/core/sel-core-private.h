@@ -88,7 +88,7 @@ typedef struct
   SelWakeup *wakeup;         /* reference counted, so that it can be signalled after the selector was finalized */
   GPtrArray *watchers;       /* NULL if there are none */
   gboolean wait_sees_updates; /* the kernel's wait takes changes into account while it lasts */
-  gboolean counts_changes;   /* somebody needs the next member */
+  gboolean counts_changes;   /* FALSE: no batch of callbacks needs the next member */
   gsize changes;             /* atomic: how often the table has changed; see sel-dispatch-private.h */
 } SelNotify;
 
@@ -127,7 +127,7 @@ typedef enum
 /* The largest #SelBaseSelector:max-dispatch, which is also the default. */
 #define SEL_MAX_DISPATCH 256
 
-/* What each call uses comes first. */
+/* The members that each wait uses come first. */
 typedef struct
 {
   SelState state;

@@ -20,7 +20,7 @@ G_BEGIN_DECLS
 /* The part of a registration that is used whenever the descriptor is ready. It is small, for the processor's cache. */
 typedef struct
 {
-  guint32 generation;          /* identifies the registration; changes whenever the kernel is told something new */
+  guint32 generation;          /* identifies the registration; a new one for each change of it */
   guint8 active;               /* the events to report: the registered ones without those that are paused */
   guint8 registered : 2;       /* the events that the program asked for; 0: the slot is free */
   guint8 armed : 2;            /* the events that the kernel waits for */

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
  * Unless stated otherwise, the functions must be called with the lock held.
  */
 
-/* What a program keeps with a registration: data in the form of C or of other languages, or a callback. */
+/* The data or the callback that a program keeps with a registration. @value is for other languages than C. */
 typedef struct
 {
   GObject *fileobj;          /* not used by sel_registry_modify() */
@@ -92,7 +92,7 @@ guint           sel_registry_get_n_keys         (SelCore                *core);
 /* For the rooms above. */
 
 /* Makes the kernel wait for a slot. If @is_new, the slot gets a new generation and is not paused any more; otherwise
- * the kernel knows nothing about it, and its pause goes on. On failure, the kernel does not wait for @fd. @error is
+ * its pause goes on, and the kernel must not wait for @fd yet. On failure, the kernel does not wait for @fd. @error is
  * not NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
@@ -109,8 +109,8 @@ void            sel_registry_disarm             (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
 
-/* Makes the kernel wait for @events only, which are some of those that it waits for, or 0. Returns: FALSE if the kernel
- * refuses; then it does not wait for @fd at all */
+/* Makes the kernel wait for @events only, a part of the events that it waits for now, or 0. Returns: FALSE if the
+ * kernel refuses; then it does not wait for @fd at all */
 gboolean        sel_registry_arm_only           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,
@@ -139,9 +139,8 @@ void            sel_registry_foreach            (SelCore                *core,
                                                  SelKeyTableFunc         func,
                                                  gpointer                user_data);
 
-/* What the current wait has found about @fd may not be true any more. @slot is NULL if @fd is not registered any
- * more. */
-void            sel_registry_mark_changed       (SelCore                *core,
+/* The slow path of sel_registry_mark_changed(). */
+void            sel_registry_mark_changed_slow  (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
 
@@ -196,6 +195,17 @@ sel_registry_check_identity (SelCore *core,
 {
   if (G_UNLIKELY (core->registry.identities != NULL))
     sel_registry_check_identity_slow (core, fd);
+}
+
+/* Marks the results of the current wait for @fd as stale. @slot is NULL if @fd is not registered any more. */
+static inline void
+sel_registry_mark_changed (SelCore    *core,
+                           int         fd,
+                           SelKeySlot *slot)
+{
+  sel_notify_count_change (core);
+  if (G_UNLIKELY (sel_state_has (core, SEL_STATE_IN_WAIT)))
+    sel_registry_mark_changed_slow (core, fd, slot);
 }
 
 /* The table, for looking up many descriptors in a row. */

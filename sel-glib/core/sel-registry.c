@@ -330,14 +330,10 @@ sel_registry_arm_wakeup (SelCore  *core,
 /* --- Changes during a wait --- */
 
 void
-sel_registry_mark_changed (SelCore    *core,
-                           int         fd,
-                           SelKeySlot *slot)
+sel_registry_mark_changed_slow (SelCore    *core,
+                                int         fd,
+                                SelKeySlot *slot)
 {
-  sel_notify_count_change (core);
-  if (G_LIKELY (!sel_state_has (core, SEL_STATE_IN_WAIT)))
-    return;
-
   sel_state_set (core, SEL_STATE_CHANGED);
   if (slot == NULL || slot->changed_in_wait)
     return;

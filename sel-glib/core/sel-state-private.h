@@ -9,8 +9,8 @@
 G_BEGIN_DECLS
 
 /*
- * What may each thread do now? The lock, the state word, the thread that is in a virtual function, and the process
- * that uses the selector.
+ * Which operations may each thread begin now? The room has the lock, the state word, the thread that is in a virtual
+ * function, and the process that uses the selector.
  *
  * The state word is atomic because the fast path of a wait begins without the lock: it replaces OPEN alone by OPEN
  * and one of the waiting bits, in one compare-and-exchange. So every bit except OPEN and the waiting bits keeps waits

@@ -89,9 +89,9 @@ sel_wait_limit_timeout (gdouble timeout,
   return left > 0 ? MIN (timeout, left) : 0;
 }
 
-/* The slow path of the beginning of a wait in the kernel. Returns for how long it may wait: 0 if something is ready
- * without the kernel or sel_base_selector_wakeup() was called; at most until a pause ends; SEL_WAIT_WITHOUT_KERNEL if a
- * main loop has asked the kernel already. */
+/* The slow path of the beginning of a wait in the kernel. Returns the timeout for the kernel: 0 if a descriptor is
+ * always ready or sel_base_selector_wakeup() was called; at most the time until a pause ends; SEL_WAIT_WITHOUT_KERNEL
+ * if a main loop has asked the kernel already. */
 gdouble
 sel_wait_prepare (SelCore  *core,
                   gdouble   timeout,
