@@ -19,7 +19,13 @@ except ImportError:
 sys.modules['gi.overrides.Sel'] = None
 
 gi.require_version('Sel', '1.0')
-from gi.repository import GLib, GObject, Sel  # noqa: E402
+from gi.repository import Gio, GLib, GObject, Sel  # noqa: E402
+
+try:
+    gi.require_version('SelTest', '1.0')
+    from gi.repository import SelTest
+except ValueError:
+    SelTest = None
 
 READ, WRITE = Sel.EventMask.READ, Sel.EventMask.WRITE
 
@@ -164,6 +170,51 @@ def test_dropped():
         del selector
         gc.collect()
         assert len(os.listdir('/proc/self/fd')) == before
+
+
+def growth_of(function, n=20000):
+    """Calls a function 5 * n times. Returns the bytes that each call leaves: the median of five batches."""
+    growths = []
+    for unused in range(5):
+        gc.collect()
+        before = SelTest.memory_in_use()
+        for unused in range(n):
+            function()
+        gc.collect()
+        growths.append((SelTest.memory_in_use() - before) / n)
+    return sorted(growths)[2]
+
+
+def test_lists_do_not_grow():
+    selector = Sel.default_selector_new()
+    mapping = selector.get_map()
+    results = []
+
+    def select_finish():
+        selector.select_async(0, 0, None, lambda source, result: results.append(source.select_finish(result)))
+        while not results:
+            GLib.MainContext.default().iteration(True)
+        return results.pop()
+
+    kept = []
+    assert growth_of(lambda: kept.append(Gio.Cancellable()), 1000) > 1
+    with Pipe() as (r, w):
+        other = os.dup(w)
+        selector.register(w, WRITE)
+        selector.register(other, WRITE)
+        os.close(other)
+        for function, n in ((lambda: selector.select(0), 20000), (mapping.get_keys, 20000), (selector.check, 20000),
+                            (select_finish, 2000)):
+            assert function()
+            growth = growth_of(function, n)
+            print('# %g bytes for each call' % growth)
+            # PyGObject keeps memory for each asynchronous callback.
+            assert growth < (100 if function is select_finish else 1)
+
+
+# The library with memory_in_use() is built only where the C library has mallinfo2().
+if SelTest is None:
+    del test_lists_do_not_grow
 
 
 def main():

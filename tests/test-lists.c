@@ -118,6 +118,51 @@ test_keys (BackendFixture *fixture)
   close (fds[1]);
 }
 
+static void
+count_down (gpointer  user_data,
+            GObject  *where_the_object_was)
+{
+  (*(guint *) user_data)--;
+}
+
+/* If one event or key of 100,000 lists is not freed, it keeps the key of its descriptor alive. */
+static void
+test_nothing_is_kept (void)
+{
+  g_autoptr (GError) error = NULL;
+  SelBaseSelector *selector = sel_default_selector_new (&error);
+  SelSelectorMapping *map;
+  guint n_alive = 0;
+  int fds[2];
+
+  g_assert_no_error (error);
+  open_pipe (fds);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (SelSelectorKey) key = NULL;
+
+      g_assert_true (sel_base_selector_register (selector, fds[i], SEL_EVENT_WRITE, NULL, NULL, &error));
+      key = sel_base_selector_get_key (selector, fds[i], &error);
+      g_object_weak_ref (G_OBJECT (key), count_down, &n_alive);
+      n_alive++;
+    }
+  close (fds[0]);
+
+  map = sel_base_selector_get_map (selector);
+  for (guint i = 0; i < 100000 / 3; i++)
+    {
+      free_events (sel_base_selector_select_list (selector, 0, NULL, &error));
+      g_list_free_full (sel_base_selector_check_list (selector, &error), g_object_unref);
+      g_list_free_full (sel_selector_mapping_list_keys (map), g_object_unref);
+      g_assert_no_error (error);
+    }
+
+  g_assert_cmpuint (n_alive, ==, 2);
+  g_object_unref (selector);
+  g_assert_cmpuint (n_alive, ==, 0);
+  close (fds[1]);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -129,6 +174,8 @@ main (int    argc,
   backend_add ("lists/select", test_select);
   backend_add ("lists/select-finish", test_select_finish);
   backend_add ("lists/keys", test_keys);
+
+  g_test_add_func ("/selector/default/lists/nothing-is-kept", test_nothing_is_kept);
 
   return g_test_run ();
 }

@@ -280,6 +280,66 @@ test('an asynchronous select is cancelled', function ()
   same(failure:matches(Gio.IOErrorEnum, 'CANCELLED'), true)
 end)
 
+-- Calls a function 5 * n times. Returns the bytes that each call leaves: the median of five batches, because tables of the
+-- interpreter grow and shrink in some of them.
+local function growth_of(n, func)
+  local growths = {}
+
+  for _ = 1, 5 do
+    local before
+    -- An object of lgi may need several collections, because finalizers let go of others.
+    for _ = 1, 10 do
+      collectgarbage()
+    end
+    before = lgi.SelTest.memory_in_use()
+    for _ = 1, n do
+      func()
+    end
+    for _ = 1, 10 do
+      collectgarbage()
+    end
+    growths[#growths + 1] = (lgi.SelTest.memory_in_use() - before) / n
+  end
+  table.sort(growths)
+  return growths[3]
+end
+
+-- The library with memory_in_use () is built only where the C library has mallinfo2 (). In valgrind there are few rounds.
+if rounds >= 100 and pcall(lgi.require, 'SelTest', '1.0') then
+  test('a growth is seen', function ()
+    local kept = {}
+    same(growth_of(1000, function () kept[#kept + 1] = Gio.Cancellable() end) > 1, true)
+  end)
+
+  test('lists do not grow', function ()
+    local selector, one, other = new_selector(), new_socket(), new_socket()
+    local map = selector:get_map()
+
+    for _, socket in ipairs {one, other} do
+      assert(selector:register(socket:get_fd(), 'WRITE', nil))
+    end
+    other:close()
+    for name, func in pairs {
+      select = function () return #selector:select(0, nil) end,
+      get_keys = function () return #map:get_keys() end,
+      check = function () return #selector:check() end,
+      select_finish = function ()
+        local number
+        selector:select_async(0, GLib.PRIORITY_DEFAULT, nil, function (_, result)
+          number = #selector:select_finish(result)
+        end)
+        run_until(function () return number end)
+        return number
+      end,
+    } do
+      same(func() > 0, true)
+      local growth = growth_of(name == 'select_finish' and 4000 or 20000, func)
+      print(('# %s: %g bytes for each call'):format(name, growth))
+      same(growth < 1, true)
+    end
+  end)
+end
+
 print('1..' .. #tests)
 print(('# %s, lgi %s'):format(_VERSION, lgi._VERSION))
 local failed = false
