@@ -122,6 +122,7 @@ missing ()
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
     have_python_headers || echo python3-dev python-gi-dev
+    have rpmbuild || echo rpm
     have_wheel_tools || echo python3-mesonpy python3-pip python3-venv
     have valgrind || echo valgrind
     have gjs || echo gjs
