@@ -57,6 +57,12 @@ have_python_headers ()
     && have_module 'pygobject-3.0 >= 3.42'
 }
 
+# Checks for what builds and installs a Python wheel without a network.
+have_wheel_tools ()
+{
+  /usr/bin/python3 -c 'import mesonpy, pip, venv, ensurepip' > /dev/null 2>&1
+}
+
 have_lua_gi ()
 {
   for lua in lua5.4 lua5.3 lua5.1 lua; do
@@ -116,6 +122,8 @@ missing ()
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
     have_python_headers || echo python3-dev python-gi-dev
+    have rpmbuild || echo rpm
+    have_wheel_tools || echo python3-mesonpy python3-pip python3-venv
     have valgrind || echo valgrind
     have gjs || echo gjs
     { have valac && have_module vapigen; } || echo valac

@@ -300,6 +300,24 @@ close_pair (int fds[2])
   close (fds[1]);
 }
 
+guint
+raise_fd_limit (void)
+{
+  const rlim_t wanted = 4096;
+  struct rlimit limit;
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+
+  if (limit.rlim_cur < wanted && limit.rlim_cur < limit.rlim_max)
+    {
+      limit.rlim_cur = MIN (limit.rlim_max, wanted);
+      (void) setrlimit (RLIMIT_NOFILE, &limit);
+      g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+    }
+
+  return (guint) MIN (limit.rlim_cur, G_MAXINT);
+}
+
 /* The new limit is the first free number, and no less, because poll () refuses more descriptors than the limit. */
 void
 forbid_open (struct rlimit *saved)
@@ -326,6 +344,7 @@ closed_fd (void)
   int pipe_fds[2];
   int fd;
 
+  raise_fd_limit ();
   open_pipe (pipe_fds);
   fd = fcntl (pipe_fds[0], F_DUPFD_CLOEXEC, 500);
   g_assert_no_errno (fd);

@@ -95,6 +95,9 @@ int   open_socket       (int          domain,
 /* Makes @fd close-on-exec and non-blocking. */
 void  prepare_fd        (int          fd);
 
+/* Raises the soft limit of open files to 4096, or to the hard limit if that is lower. Returns the soft limit. */
+guint raise_fd_limit    (void);
+
 /* No descriptor can be opened until allow_open (), in any thread. Open descriptors keep working. */
 void  forbid_open       (struct rlimit *saved);
 void  allow_open        (const struct rlimit *saved);

@@ -14,24 +14,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Raises the soft limit of open files to 4096, or to the hard limit if that is lower. Returns the soft limit. */
-static guint
-raise_limit (void)
-{
-  struct rlimit limit;
-
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-
-  if (limit.rlim_cur < 4096 && limit.rlim_cur < limit.rlim_max)
-    {
-      limit.rlim_cur = MIN (limit.rlim_max, 4096);
-      (void) setrlimit (RLIMIT_NOFILE, &limit);
-      g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-    }
-
-  return MIN (limit.rlim_cur, G_MAXINT);
-}
-
 static void
 test_large_number (BackendFixture *fixture)
 {
@@ -39,7 +21,7 @@ test_large_number (BackendFixture *fixture)
   int fds[2];
   int large;
 
-  if (raise_limit () <= 3000)
+  if (raise_fd_limit () <= 3000)
     {
       g_test_skip ("the limit of open files is too low");
       return;
@@ -116,7 +98,7 @@ test_fairness (BackendFixture *fixture)
 static void
 test_many (BackendFixture *fixture)
 {
-  guint n = MIN (2000, raise_limit () - 64) / 2;
+  guint n = MIN (2000, raise_fd_limit () - 64) / 2;
   g_autofree int *readers = g_new (int, n);
   g_autofree int *writers = g_new (int, n);
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);

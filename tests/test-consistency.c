@@ -300,7 +300,7 @@ large_number (SelBaseSelector *selector)
 
   open_pipe (fds);
   put_byte (fds[1]);
-  fd = fcntl (fds[0], F_DUPFD_CLOEXEC, 3000);
+  fd = fcntl (fds[0], F_DUPFD_CLOEXEC, (int) MIN (3000, raise_fd_limit () - 1));
   g_assert_no_errno (fd);
   watch (selector, fd, BOTH);
   text = text_of_ready (selector, fd);

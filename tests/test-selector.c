@@ -9,7 +9,6 @@
 #include <gio/gio.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -803,29 +802,12 @@ test_select_interrupt (BackendFixture *fixture)
   close_pair (fds);
 }
 
-static guint
-many_fds (guint wanted)
-{
-  struct rlimit limit;
-
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-
-  if (limit.rlim_cur < limit.rlim_max)
-    {
-      limit.rlim_cur = MIN (limit.rlim_max, 4096);
-      (void) setrlimit (RLIMIT_NOFILE, &limit);
-      g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
-    }
-
-  return MIN (wanted, limit.rlim_cur - 64) & ~1u;
-}
-
 /* More descriptors than an fd_set has bits. One call reports all writing ends. */
 static void
 test_above_fd_setsize (BackendFixture *fixture)
 {
   SelBaseSelector *selector = fixture->selector;
-  guint n_fds = many_fds (2000);
+  guint n_fds = MIN (2000, raise_fd_limit () - 64) & ~1u;
   g_autofree int *fds = g_new (int, n_fds);
   g_autoptr (GPtrArray) ready = NULL;
   g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);

@@ -22,11 +22,24 @@ import selectors
 import sys
 import time
 
+import gi
 from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import GLib, GObject
 
 Sel = get_introspection_module('Sel')
+
+
+def _load_library_of_wheel():
+    """Loads the library that lies beside the typelib, as in a wheel. The dynamic linker does not search there."""
+    directory = os.path.dirname(gi.Repository.get_default().get_typelib_path('Sel'))
+    library = os.path.join(directory, 'libsel-glib-1.0.so.0')
+    if os.path.exists(library):
+        import ctypes
+        ctypes.CDLL(library)
+
+
+_load_library_of_wheel()
 
 __all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER', 'asyncio']
 
