@@ -174,6 +174,34 @@ def check_names(library, layers, names):
             yield 'nothing mentions ' + what
 
 
+ATOMIC = re.compile(r"""\b(?:
+    g_atomic_(?:int|pointer)_\w+ \s \(&?((?:\([^()]*\)|[^(),])+)[,)] |
+    __atomic_\w+ \s \(&?((?:\([^()]*\)|[^(),])+),\s [^;]*? __ATOMIC_(\w+))""", re.X)
+
+
+def atomics(library):
+    """Returns the names of atomic variables, the files that use them, and the memory orders."""
+    found = {}
+    for name, text in library.files.items():
+        for operand, other, order in ATOMIC.findall(text):
+            variable = re.findall(r'\w+', re.sub(r'\[.*?\]', '', operand or other))[-1]
+            uses = found.setdefault(variable, (set(), set()))
+            uses[0].add(stem(name))
+            uses[1].add(order.lower() or 'seq_cst')
+    return found
+
+
+def check_atomics(library, layers, rows):
+    """the table of atomic variables is that of the code"""
+    known = {variable.strip('`'): (set(words(files)), set(words(orders))) for variable, files, orders, _ in rows}
+    found = atomics(library)
+    for variable in sorted(set(known) | set(found)):
+        if known.get(variable) != found.get(variable):
+            yield '%s: %s in the table, %s in the code' % tuple(
+                [variable] + [' and '.join(', '.join(sorted(part)) for part in uses[variable])
+                              if variable in uses else 'nothing' for uses in (known, found)])
+
+
 def main():
     source = sys.argv[1]
     with open(os.path.join(source, 'docs', 'ARCHITECTURE.md')) as f:
@@ -183,12 +211,14 @@ def main():
     names = table(page, 'name')
     members = table(page, 'member')
     rooms = table(page, 'room')
+    variables = table(page, 'variable')
     programs = os.listdir(os.path.join(source, 'tests'))
     cases = [(check, (library, layers)) for check in (
         check_table, check_order, check_includes, check_unused, check_backends, check_headers)]
     cases.append((check_names, (library, layers, names)))
     cases.append((check_rooms, (library, layers, members)))
     cases.append((check_room_tests, (library, layers, rooms, programs)))
+    cases.append((check_atomics, (library, layers, variables)))
 
     print('1..%d' % (len(cases) + 1))
     for number, (check, arguments) in enumerate(cases, 1):
@@ -196,7 +226,7 @@ def main():
         print('%s %d %s' % ('not ok' if wrong else 'ok', number, check.__doc__))
         for line in wrong:
             print('# ' + line)
-    enough = (all(len(rows) > 5 for rows in (layers, names, members, rooms)) and
+    enough = (all(len(rows) > 5 for rows in (layers, names, members, rooms, variables)) and
               len(list(library.includes())) > 50)
     print('%s %d the tables and the #include lines were found' % ('ok' if enough else 'not ok', len(cases) + 1))
 
