@@ -393,6 +393,45 @@ test_ended_once (RegistryFixture *fixture,
   close (fds[0]);
 }
 
+/* Each of these costs system calls: a turn does not look at thousands of them, and they are not due again at once. */
+static void
+test_many_once (RegistryFixture *fixture,
+                gconstpointer    data)
+{
+  const guint n = SEL_PAUSE_MAX_RESUMED + 1;
+  gint64 before;
+  GArray *list;
+  int *fds = g_new (int, n);
+
+  sel_state_unlock (fixture->core);
+  sel_base_selector_set_hangup_policy (SEL_BASE_SELECTOR (fixture->fake), SEL_HANGUP_POLICY_ONCE);
+  sel_state_lock (fixture->core);
+  for (guint i = 0; i < n; i++)
+    {
+      SelReadyEvent event;
+      int pair[2];
+
+      g_assert_cmpint (pipe (pair), ==, 0);
+      close (pair[1]);
+      fds[i] = pair[0];
+      add_with_event (fixture, fds[i], READ, &event);
+      sel_pause_begin_ended (fixture->core, &event, READ);
+    }
+  list = fixture->core->pauses.list;
+
+  set_until (fixture, 1);
+  before = g_get_monotonic_time ();
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_n_pauses (fixture, n);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
+  for (guint i = 0; i < SEL_PAUSE_MAX_RESUMED; i++)
+    g_assert_cmpint (g_array_index (list, SelPause, i).until, >, before + SEL_PAUSE_INTERVAL);
+
+  for (guint i = 0; i < n; i++)
+    close (fds[i]);
+  g_free (fds);
+}
+
 /* --- Replacing --- */
 
 static void
@@ -911,6 +950,7 @@ main (int   argc,
     { "/pause/forget-all", test_forget_all },
     { "/pause/ended", test_ended },
     { "/pause/ended-once", test_ended_once },
+    { "/pause/many-once", test_many_once },
     { "/pause/ended-refused", test_ended_refused },
     { "/pause/many-due", test_many_due },
     { "/pause/own-end", test_own_end },

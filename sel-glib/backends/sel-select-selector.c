@@ -210,8 +210,7 @@ sel_select_selector_has_hung_up (SelSelectSelectorPrivate *priv,
          poll (&entry, 1, 0) > 0;
 }
 
-/* Returns the number of reports: 1 if @fd is ready, 0 if not. */
-static guint
+static void
 sel_select_selector_report (SelBaseSelector *self,
                             guint            fd)
 {
@@ -224,12 +223,8 @@ sel_select_selector_report (SelBaseSelector *self,
       (events != 0 && sel_select_selector_has_hung_up (priv, fd)))
     events |= SEL_EVENT_WRITE;
 
-  if (events == 0)
-    return 0;
-
-  sel_backend_report_untagged (self, (int) fd, events, SEL_UNKNOWN_END);
-
-  return 1;
+  if (events != 0)
+    sel_backend_report_untagged (self, (int) fd, events, SEL_UNKNOWN_END);
 }
 
 static void
@@ -270,7 +265,7 @@ sel_select_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_backend_get_ready_list (self)->room;
+  const SelReadyList *list = sel_backend_get_ready_list (self);
   int n_ready, errsv;
   guint n_fds;
 
@@ -309,8 +304,8 @@ sel_select_selector_wait (SelBaseSelector  *self,
           continue;
         }
 
-      room -= sel_select_selector_report (self, fd);
-      if (room == 0)
+      sel_select_selector_report (self, fd);
+      if (list->n_reports >= list->room)
         {
           priv->start = fd + 1;
           return TRUE;
