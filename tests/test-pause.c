@@ -13,6 +13,7 @@
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
+#define MAX_RESUMED (SEL_MAX_DISPATCH / SEL_PAUSE_RESUMED_SHARE)
 
 /* Addresses that stand for functions. They are only compared. */
 static const char function_a[1];
@@ -265,7 +266,7 @@ static void
 test_many_due (RegistryFixture *fixture,
                gconstpointer    data)
 {
-  const guint n = 2 * SEL_PAUSE_MAX_RESUMED + 3;
+  const guint n = 2 * MAX_RESUMED + 3;
   SelReadyEvent event;
   guint n_left;
 
@@ -275,10 +276,10 @@ test_many_due (RegistryFixture *fixture,
       sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
     }
   set_until (fixture, 1);
-  for (n_left = n; n_left > SEL_PAUSE_MAX_RESUMED; )
+  for (n_left = n; n_left > MAX_RESUMED; )
     {
       sel_pause_resume_due (fixture->core, FALSE);
-      n_left -= SEL_PAUSE_MAX_RESUMED;
+      n_left -= MAX_RESUMED;
       assert_n_pauses (fixture, n_left);
       g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
 
@@ -398,7 +399,7 @@ static void
 test_many_once (RegistryFixture *fixture,
                 gconstpointer    data)
 {
-  const guint n = SEL_PAUSE_MAX_RESUMED + 1;
+  const guint n = MAX_RESUMED + 1;
   gint64 before;
   GArray *list;
   int *fds = g_new (int, n);
@@ -424,7 +425,7 @@ test_many_once (RegistryFixture *fixture,
   sel_pause_resume_due (fixture->core, FALSE);
   assert_n_pauses (fixture, n);
   g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
-  for (guint i = 0; i < SEL_PAUSE_MAX_RESUMED; i++)
+  for (guint i = 0; i < MAX_RESUMED; i++)
     g_assert_cmpint (g_array_index (list, SelPause, i).until, >, before + SEL_PAUSE_INTERVAL);
 
   for (guint i = 0; i < n; i++)

@@ -276,6 +276,7 @@ sel_pause_resume_due (SelCore  *core,
   guint n = sel_pause_get_n (core);
   guint n_left = 0;
   guint n_over = 0;
+  guint max_over = MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_PAUSE_RESUMED_SHARE, 1);
 
   if (!sel_state_has (core, SEL_STATE_PAUSED))
     return;
@@ -289,7 +290,7 @@ sel_pause_resume_due (SelCore  *core,
     {
       SelPause pause = g_array_index (core->pauses.list, SelPause, i);
       SelKeySlot *slot = sel_pause_get_slot (core, &pause);
-      gboolean is_over = at_once || (pause.until <= now && n_over < SEL_PAUSE_MAX_RESUMED);
+      gboolean is_over = at_once || (pause.until <= now && n_over < max_over);
 
       if (slot == NULL)
         continue;
