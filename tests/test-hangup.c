@@ -142,7 +142,8 @@ test_count_event (Room          *room,
       g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_NOTHING);
       assert_unlocked (room->core);
     }
-  g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_CLOSED);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==,
+                   SEL_HANGUP_CHECK_CLOSED | SEL_HANGUP_CALLS_SELECT);
 }
 
 /* A function that locks notices that the process has forked. */
@@ -262,6 +263,30 @@ test_check_told (Room          *room,
   close (fds[0]);
 }
 
+/* After a pause there is one call, and the next pause has begun before it. A callback that calls select () would end
+ * that pause, so it begins with the next report. */
+static void
+test_check_again (Room          *room,
+                  gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot;
+  int fds[2];
+
+  set_up_pipe (room, ENDED, fds, &event);
+  slot = room_get_slot (room, fds[0]);
+  slot->hangup.pause = 1;
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED | SEL_HANGUP_CALLS_SELECT));
+  g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS);
+  g_assert_false (sel_key_slot_is_paused (slot));
+
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS - 1;
+  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  g_assert_cmpuint (slot->hangup.pause, ==, 2);
+  unwatch (room->selector, fds[0]);
+  close (fds[0]);
+}
+
 /* The end of one direction does not stop the other one. */
 static void
 test_check_direction (Room          *room,
@@ -360,6 +385,7 @@ main (int    argc,
   room_add ("/hangup/count/event-locks", test_count_event_locks);
   room_add ("/hangup/check/states", test_check);
   room_add ("/hangup/check/told", test_check_told);
+  room_add ("/hangup/check/again", test_check_again);
   room_add ("/hangup/check/direction", test_check_direction);
   room_add ("/hangup/check/changed", test_check_changed);
   room_add ("/hangup/check/stale", test_check_stale);

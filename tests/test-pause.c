@@ -13,6 +13,7 @@
 
 #define READ SEL_EVENT_READ
 #define WRITE SEL_EVENT_WRITE
+#define MAX_RESUMED (SEL_MAX_DISPATCH / SEL_PAUSE_RESUMED_SHARE)
 
 /* Addresses that stand for functions. They are only compared. */
 static const char function_a[1];
@@ -253,7 +254,7 @@ static void
 test_many_due (RegistryFixture *fixture,
                gconstpointer    data)
 {
-  const guint n = 2 * SEL_PAUSE_MAX_RESUMED + 3;
+  const guint n = 2 * MAX_RESUMED + 3;
   SelReadyEvent event;
   guint n_left;
 
@@ -263,10 +264,10 @@ test_many_due (RegistryFixture *fixture,
       sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
     }
   room_set_pause_end (fixture, 1);
-  for (n_left = n; n_left > SEL_PAUSE_MAX_RESUMED; )
+  for (n_left = n; n_left > MAX_RESUMED; )
     {
       sel_pause_resume_due (fixture->core, FALSE);
-      n_left -= SEL_PAUSE_MAX_RESUMED;
+      n_left -= MAX_RESUMED;
       assert_n_pauses (fixture, n_left);
       g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
 
@@ -379,6 +380,45 @@ test_ended_once (RegistryFixture *fixture,
   close (other[0]);
   close (other[1]);
   close (fds[0]);
+}
+
+/* Each of these costs system calls: a turn does not look at thousands of them, and they are not due again at once. */
+static void
+test_many_once (RegistryFixture *fixture,
+                gconstpointer    data)
+{
+  const guint n = MAX_RESUMED + 1;
+  gint64 before;
+  GArray *list;
+  int *fds = g_new (int, n);
+
+  sel_state_unlock (fixture->core);
+  sel_base_selector_set_hangup_policy (SEL_BASE_SELECTOR (fixture->fake), SEL_HANGUP_POLICY_ONCE);
+  sel_state_lock (fixture->core);
+  for (guint i = 0; i < n; i++)
+    {
+      SelReadyEvent event;
+      int pair[2];
+
+      g_assert_cmpint (pipe (pair), ==, 0);
+      close (pair[1]);
+      fds[i] = pair[0];
+      add_with_event (fixture, fds[i], READ, &event);
+      sel_pause_begin_ended (fixture->core, &event, READ);
+    }
+  list = fixture->core->pauses.list;
+
+  room_set_pause_end (fixture, 1);
+  before = g_get_monotonic_time ();
+  sel_pause_resume_due (fixture->core, FALSE);
+  assert_n_pauses (fixture, n);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
+  for (guint i = 0; i < MAX_RESUMED; i++)
+    g_assert_cmpint (g_array_index (list, SelPause, i).until, >, before + SEL_PAUSE_INTERVAL);
+
+  for (guint i = 0; i < n; i++)
+    close (fds[i]);
+  g_free (fds);
 }
 
 /* --- Replacing --- */
@@ -899,6 +939,7 @@ main (int   argc,
     { "/pause/forget-all", test_forget_all },
     { "/pause/ended", test_ended },
     { "/pause/ended-once", test_ended_once },
+    { "/pause/many-once", test_many_once },
     { "/pause/ended-refused", test_ended_refused },
     { "/pause/many-due", test_many_due },
     { "/pause/own-end", test_own_end },

@@ -11,21 +11,30 @@
 
 /* --- A wait by hand --- */
 
+static void
+begin_reports_for (Room          *room,
+                   SelReadyEvent *events,
+                   gsize          n_events,
+                   SelWaitFlags   flags)
+{
+  g_assert_true (sel_lifecycle_ensure_open_locking (room->core, NULL));
+  fake_selector_clear_log (room->fake);
+  g_assert_true (sel_state_try_claim (room->core, SEL_STATE_WAITING));
+  sel_wait_begin (room->core, events, n_events, flags);
+  room->core->wait.list.n_reports = 0;
+  room->core->wait.list.needs_retry = FALSE;
+  if (events == NULL)
+    sel_ready_list_grow (room->core, 1);
+  sel_wait_begin_reports (room->core);
+}
+
 /* Begins a wait that takes reports. With an array of NULL, the list is that of the selector, which grows. */
 static void
 begin_reports (Room          *room,
                SelReadyEvent *events,
                gsize          n_events)
 {
-  g_assert_true (sel_lifecycle_ensure_open_locking (room->core, NULL));
-  fake_selector_clear_log (room->fake);
-  g_assert_true (sel_state_try_claim (room->core, SEL_STATE_WAITING));
-  sel_wait_begin (room->core, events, n_events, 0);
-  room->core->wait.list.n_reports = 0;
-  room->core->wait.list.needs_retry = FALSE;
-  if (events == NULL)
-    sel_ready_list_grow (room->core, 1);
-  sel_wait_begin_reports (room->core);
+  begin_reports_for (room, events, n_events, 0);
 }
 
 static void
@@ -472,6 +481,53 @@ test_filter_room (Room          *room,
   end_reports (room);
 }
 
+/* In a main loop, callbacks that ignore an end leave room for others. What is postponed takes none. */
+static void
+test_ignored_share (Room          *room,
+                    gconstpointer  data)
+{
+  SelReadyEvent events[2 * SEL_WAIT_IGNORED_SHARE];
+  SelHangupCount *count;
+
+  watch_three (room);
+  room_get_slot (room, room->a[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  room_get_slot (room, room->b[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  count = &room_get_slot (room, room->c[0])->hangup;
+
+  begin_reports_for (room, events, G_N_ELEMENTS (events), SEL_WAIT_DISPATCH);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_READ_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_READ_END);
+  count->n_useless = SEL_HANGUP_MAX_USELESS;
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_READ_END);
+  g_assert_true (report_tagged (room, room->c[0], SEL_EVENT_READ));
+  assert_list (room, "a:1 b:1", 2, FALSE);
+
+  /* An event in the list is completed. */
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_WRITE, SEL_READ_END);
+  assert_list (room, "a:3 b:1", 3, FALSE);
+
+  /* The callback is called once after a pause. */
+  count->n_useless = SEL_HANGUP_MAX_USELESS - 1;
+  count->pause = 1;
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_READ_END);
+  assert_list (room, "a:3 b:1", 3, FALSE);
+
+  /* Before the probe, nobody knows that it ignores anything. */
+  count->pause = 0;
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_READ_END);
+  assert_list (room, "a:3 b:1 c:1", 4, FALSE);
+  end_reports (room);
+
+  /* select () reports all. */
+  count->n_useless = SEL_HANGUP_MAX_USELESS;
+  begin_reports (room, events, G_N_ELEMENTS (events));
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_READ_END);
+  sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_READ_END);
+  sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_READ_END);
+  assert_list (room, "a:1 b:1 c:1", 3, FALSE);
+  end_reports (room);
+}
+
 /* --- The index that a slot keeps --- */
 
 /* The index may be from an earlier wait, or from an earlier registration. */
@@ -640,6 +696,7 @@ main (int    argc,
   room_add ("/ready-list/room/own-array", test_own_array);
   room_add ("/ready-list/room/growing", test_growing);
   room_add ("/ready-list/room/filters", test_filter_room);
+  room_add ("/ready-list/room/ignored-share", test_ignored_share);
   room_add ("/ready-list/index/ok", test_index);
   room_add ("/ready-list/index/at-end", test_index_at_end);
   room_add ("/ready-list/drop-stale/ok", test_drop_stale);

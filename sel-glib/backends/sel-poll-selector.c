@@ -132,7 +132,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
                         GError          **error)
 {
   SelPollSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_backend_get_ready_list (self)->room;
+  const SelReadyList *list = sel_backend_get_ready_list (self);
   guint i, n_fds;
   int n_ready;
 
@@ -152,7 +152,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
   n_fds = priv->waited->len;
 
   sel_backend_begin_reports (self);
-  for (i = priv->start; n_ready > 0 && room > 0; i++)
+  for (i = priv->start; n_ready > 0 && list->n_reports < list->room; i++)
     {
       const struct pollfd *entry;
 
@@ -165,7 +165,6 @@ sel_poll_selector_wait (SelBaseSelector  *self,
       if (!sel_pollfd_report (entry, self, error))
         return FALSE;
       n_ready--;
-      room--;
     }
   priv->start = n_ready > 0 ? i : 0;
 

@@ -210,8 +210,7 @@ sel_select_selector_has_hung_up (SelSelectSelectorPrivate *priv,
          poll (&entry, 1, 0) > 0;
 }
 
-/* Returns the number of reports: 1 if @fd is ready, 0 if not. */
-static guint
+static void
 sel_select_selector_report (SelBaseSelector *self,
                             guint            fd)
 {
@@ -224,12 +223,8 @@ sel_select_selector_report (SelBaseSelector *self,
       (events != 0 && sel_select_selector_has_hung_up (priv, fd)))
     events |= SEL_EVENT_WRITE;
 
-  if (events == 0)
-    return 0;
-
-  sel_backend_report_untagged (self, (int) fd, events, SEL_UNKNOWN_END);
-
-  return 1;
+  if (events != 0)
+    sel_backend_report_untagged (self, (int) fd, events, SEL_UNKNOWN_END);
 }
 
 static void
@@ -264,12 +259,13 @@ sel_select_selector_is_quiet (SelSelectSelectorPrivate *priv,
           g_array_index (priv->waited[WRITE], gulong, word)) == 0;
 }
 
-/* Reports at most @room descriptors. The next wait begins after the last one, so that each gets its turn. */
+/* Reports as long as there is room. The next wait begins after the last report, so that each descriptor gets its
+ * turn. */
 static void
-sel_select_selector_report_ready (SelBaseSelector *self,
-                                  gsize            room)
+sel_select_selector_report_ready (SelBaseSelector *self)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
+  const SelReadyList *list = sel_backend_get_ready_list (self);
   guint n_fds = priv->waited[READ]->len * WORD_BITS;
   guint start = priv->start < n_fds ? priv->start : 0;
 
@@ -284,8 +280,8 @@ sel_select_selector_report_ready (SelBaseSelector *self,
           continue;
         }
 
-      room -= sel_select_selector_report (self, fd);
-      if (room == 0)
+      sel_select_selector_report (self, fd);
+      if (list->n_reports >= list->room)
         {
           priv->start = fd + 1;
           return;
@@ -299,7 +295,6 @@ sel_select_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_backend_get_ready_list (self)->room;
   int n_ready, errsv;
 
   sel_backend_lock (self);
@@ -324,7 +319,7 @@ sel_select_selector_wait (SelBaseSelector  *self,
     return errsv == EBADF || sel_os_error_set (error, -1, errsv);
 
   if (n_ready > 0)
-    sel_select_selector_report_ready (self, room);
+    sel_select_selector_report_ready (self);
 
   return TRUE;
 }

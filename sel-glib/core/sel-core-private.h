@@ -62,6 +62,7 @@ typedef struct
   gsize size;                /* the number of elements in events */
   gsize room;                /* the largest number of reports for one call of the kernel, at least 1 */
   gsize n_reports;           /* how many it did report */
+  gsize n_ignored_left;      /* room for descriptors whose callbacks ignore that they have ended */
   gboolean needs_retry;      /* a report that led to no event has used up room: the kernel may have more */
 } SelReadyList;
 

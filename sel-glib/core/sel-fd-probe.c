@@ -148,8 +148,9 @@ sel_fd_probe (int           fd,
       /* While there is something to read, reading has not ended, whatever else the file can tell. */
       if (sel_fd_has_data (fd, entry.revents))
         events &= ~(SelEventMask) SEL_EVENT_READ;
-      if (events != 0)
-        *ended = (sel_fd_get_ended (fd, entry.revents) | (ends & BOTH)) & events;
+      *ended = events & ends & BOTH;
+      if (*ended != events)
+        *ended |= sel_fd_get_ended (fd, entry.revents) & events;
     }
   errno = saved;
 

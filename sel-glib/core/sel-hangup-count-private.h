@@ -49,6 +49,14 @@ sel_hangup_count_resume (SelHangupCount *count)
   count->n_useless = SEL_HANGUP_MAX_USELESS - 1;
 }
 
+/* TRUE if a probe or a pause has shown that the callback ignores the end, and it has done nothing about it since. Its
+ * next call leads to a probe, so that a descriptor does not stay in this state for long. */
+static inline gboolean
+sel_hangup_count_is_ignored (const SelHangupCount *count)
+{
+  return count->n_useless + (count->pause > 0) >= SEL_HANGUP_MAX_USELESS;
+}
+
 /* Returns the length of a pause that begins now, in microseconds, and doubles the next one. */
 static inline gint64
 sel_hangup_count_take_pause (SelHangupCount *count)

@@ -21,7 +21,8 @@ typedef enum
   SEL_HANGUP_CHECK_NOTHING = 0,
   SEL_HANGUP_CHECK_CLOSED = 1 << 0,
   SEL_HANGUP_CHECK_STALE = 1 << 1,
-  SEL_HANGUP_CHECK_ENDED = 1 << 2
+  SEL_HANGUP_CHECK_ENDED = 1 << 2,
+  SEL_HANGUP_CALLS_SELECT = 1 << 3     /* no check: the callback calls select (), which ends all pauses */
 } SelHangupChecks;
 
 /* The slow path of the next function. */

@@ -47,19 +47,24 @@ sel_hangup_count_event (SelCore             *core,
   slot = sel_registry_find_active (core, event);
   if (slot != NULL)
     checks = sel_hangup_count (core, slot, event);
+  if (checks != 0)
+    checks |= SEL_HANGUP_CALLS_SELECT;
   sel_state_unlock (core);
 
   return checks;
 }
 
 /* The probe has found that the directions @ended of the event can do no work. The callback is told of this once more
- * than it was told of anything else, and is ignoring it if it is told again. */
+ * than it was told of anything else, and is ignoring it if it is told again. After a pause because of the same, the
+ * next one begins with the only call. */
 static gboolean
 sel_hangup_judge (SelCore             *core,
                   const SelReadyEvent *event,
-                  SelEventMask         ended)
+                  SelEventMask         ended,
+                  gboolean             calls_select)
 {
   SelKeySlot *slot = sel_registry_find_active (core, event);
+  gboolean was_told;
 
   if (slot == NULL)
     return FALSE;
@@ -70,15 +75,14 @@ sel_hangup_judge (SelCore             *core,
       return FALSE;
     }
 
-  if (slot->hangup.n_useless < SEL_HANGUP_MAX_USELESS)
-    {
-      slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
-      return FALSE;
-    }
+  was_told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS;
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  if (!was_told && (calls_select || slot->hangup.pause == 0))
+    return FALSE;
 
   sel_pause_begin_ended (core, event, ended);
 
-  return (slot->active & event->events) == 0;
+  return was_told && (slot->active & event->events) == 0;
 }
 
 gboolean
@@ -104,7 +108,7 @@ sel_hangup_check (SelCore             *core,
     }
   else if (judges)
     {
-      is_done = sel_hangup_judge (core, event, ended);
+      is_done = sel_hangup_judge (core, event, ended, (checks & SEL_HANGUP_CALLS_SELECT) != 0);
     }
   sel_state_unlock (core);
 

@@ -147,6 +147,20 @@ sel_pause_defer (SelCore             *core,
   sel_pause_begin_full (core, event, SEL_PAUSE_FOR_A_WHILE, function);
 }
 
+/* The end of a pause of at least @length that begins now. Ends fall together, so that a main loop turns once for
+ * many. */
+static gint64
+sel_pause_get_end (SelCore *core,
+                   gint64   length)
+{
+  gint64 grid;
+
+  length = MAX (length, SEL_PAUSE_SHARE * (gint64) sel_pause_get_n (core));
+  grid = length / SEL_PAUSE_GRID;
+
+  return ((g_get_monotonic_time () + length) / grid + 1) * grid;
+}
+
 void
 sel_pause_begin_ended (SelCore             *core,
                        const SelReadyEvent *event,
@@ -163,7 +177,7 @@ sel_pause_begin_ended (SelCore             *core,
   pause.once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
   if (!pause.once)
     length = sel_hangup_count_take_pause (&slot->hangup);
-  pause.until = g_get_monotonic_time () + MAX (length, SEL_PAUSE_SHARE * (gint64) sel_pause_get_n (core));
+  pause.until = sel_pause_get_end (core, length);
   sel_pause_slot (core, event->fd, slot, ended, &pause);
 
   /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. */
@@ -207,8 +221,8 @@ sel_pause_resume_slot (SelCore    *core,
 
 /* The time of a pause is over. Returns: TRUE if it goes on, as the callback was told of this hang-up already */
 static gboolean
-sel_pause_prolong (SelPause *pause,
-                   gint64    now)
+sel_pause_prolong (SelCore  *core,
+                   SelPause *pause)
 {
   SelEventMask ended;
 
@@ -216,7 +230,7 @@ sel_pause_prolong (SelPause *pause,
       ended != pause->ended)
     return FALSE;
 
-  pause->until = now + SEL_PAUSE_INTERVAL;
+  pause->until = sel_pause_get_end (core, SEL_PAUSE_INTERVAL);
 
   return TRUE;
 }
@@ -261,7 +275,8 @@ sel_pause_resume_due (SelCore  *core,
   gint64 now;
   guint n = sel_pause_get_n (core);
   guint n_left = 0;
-  guint n_resumed = 0;
+  guint n_over = 0;
+  guint max_over = MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_PAUSE_RESUMED_SHARE, 1);
 
   if (!sel_state_has (core, SEL_STATE_PAUSED))
     return;
@@ -275,19 +290,16 @@ sel_pause_resume_due (SelCore  *core,
     {
       SelPause pause = g_array_index (core->pauses.list, SelPause, i);
       SelKeySlot *slot = sel_pause_get_slot (core, &pause);
+      gboolean is_over = at_once || (pause.until <= now && n_over < max_over);
 
       if (slot == NULL)
         continue;
 
-      if (at_once || (pause.until <= now && n_resumed < SEL_PAUSE_MAX_RESUMED && !sel_pause_prolong (&pause, now)))
-        {
-          sel_pause_end (core, &pause, slot, at_once);
-          n_resumed++;
-        }
+      n_over += is_over;
+      if (is_over && (at_once || !sel_pause_prolong (core, &pause)))
+        sel_pause_end (core, &pause, slot, at_once);
       else
-        {
-          g_array_index (core->pauses.list, SelPause, n_left++) = pause;
-        }
+        g_array_index (core->pauses.list, SelPause, n_left++) = pause;
     }
   if (n > 0)
     g_array_remove_range (core->pauses.list, n_left, n - n_left);

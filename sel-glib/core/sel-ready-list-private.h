@@ -105,8 +105,24 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
   return TRUE;
 }
 
-/* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again. */
-static inline void
+/* TRUE for a descriptor whose callback ignores that it has ended, if there is no room for it. */
+static inline gboolean
+sel_ready_list_postpones (SelReadyList     *list,
+                          const SelKeySlot *slot)
+{
+  if (G_LIKELY (!sel_hangup_count_is_ignored (&slot->hangup)))
+    return FALSE;
+  if (list->n_ignored_left == 0)
+    return TRUE;
+
+  list->n_ignored_left--;
+
+  return FALSE;
+}
+
+/* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again.
+ * Returns: FALSE if the descriptor is postponed, and takes no room away from others */
+static inline gboolean
 sel_ready_list_add (SelCore      *core,
                     int           fd,
                     SelKeySlot   *slot,
@@ -121,14 +137,18 @@ sel_ready_list_add (SelCore      *core,
     {
       list->events[*report].events |= events;
       list->events[*report].ends |= ends;
-      return;
+      return TRUE;
     }
 
+  if (sel_ready_list_postpones (list, slot))
+    return FALSE;
   if (list->n_events == list->size && !sel_ready_list_grow (core, list->size + 1))
-    return;
+    return TRUE;
 
   sel_ready_event_fill (&list->events[list->n_events], fd, slot, events, ends);
   *report = (guint32) list->n_events++;
+
+  return TRUE;
 }
 
 /* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. Returns: FALSE if

@@ -97,7 +97,8 @@ sel_ready_list_report_untagged (SelCore      *core,
   slot = sel_ready_list_lookup (core, fd);
   if (slot != NULL && (events & slot->active) != 0)
     {
-      sel_ready_list_add (core, fd, slot, events & slot->active, ends);
+      if (!sel_ready_list_add (core, fd, slot, events & slot->active, ends))
+        core->wait.list.n_reports--;
     }
   else if (fd == sel_notify_get_fd (core))
     {

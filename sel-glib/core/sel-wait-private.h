@@ -25,6 +25,10 @@ typedef enum
   SEL_WAIT_INTERRUPTIBLE = 1 << 2  /* a signal ends the wait */
 } SelWaitFlags;
 
+/* The part of the room of a main loop that descriptors can use whose callbacks ignore that they have ended. If there
+ * are thousands of them, others need not wait for their turn. */
+#define SEL_WAIT_IGNORED_SHARE 4
+
 typedef enum
 {
   SEL_WAIT_FAILED,
@@ -236,8 +240,12 @@ sel_wait_begin (SelCore       *core,
   __atomic_store_n (&core->wait.n_waits, core->wait.n_waits + 1, __ATOMIC_RELAXED);
   list->n_events = 0;
   list->size = events != NULL ? n_events : core->wait.buffer_size;
+  list->n_ignored_left = G_MAXSIZE;
   if ((flags & SEL_WAIT_DISPATCH) != 0)
-    list->size = MIN (list->size, sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH));
+    {
+      list->size = MIN (list->size, sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH));
+      list->n_ignored_left = MAX (list->size / SEL_WAIT_IGNORED_SHARE, 1);
+    }
   if ((flags & SEL_WAIT_ASYNC) != 0)
     core->wait.woken = FALSE;
   sel_ready_list_set_events (core, events != NULL ? events : core->wait.buffer);
