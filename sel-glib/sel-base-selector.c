@@ -176,7 +176,12 @@ static const SelStateFuncs sel_base_selector_state_funcs = {
 static void
 sel_base_selector_dispose (GObject *object)
 {
+  SelCore *core = sel_core (SEL_BASE_SELECTOR (object));
+
   sel_base_selector_close (SEL_BASE_SELECTOR (object));
+  sel_state_lock (core);
+  sel_notify_keep_selector (core);
+  sel_state_unlock (core);
 
   G_OBJECT_CLASS (sel_base_selector_parent_class)->dispose (object);
 }

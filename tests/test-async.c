@@ -22,6 +22,7 @@ typedef struct
   GError          *error;
   GThread         *canceller;
   GThread         *thread;   /* the thread of the callback */
+  guint            source_id; /* the source that has called it */
   gboolean         inside;   /* in a function that must not call the callback */
   void           (*act) (gpointer wait);
 } Wait;
@@ -74,6 +75,7 @@ on_done (GObject      *source,
   g_assert_cmpuint (wait->n_done, ==, 0);
   wait->n_done++;
   wait->thread = g_thread_self ();
+  wait->source_id = g_source_get_id (g_main_current_source ());
   wait->ready = sel_base_selector_select_finish (wait->selector, result, &wait->error);
   g_assert_true ((wait->ready == NULL) == (wait->error != NULL));
 
@@ -735,6 +737,159 @@ test_inner_loop (BackendFixture *fixture)
   wait_close (&wait);
 }
 
+/* Begins a wait that ends in the first turn. */
+static guint
+wait_once (Wait *wait,
+           int   priority)
+{
+  wait_reset (wait);
+  sel_base_selector_select_async (wait->selector, SEL_WAIT_FOREVER, priority, wait->cancellable, on_done, wait);
+  while (wait->n_done == 0)
+    g_main_context_iteration (wait->context, TRUE);
+  assert_done_ready (wait);
+
+  return wait->source_id;
+}
+
+/* A wait that begins before the next turn uses the source of the last one, so that the descriptors stay in the
+ * context. */
+static void
+test_reuse (BackendFixture *fixture)
+{
+  guint first, other;
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  put_byte (wait.pair[1]);
+  first = wait_once (&wait, G_PRIORITY_DEFAULT);
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (wait_once (&wait, G_PRIORITY_DEFAULT), ==, first);
+  other = wait_once (&wait, G_PRIORITY_HIGH);
+  g_assert_cmpuint (other, !=, first);
+  g_assert_null (g_main_context_find_source_by_id (wait.context, first));
+
+  wait_reset (&wait);
+  g_assert_false (g_main_context_iteration (wait.context, FALSE));
+  g_assert_null (g_main_context_find_source_by_id (wait.context, other));
+  g_assert_cmpuint (wait_once (&wait, G_PRIORITY_HIGH), !=, other);
+  wait_close (&wait);
+}
+
+/* Another descriptor is registered between two waits, and the first one is removed. */
+static void
+test_reuse_changes (BackendFixture *fixture)
+{
+  int other[2];
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  open_pipe (other);
+  watch (wait.selector, other[0], SEL_EVENT_READ);
+  put_byte (other[1]);
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  while (wait.n_done == 0)
+    g_main_context_iteration (wait.context, TRUE);
+
+  unwatch (wait.selector, other[0]);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  put_byte (wait.pair[1]);
+  wait_once (&wait, G_PRIORITY_DEFAULT);
+  wait_close (&wait);
+  close_pair (other);
+}
+
+static void
+begin_and_run (gpointer data)
+{
+  Wait *wait = data;
+
+  wait->act = NULL;
+  wait_reset (wait);
+  wait_begin (wait, SEL_WAIT_FOREVER);
+  wait_until_done (wait);
+}
+
+/* The callback of a wait starts the next one, and runs a loop until it is over. */
+static void
+test_again_in_inner_loop (BackendFixture *fixture)
+{
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  put_byte (wait.pair[1]);
+  wait.act = begin_and_run;
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  wait_until_done (&wait);
+  g_assert_null (wait.act);
+  assert_done_ready (&wait);
+  wait_close (&wait);
+}
+
+static void
+set_true (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+}
+
+static gpointer
+unref_in_thread (gpointer object)
+{
+  g_object_unref (object);
+
+  return NULL;
+}
+
+/* The last reference is dropped before the next turn, and there may be none. The notify of the object's data shows when
+ * it is freed. */
+static void
+test_drop_after (BackendFixture *fixture)
+{
+  for (guint in_thread = 0; in_thread < 2; in_thread++)
+    {
+      gboolean is_freed = FALSE;
+      guint id;
+      Wait wait;
+
+      wait_open (&wait, fixture);
+      watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+      put_byte (wait.pair[1]);
+      id = wait_once (&wait, G_PRIORITY_DEFAULT);
+      wait_reset (&wait);
+
+      g_object_set_data_full (G_OBJECT (fixture->selector), "test", &is_freed, set_true);
+      if (in_thread)
+        g_thread_join (g_thread_new ("unref", unref_in_thread, g_steal_pointer (&fixture->selector)));
+      else
+        g_clear_object (&fixture->selector);
+      g_assert_cmpint (is_freed, ==, !in_thread);
+
+      wait_settle (&wait);
+      g_assert_true (is_freed);
+      g_assert_null (g_main_context_find_source_by_id (wait.context, id));
+      wait_close (&wait);
+    }
+}
+
+/* The context ends first. */
+static void
+test_drop_context (BackendFixture *fixture)
+{
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  put_byte (wait.pair[1]);
+  wait_once (&wait, G_PRIORITY_DEFAULT);
+  g_main_context_pop_thread_default (wait.context);
+  g_main_context_unref (wait.context);
+  wait.context = g_main_context_new ();
+  g_main_context_push_thread_default (wait.context);
+  wait_once (&wait, G_PRIORITY_DEFAULT);
+  wait_close (&wait);
+}
+
 static SelBaseSelector *signalled_selector;
 
 static void
@@ -786,6 +941,11 @@ main (int    argc,
   backend_add_both_modes ("async/again-in-callback", test_again_in_callback);
   backend_add_both_modes ("async/inner-loop", test_inner_loop);
   backend_add_both_modes ("async/drop", test_drop);
+  backend_add_both_modes ("async/reuse", test_reuse);
+  backend_add_both_modes ("async/reuse-changes", test_reuse_changes);
+  backend_add_both_modes ("async/again-in-inner-loop", test_again_in_inner_loop);
+  backend_add_both_modes ("async/drop-after", test_drop_after);
+  backend_add_both_modes ("async/drop-context", test_drop_context);
   backend_add_both_modes ("async/thread-default", test_thread_default);
   backend_add_both_modes ("async/beside-source", test_beside_source);
 

@@ -686,7 +686,7 @@ test_can_recurse (Room          *room,
 {
   g_autoptr(GSource) plain = sel_base_selector_create_source (room->selector);
   g_autoptr(GSource) dispatch = sel_base_selector_create_dispatch_source (room->selector, NULL, NULL, NULL);
-  g_autoptr(GSource) wait = sel_source_new_wait (room->selector);
+  g_autoptr(GSource) wait = sel_source_new_wait (room->selector, NULL);
 
   /* GLib takes the descriptors of other sources out of the context, and back, around each call. */
   g_assert_true (g_source_get_can_recurse (plain));
@@ -776,7 +776,7 @@ test_async (Room          *room,
   Loop loop;
 
   room_watch (room, room->a[0], SEL_EVENT_READ);
-  loop_open_with (&loop, room, sel_source_new_wait (room->selector));
+  loop_open_with (&loop, room, sel_source_new_wait (room->selector, NULL));
   g_source_set_callback (loop.source, count_turns, &n_turns, NULL);
   assert_polled (&loop, "a:1 w:1", -1);
   g_assert_cmpuint (n_turns, ==, 0);

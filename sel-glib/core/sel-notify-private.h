@@ -31,6 +31,7 @@ struct _SelWatcher
   gboolean is_prepared;      /* of the thread only: the context is about to poll, or polls */
   gboolean is_rung;          /* the bell has to be drained */
   gboolean is_inherited;     /* in a child process: the bell is that of the parent */
+  gboolean keeps_selector;   /* the source has a reference to the selector; see sel_notify_keep_selector() */
   gboolean mirrored;         /* the context polls each armed descriptor */
   gboolean changed_all;      /* all descriptors may have changed ... */
   GArray *changed_fds;       /* ... or these */
@@ -80,6 +81,15 @@ gboolean     sel_notify_add_watcher      (SelCore         *core,
 void         sel_notify_remove_watcher   (SelCore         *core,
                                           SelWatcher      *watcher);
 gboolean     sel_notify_has_watchers     (SelCore         *core);
+
+/* Returns: (nullable): the first watcher for which @matches returns TRUE */
+SelWatcher  *sel_notify_find_watcher     (SelCore         *core,
+                                          gboolean       (*matches) (SelWatcher *watcher, gpointer data),
+                                          gpointer         data);
+
+/* The selector is being disposed of. The watchers that are still in the list get a reference, so that their sources,
+ * in other threads, can stop to poll. */
+void         sel_notify_keep_selector    (SelCore         *core);
 
 /* In the thread of the watcher, without the lock: closes the bell and frees the members. The watcher is not in the
  * list. */

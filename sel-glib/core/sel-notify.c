@@ -166,6 +166,39 @@ sel_notify_has_watchers (SelCore *core)
   return core->notify.watchers != NULL;
 }
 
+SelWatcher *
+sel_notify_find_watcher (SelCore   *core,
+                         gboolean (*matches) (SelWatcher *watcher, gpointer data),
+                         gpointer   data)
+{
+  for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
+    {
+      SelWatcher *watcher = g_ptr_array_index (core->notify.watchers, i);
+
+      if (matches (watcher, data))
+        return watcher;
+    }
+
+  return NULL;
+}
+
+static gboolean
+sel_watcher_keep_selector (SelWatcher *watcher,
+                           gpointer    selector)
+{
+  if (!watcher->keeps_selector)
+    g_object_ref (selector);
+  watcher->keeps_selector = TRUE;
+
+  return FALSE;
+}
+
+void
+sel_notify_keep_selector (SelCore *core)
+{
+  sel_notify_find_watcher (core, sel_watcher_keep_selector, sel_core_get_selector (core));
+}
+
 void
 sel_watcher_clear (SelWatcher *watcher)
 {
@@ -226,26 +259,19 @@ sel_watcher_is_destroyed (SelWatcher *watcher)
   return watcher->is_destroyed != NULL && watcher->is_destroyed (watcher);
 }
 
-/* Returns: (nullable): the first watcher whose source does work */
-static SelWatcher *
-sel_notify_find_worker (SelCore *core)
+/* A watcher whose source does work. */
+static gboolean
+sel_watcher_is_worker (SelWatcher *watcher,
+                       gpointer    data)
 {
-  for (guint i = 0; core->notify.watchers != NULL && i < core->notify.watchers->len; i++)
-    {
-      SelWatcher *watcher = g_ptr_array_index (core->notify.watchers, i);
-
-      if (!sel_watcher_is_destroyed (watcher))
-        return watcher;
-    }
-
-  return NULL;
+  return !sel_watcher_is_destroyed (watcher);
 }
 
 gboolean
 sel_notify_give_garbage (SelCore     *core,
                          SelCallback *callback)
 {
-  SelWatcher *watcher = sel_notify_find_worker (core);
+  SelWatcher *watcher = sel_notify_find_watcher (core, sel_watcher_is_worker, NULL);
 
   if (watcher == NULL || sel_watcher_is_own (watcher))
     return FALSE;

@@ -78,6 +78,7 @@ sel_async_wait_look (gpointer user_data)
   g_autoptr(GError) error = NULL;
   g_autoptr(GTask) task = NULL;
   gboolean woken = FALSE;
+  gboolean goes_on;
 
   if (!g_cancellable_set_error_if_cancelled (cancellable, &error))
     events = sel_wait_poll_list (sel_core (g_task_get_source_object (wait->task)), &woken, &error);
@@ -90,12 +91,13 @@ sel_async_wait_look (gpointer user_data)
     return G_SOURCE_CONTINUE;
 
   task = sel_async_wait_end (wait);
+  goes_on = sel_source_end_wait (wait->source);
   if (error != NULL)
     g_task_return_error (task, g_steal_pointer (&error));
   else
     g_task_return_pointer (task, g_steal_pointer (&events), (GDestroyNotify) g_ptr_array_unref);
 
-  return G_SOURCE_REMOVE;
+  return goes_on;
 }
 
 /* The end of a wait that begins now, as monotonic time in microseconds. It is rounded up, so that a wait is never too
@@ -129,37 +131,64 @@ sel_async_wait_unref_bell (gpointer  data,
 }
 
 static void
-sel_async_wait_begin (GTask   *task,
-                gdouble  timeout)
+sel_async_wait_connect (SelAsyncWait *wait,
+                        GCancellable *cancellable)
 {
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  SelAsyncWait *wait = g_new0 (SelAsyncWait, 1);
+  wait->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (sel_async_wait_cancelled),
+                                              sel_source_ref_bell (wait->source), sel_async_wait_unref_bell, 0);
+  if (g_cancellable_is_cancelled (cancellable))
+    g_source_set_ready_time (wait->source, 0);
+}
 
-  SEL_POINT ("async-claimed");
-  wait->task = g_object_ref (task);
-  wait->source = sel_source_new_wait (g_task_get_source_object (task));
-  wait->deadline = sel_deadline_from_timeout (timeout);
+/* Returns: FALSE if the selector was closed meanwhile */
+static gboolean
+sel_async_wait_start (SelAsyncWait *wait,
+                      gboolean      is_owner)
+{
+  SelBaseSelector *selector = g_task_get_source_object (wait->task);
+  GMainContext *context = g_task_get_context (wait->task);
+  int priority = g_task_get_priority (wait->task);
+  GCancellable *cancellable = g_task_get_cancellable (wait->task);
+  GSource *idle = is_owner ? sel_source_reuse_wait (selector, context, priority) : NULL;
 
+  wait->source = idle != NULL ? idle : sel_source_new_wait (selector, context);
   if (g_source_is_destroyed (wait->source))
-    {
-      sel_async_wait_free (wait);
-      return;
-    }
+    return FALSE;
 
-  g_source_set_priority (wait->source, g_task_get_priority (task));
   g_source_set_callback (wait->source, sel_async_wait_look, wait, sel_async_wait_free);
   if (wait->deadline < G_MAXINT64)
     g_source_set_ready_time (wait->source, wait->deadline);
   if (cancellable != NULL)
-    {
-      wait->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (sel_async_wait_cancelled),
-                                                  sel_source_ref_bell (wait->source), sel_async_wait_unref_bell, 0);
-      if (g_cancellable_is_cancelled (cancellable))
-        g_source_set_ready_time (wait->source, 0);
-    }
+    sel_async_wait_connect (wait, cancellable);
 
   SEL_POINT ("async-created");
-  g_source_attach (wait->source, g_task_get_context (task));
+  if (idle == NULL)
+    {
+      g_source_set_priority (wait->source, priority);
+      g_source_attach (wait->source, context);
+    }
+
+  return TRUE;
+}
+
+static void
+sel_async_wait_begin (GTask   *task,
+                      gdouble  timeout)
+{
+  GMainContext *context = g_task_get_context (task);
+  SelAsyncWait *wait = g_new0 (SelAsyncWait, 1);
+  gboolean is_owner;
+
+  SEL_POINT ("async-claimed");
+  wait->task = g_object_ref (task);
+  wait->deadline = sel_deadline_from_timeout (timeout);
+
+  /* While this thread owns the context, no other thread can be about to destroy a source that is used again. */
+  is_owner = g_main_context_acquire (context);
+  if (!sel_async_wait_start (wait, is_owner))
+    sel_async_wait_free (wait);
+  if (is_owner)
+    g_main_context_release (context);
 }
 
 /**
@@ -182,9 +211,11 @@ sel_async_wait_begin (GTask   *task,
  * %SEL_SELECTOR_ERROR_BUSY, but sources of a main loop still work. If a descriptor is ready both for a source and for
  * this function, the one that asks the selector first gets it.
  *
- * With mechanisms where the main loop polls each descriptor, for example select and poll, the cost of each call grows
- * faster than the number of registered descriptors, because the loop sorts them. Use sel_base_selector_attach() if
- * there are many.
+ * With mechanisms where the main loop polls each descriptor, for example select and poll, the first call adds all
+ * descriptors to the context. A wait that begins in @callback, or later but before the next turn of the context, uses
+ * them again. Otherwise they are removed, and the next call adds them again; the cost of that grows faster than the
+ * number of descriptors, because the context sorts them. Use sel_base_selector_attach() if there are many, and the
+ * program does not wait all the time.
  *
  * Since: 1.0
  */

@@ -22,6 +22,9 @@ typedef struct
   GPollFD bell;              /* of the watcher; -1 if it could not be opened */
 
   gboolean awaits;           /* it belongs to an asynchronous wait, which sel_base_selector_wakeup() ends */
+  GMainContext *context;     /* of such a source: where it is to be attached; to be compared only */
+  gboolean is_idle;          /* that wait is over: see sel_source_end_wait(); changed with the lock */
+  gboolean has_left;         /* the selector may not exist any more */
   gboolean is_ready;         /* something is ready that cannot be polled */
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
   gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */

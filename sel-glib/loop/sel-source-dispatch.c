@@ -375,11 +375,21 @@ sel_source_dispatch_wait (GSource     *source,
                           gpointer     user_data)
 {
   SelSource *self = (SelSource *) source;
+  g_autoptr(SelBaseSelector) selector = NULL;
   gboolean goes_on;
 
   if (G_UNLIKELY (self->run.is_running))
     return sel_source_run_hold_ready_time (&self->run, source);
+  if (G_UNLIKELY (self->is_idle))
+    {
+      /* The work may begin another wait. */
+      sel_source_begin_dispatch (self);
+      return self->is_idle ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+    }
   sel_source_begin_dispatch (self);
+
+  /* If the wait ends in the callback, the source does not keep the selector alive any more. */
+  selector = g_object_ref (self->selector);
 
   /* The callback gets the same error when it asks the selector. */
   sel_mirror_report_closed (&self->mirror, sel_core (self->selector), NULL);

@@ -15,8 +15,21 @@ GSource   *sel_source_new_plain           (SelBaseSelector *selector);
 /* A source with a SelSelectorFunc, which is called for each ready descriptor that has no callback. */
 GSource   *sel_source_new_dispatch        (SelBaseSelector *selector);
 
-/* A source that calls its GSourceFunc whenever something may be ready, also if nothing is. */
-GSource   *sel_source_new_wait            (SelBaseSelector *selector);
+/* A source that calls its GSourceFunc whenever something may be ready, also if nothing is. It is for @context, where the
+ * caller attaches it. */
+GSource   *sel_source_new_wait            (SelBaseSelector *selector,
+                                           GMainContext    *context);
+
+/* The wait of a source is over, and its GSourceFunc is about to tell the program. The source stays in its context until
+ * the next turn begins, so that a wait that begins before that does not add all descriptors to the context again. It
+ * does not keep the selector alive. The caller has a reference. Returns: what the GSourceFunc is to return */
+gboolean   sel_source_end_wait            (GSource         *source);
+
+/* Finds a source of @context whose wait is over, for a new wait. The calling thread owns the context. Returns: (nullable) (transfer full): the source, which
+ * is attached */
+GSource   *sel_source_reuse_wait          (SelBaseSelector *selector,
+                                           GMainContext    *context,
+                                           int              priority);
 
 /* Signalling the bell of the source, in any thread, makes the source call its GSourceFunc. */
 SelWakeup *sel_source_ref_bell            (GSource         *source);

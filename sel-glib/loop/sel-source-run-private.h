@@ -25,6 +25,9 @@ gboolean sel_source_run_call            (SelSourceRun *self,
                                          GSourceFunc   callback,
                                          gpointer      user_data);
 
+/* The function has done its work, and is about to call the program: a loop in there may call it again. */
+void     sel_source_run_end             (SelSourceRun *self);
+
 /* GLib has found in a loop of the function that the time of g_source_set_ready_time() has come, and would find it again
  * in each turn. Returns: %G_SOURCE_CONTINUE */
 gboolean sel_source_run_hold_ready_time (SelSourceRun *self,

@@ -25,6 +25,13 @@ sel_source_run_call (SelSourceRun *self,
   return goes_on;
 }
 
+void
+sel_source_run_end (SelSourceRun *self)
+{
+  self->is_running = FALSE;
+  self->has_ready_time = FALSE;
+}
+
 gboolean
 sel_source_run_hold_ready_time (SelSourceRun *self,
                                 GSource      *source)

@@ -44,7 +44,11 @@ sel_source_leave (SelSource *self,
 {
   SelCore *core = sel_core (self->selector);
 
+  if (self->has_left)
+    return;
+
   SEL_POINT ("source-leave");
+  self->has_left = TRUE;
   sel_state_lock (core);
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
@@ -63,7 +67,7 @@ sel_source_close (SelWatcher *watcher)
 
   g_source_ref (&self->source);
   sel_source_leave (self, FALSE);
-  if (!self->awaits)
+  if (!self->awaits || self->is_idle)
     g_source_destroy (&self->source);
   g_source_unref (&self->source);
 }
@@ -71,7 +75,9 @@ sel_source_close (SelWatcher *watcher)
 static gboolean
 sel_source_is_destroyed (SelWatcher *watcher)
 {
-  return g_source_is_destroyed (&sel_source_from_watcher (watcher)->source);
+  SelSource *self = sel_source_from_watcher (watcher);
+
+  return self->is_idle || g_source_is_destroyed (&self->source);
 }
 
 /* Makes the context poll the descriptors that the selector needs, and nothing else. */
@@ -151,6 +157,22 @@ sel_source_hold (SelSource *self)
   return FALSE;
 }
 
+/* No wait has begun since the last one was over. Returns: FALSE if the source is destroyed; otherwise there is foreign
+ * code to be called, which dispatch () has to do */
+static gboolean
+sel_source_prepare_idle (SelSource *self)
+{
+  gboolean has_work;
+
+  sel_state_lock (sel_core (self->selector));
+  has_work = self->watcher.keeps_selector || sel_source_has_flag (self, SEL_WATCHER_GARBAGE);
+  sel_state_unlock (sel_core (self->selector));
+  if (!has_work)
+    g_source_destroy (&self->source);
+
+  return has_work;
+}
+
 static gboolean
 sel_source_prepare (GSource *source,
                     int     *timeout)
@@ -162,6 +184,8 @@ sel_source_prepare (GSource *source,
   *timeout = -1;
   if (G_UNLIKELY (self->run.is_running))
     return sel_source_hold (self);
+  if (G_UNLIKELY (self->is_idle))
+    return sel_source_prepare_idle (self);
 
   /* A source of a higher priority was ready, so that GLib has not called check () after the last poll(). */
   if (G_UNLIKELY (self->watcher.is_prepared))
@@ -228,7 +252,8 @@ sel_source_finalize (GSource *source)
   sel_mirror_clear (&self->mirror);
   sel_watcher_clear (&self->watcher);
   g_free (self->batch);
-  g_clear_object (&self->selector);
+  if (self->watcher.keeps_selector)
+    g_object_unref (self->selector);
 }
 
 static GSourceFuncs sel_source_funcs = {
@@ -267,6 +292,7 @@ sel_source_new_full (SelBaseSelector *selector,
   g_source_set_can_recurse (source, TRUE);
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
+  self->watcher.keeps_selector = TRUE;
   self->watcher.close = sel_source_close;
   self->watcher.is_destroyed = sel_source_is_destroyed;
   sel_mirror_init (&self->mirror, source);
@@ -308,13 +334,87 @@ sel_source_new_dispatch (SelBaseSelector *selector)
 }
 
 GSource *
-sel_source_new_wait (SelBaseSelector *selector)
+sel_source_new_wait (SelBaseSelector *selector,
+                     GMainContext    *context)
 {
   GSource *source = sel_source_new_full (selector, &sel_wait_source_funcs, NULL);
+  SelSource *self = (SelSource *) source;
 
-  ((SelSource *) source)->awaits = TRUE;
+  self->awaits = TRUE;
+  self->context = context;
 
   return source;
+}
+
+/* --- Sources of asynchronous waits --- */
+
+gboolean
+sel_source_end_wait (GSource *source)
+{
+  SelSource *self = (SelSource *) source;
+  SelCore *core = sel_core (self->selector);
+
+  if (self->has_left || g_source_is_destroyed (source))
+    return G_SOURCE_REMOVE;
+
+  sel_source_run_end (&self->run);
+  g_source_set_ready_time (source, -1);
+  sel_state_lock (core);
+  if (!sel_state_has (core, SEL_STATE_CLOSED))
+    {
+      self->is_idle = TRUE;
+      self->watcher.keeps_selector = FALSE;
+    }
+  sel_state_unlock (core);
+  if (!self->is_idle)
+    return G_SOURCE_REMOVE;
+
+  g_object_unref (self->selector);
+
+  return G_SOURCE_CONTINUE;
+}
+
+typedef struct
+{
+  GMainContext *context;
+  int priority;
+} SelSourcePlace;
+
+static gboolean
+sel_source_is_reusable (SelWatcher *watcher,
+                        gpointer    data)
+{
+  SelSource *self = sel_source_from_watcher (watcher);
+  const SelSourcePlace *place = data;
+
+  return self->is_idle && self->context == place->context && !watcher->is_inherited &&
+         !g_source_is_destroyed (&self->source) && g_source_get_priority (&self->source) == place->priority;
+}
+
+GSource *
+sel_source_reuse_wait (SelBaseSelector *selector,
+                       GMainContext    *context,
+                       int              priority)
+{
+  SelSourcePlace place = { .context = context, .priority = priority };
+  SelCore *core = sel_core (selector);
+  SelWatcher *watcher = NULL;
+  SelSource *self = NULL;
+
+  sel_state_lock (core);
+  if (!sel_state_has (core, SEL_STATE_CLOSED))
+    watcher = sel_notify_find_watcher (core, sel_source_is_reusable, &place);
+  if (watcher != NULL)
+    {
+      self = sel_source_from_watcher (watcher);
+      self->is_idle = FALSE;
+      watcher->keeps_selector = TRUE;
+      g_object_ref (selector);
+      g_source_ref (&self->source);
+    }
+  sel_state_unlock (core);
+
+  return self != NULL ? &self->source : NULL;
 }
 
 SelWakeup *
