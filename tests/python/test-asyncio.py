@@ -905,7 +905,7 @@ class MainLoops(TestCase):
 
 
 class BusyLoop(TestCase):
-    """A loop with a descriptor that is ready in each turn. The accelerator polls less often then."""
+    """A loop that always has something to do. The accelerator polls less often then."""
 
     N_TURNS = 2000
     MAX_TURNS_WITHOUT_POLL = 7
@@ -929,7 +929,19 @@ class BusyLoop(TestCase):
             loop.run_until_complete(done)
             loop.remove_reader(r)
 
+    def run_callbacks(self, loop):
+        """Runs turns that are each caused by a callback."""
+        async def main():
+            for unused in range(self.N_TURNS):
+                await asyncio.sleep(0)
+        loop.run_until_complete(main())
+
     def test_other_descriptors_have_their_turns(self):
+        for run in self.run_turns, self.run_callbacks:
+            with self.subTest(run.__name__):
+                self.check_other_descriptors(run)
+
+    def check_other_descriptors(self, run):
         context = GLib.MainContext()
         loop = self.make_loop(context=context)
         r, w = os.pipe()
@@ -947,7 +959,7 @@ class BusyLoop(TestCase):
         source.set_callback(call)
         source.attach(context)
         self.addCleanup(source.destroy)
-        self.run_turns(loop)
+        run(loop)
         self.assertGreaterEqual(n_calls, self.N_TURNS // (self.MAX_TURNS_WITHOUT_POLL + 1) - 1)
 
     def test_sources_without_descriptors_have_their_turns(self):
@@ -982,6 +994,28 @@ class BusyLoop(TestCase):
         self.addCleanup(glib.g_main_context_set_poll_func, glib.g_main_context_default(), None)
         self.run_turns(self.make_loop(context=GLib.MainContext.default()))
         self.assertGreaterEqual(n_calls, self.N_TURNS)
+
+    def get_turns(self, loop):
+        r, w = socket.socketpair()
+        turns = []
+
+        async def main():
+            for i in range(20):
+                turns.append(i)
+                if i == 10:
+                    w.send(b'x')
+                await asyncio.sleep(0)
+
+        with r, w:
+            loop.add_reader(r, lambda: turns.append(r.recv(1)))
+            loop.run_until_complete(main())
+            loop.remove_reader(r)
+        return turns
+
+    def test_descriptor_is_ready_in_the_next_turn(self):
+        with contextlib.closing(asyncio.SelectorEventLoop()) as loop:
+            turns = self.get_turns(loop)
+        self.assertEqual(self.get_turns(self.make_loop()), turns)
 
     def test_wrong_guesses(self):
         # The descriptor is ready in every second turn only.

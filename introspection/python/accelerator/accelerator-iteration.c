@@ -8,7 +8,9 @@
  * If the selector was ready in an iteration, it is often ready in the next one, too. The next iteration may guess so:
  * it dispatches the source of the selector without poll (), and that source asks the kernel. All sources are prepared,
  * checked and dispatched as in any iteration, but other descriptors of the context are not looked at. A wrong guess
- * costs one system call, and the next iteration polls. */
+ * costs one system call, and the next iteration polls.
+ *
+ * If a turn is due at once, poll () would not wait, and a wrong guess costs no more than poll (). */
 
 /* How many iterations in a row may guess, and for how long, in microseconds. */
 #define MAX_GUESSES 7
@@ -24,12 +26,17 @@ static gboolean
 accel_guess_make (AccelGuess   *guess,
                   GMainContext *context)
 {
-  if (!guess->was_ready || guess->n_made == MAX_GUESSES)
+  if (guess->n_made == MAX_GUESSES)
     return FALSE;
-  if (guess->n_polls_left > 0)
+  if (!guess->is_free)
     {
-      guess->n_polls_left--;
-      return FALSE;
+      if (!guess->was_ready)
+        return FALSE;
+      if (guess->n_polls_left > 0)
+        {
+          guess->n_polls_left--;
+          return FALSE;
+        }
     }
 
   /* A program that replaces poll () wants to see each call. */
@@ -38,10 +45,12 @@ accel_guess_make (AccelGuess   *guess,
 }
 
 static void
-accel_guess_begin (AccelGuess   *guess,
-                   GMainContext *context)
+accel_guess_begin (AccelSource *source)
 {
-  guess->is_made = accel_guess_make (guess, context);
+  AccelGuess *guess = &source->guess;
+
+  guess->is_free = source->ready_time == 0;
+  guess->is_made = accel_guess_make (guess, source->context);
   guess->n_made = guess->is_made ? guess->n_made + 1 : 0;
   guess->was_ready = FALSE;
 }
@@ -49,10 +58,12 @@ accel_guess_begin (AccelGuess   *guess,
 static void
 accel_guess_end (AccelGuess *guess)
 {
-  if (!guess->is_made)
-    return;
+  gboolean was_made = guess->is_made;
 
   guess->is_made = FALSE;
+  if (!was_made || guess->is_free)
+    return;
+
   if (guess->was_ready)
     {
       guess->interval /= 2;
@@ -76,16 +87,16 @@ accel_poll (AccelGuess   *guess,
 }
 
 static void
-accel_iterate_context (AccelSource  *source,
-                       GMainContext *context)
+accel_iterate_context (AccelSource *source)
 {
+  GMainContext *context = source->context;
   AccelGuess *guess = &source->guess;
   GPollFD fds_on_stack[MAX_FDS_ON_STACK];
   g_autofree GPollFD *fds_in_heap = NULL;
   GPollFD *fds = fds_on_stack;
   int priority, timeout, n_fds, n_allocated = MAX_FDS_ON_STACK;
 
-  accel_guess_begin (guess, context);
+  accel_guess_begin (source);
 
   /* What is not polled has no results: g_main_context_query () sets them to 0. */
   g_main_context_prepare (context, &priority);
@@ -118,7 +129,7 @@ accel_iterate (PyObject *module,
     }
 
   Py_BEGIN_ALLOW_THREADS
-  accel_iterate_context (source, source->context);
+  accel_iterate_context (source);
   Py_END_ALLOW_THREADS
 
   Py_DECREF (source);

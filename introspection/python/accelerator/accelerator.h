@@ -85,6 +85,7 @@ PyObject        *accel_accelerate_selector (PyObject        *module,
 typedef struct
 {
   gboolean is_made;             /* in this iteration, which does not poll */
+  gboolean is_free;             /* poll () would not wait in this iteration */
   gboolean was_ready;           /* the selector, in this iteration or, before it, in the last one */
   guint n_made;                 /* since the last poll () */
   gint64 poll_time;             /* of the last poll (); monotonic time, in microseconds */
