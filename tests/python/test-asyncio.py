@@ -5,6 +5,7 @@
 import asyncio
 import contextlib
 import contextvars
+import ctypes
 import gc
 import math
 import os
@@ -901,6 +902,134 @@ class MainLoops(TestCase):
         GLib.idle_add(idle, priority=GLib.PRIORITY_DEFAULT)
         loop.run_until_complete(main())
         self.assertEqual(calls, ['glib'] * 10 + ['coroutine'] * 10)
+
+
+class BusyLoop(TestCase):
+    """A loop that always has something to do. The accelerator polls less often then."""
+
+    N_TURNS = 2000
+    MAX_TURNS_WITHOUT_POLL = 7
+
+    def run_turns(self, loop):
+        """Runs turns that are each caused by a descriptor."""
+        r, w = socket.socketpair()
+        done = loop.create_future()
+        left = self.N_TURNS
+
+        def read():
+            nonlocal left
+            left -= 1
+            if left == 0:
+                done.set_result(None)
+
+        # Nobody reads what is there.
+        w.send(b'x')
+        with r, w:
+            loop.add_reader(r, read)
+            loop.run_until_complete(done)
+            loop.remove_reader(r)
+
+    def run_callbacks(self, loop):
+        """Runs turns that are each caused by a callback."""
+        async def main():
+            for unused in range(self.N_TURNS):
+                await asyncio.sleep(0)
+        loop.run_until_complete(main())
+
+    def test_other_descriptors_have_their_turns(self):
+        for run in self.run_turns, self.run_callbacks:
+            with self.subTest(run.__name__):
+                self.check_other_descriptors(run)
+
+    def check_other_descriptors(self, run):
+        context = GLib.MainContext()
+        loop = self.make_loop(context=context)
+        r, w = os.pipe()
+        self.addCleanup(os.close, r)
+        self.addCleanup(os.close, w)
+        os.write(w, b'x')
+        source = GLib.unix_fd_source_new(r, GLib.IOCondition.IN)
+        n_calls = 0
+
+        def call(*unused):
+            nonlocal n_calls
+            n_calls += 1
+            return GLib.SOURCE_CONTINUE
+
+        source.set_callback(call)
+        source.attach(context)
+        self.addCleanup(source.destroy)
+        run(loop)
+        self.assertGreaterEqual(n_calls, self.N_TURNS // (self.MAX_TURNS_WITHOUT_POLL + 1) - 1)
+
+    def test_sources_without_descriptors_have_their_turns(self):
+        loop = self.make_loop()
+        n_calls = 0
+
+        def call():
+            nonlocal n_calls
+            n_calls += 1
+            return GLib.SOURCE_CONTINUE
+
+        source = GLib.idle_add(call, priority=GLib.PRIORITY_DEFAULT)
+        self.addCleanup(GLib.source_remove, source)
+        self.run_turns(loop)
+        self.assertGreaterEqual(n_calls, self.N_TURNS - 2)
+
+    def test_function_in_place_of_poll_is_called(self):
+        glib = ctypes.CDLL('libglib-2.0.so.0')
+        function_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+        n_calls = 0
+
+        def poll(*args):
+            nonlocal n_calls
+            n_calls += 1
+            return glib.g_poll(*args)
+
+        glib.g_poll.argtypes = ctypes.c_void_p, ctypes.c_uint, ctypes.c_int
+        glib.g_main_context_default.restype = ctypes.c_void_p
+        glib.g_main_context_set_poll_func.argtypes = ctypes.c_void_p, ctypes.c_void_p
+        function = function_type(poll)
+        glib.g_main_context_set_poll_func(glib.g_main_context_default(), ctypes.cast(function, ctypes.c_void_p))
+        self.addCleanup(glib.g_main_context_set_poll_func, glib.g_main_context_default(), None)
+        self.run_turns(self.make_loop(context=GLib.MainContext.default()))
+        self.assertGreaterEqual(n_calls, self.N_TURNS)
+
+    def get_turns(self, loop):
+        r, w = socket.socketpair()
+        turns = []
+
+        async def main():
+            for i in range(20):
+                turns.append(i)
+                if i == 10:
+                    w.send(b'x')
+                await asyncio.sleep(0)
+
+        with r, w:
+            loop.add_reader(r, lambda: turns.append(r.recv(1)))
+            loop.run_until_complete(main())
+            loop.remove_reader(r)
+        return turns
+
+    def test_descriptor_is_ready_in_the_next_turn(self):
+        with contextlib.closing(asyncio.SelectorEventLoop()) as loop:
+            turns = self.get_turns(loop)
+        self.assertEqual(self.get_turns(self.make_loop()), turns)
+
+    def test_wrong_guesses(self):
+        # The descriptor is ready in every second turn only.
+        loop = self.make_loop()
+        r, w = socket.socketpair()
+        with r, w:
+            r.setblocking(False)
+
+            async def main():
+                for i in range(500):
+                    loop.call_later(0.00001, w.send, b'x')
+                    self.assertEqual(await loop.sock_recv(r, 10), b'x')
+
+            loop.run_until_complete(main())
 
 
 class Asynchronous(TestCase):

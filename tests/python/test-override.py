@@ -242,6 +242,38 @@ class Keys(TestCase):
             self.assertEqual(new, (r, r, WRITE, 'new'))
             self.assertIs(selector.modify(r, WRITE, new.data), new)
 
+    def test_select_follows_changes(self):
+        # The accelerator uses the pairs of an earlier select() again.
+        selector = Sel.DefaultSelector()
+        self.addCleanup(selector.close)
+        a, b = socket.socketpair()
+        with a, b:
+            key = selector.register(a, Sel.EVENT_READ | Sel.EVENT_WRITE, 'data')
+            self.assertEqual(selector.select(0), [(key, Sel.EVENT_WRITE)])
+            b.send(b'x')
+            self.assertEqual(selector.select(0), [(key, Sel.EVENT_READ | Sel.EVENT_WRITE)])
+            self.assertIs(selector.select(0)[0][0], key)
+            key = selector.modify(a, Sel.EVENT_READ | Sel.EVENT_WRITE, 'other data')
+            self.assertIs(selector.select(0)[0][0], key)
+            key = selector.modify(a, Sel.EVENT_READ, 'other data')
+            self.assertEqual(selector.select(0), [(key, Sel.EVENT_READ)])
+            selector.unregister(a)
+            self.assertEqual(selector.select(0), [])
+            key = selector.register(a, Sel.EVENT_WRITE)
+            self.assertEqual(selector.select(0), [(key, Sel.EVENT_WRITE)])
+            self.assertEqual(list(selector.get_map().values()), [key])
+
+    def test_numbers_that_are_no_descriptors(self):
+        selector = Sel.DefaultSelector()
+        self.addCleanup(selector.close)
+        for number in 2 ** 31 - 1, 2 ** 31, 2 ** 64:
+            with self.assertRaises((OSError, ValueError, OverflowError)):
+                selector.register(number, Sel.EVENT_READ)
+            for method in selector.unregister, selector.get_key, lambda fd: selector.modify(fd, Sel.EVENT_READ):
+                with self.assertRaises((KeyError, OverflowError)):
+                    method(number)
+        self.assertEqual(len(selector.get_map()), 0)
+
     def test_modify_refused(self):
         for selector in self.selectors():
             r, w = self.pipe()

@@ -128,7 +128,8 @@ accel_push_timer (PyObject *self,
                   PyObject *timer)
 {
   PyObject *scheduled = PyObject_GetAttr (self, accel_names._scheduled);
-  gboolean success = scheduled != NULL && accel_heap_push (scheduled, timer) && accel_handle_set_scheduled (timer, TRUE);
+  gboolean success = scheduled != NULL && accel_heap_push (scheduled, timer) &&
+                     accel_handle_set_scheduled (timer, TRUE);
 
   Py_XDECREF (scheduled);
 

@@ -129,56 +129,32 @@ accel_make_key (PyObject *fileobj,
   return key;
 }
 
-/* Returns: (transfer none): the key in the table, or %NULL, perhaps with an exception */
-static PyObject *
-accel_peek_key (PyObject *keys,
-                int       fd)
+/* Returns: (transfer full): the table of the keys, or %NULL with an exception */
+AccelKeys *
+accel_get_keys (PyObject *self)
 {
-  PyObject *number = PyLong_FromLong (fd);
-  PyObject *key;
+  PyObject *keys = PyObject_GetAttr (self, accel_names._keys);
 
-  if (number == NULL)
-    return NULL;
-  key = PyDict_GetItemWithError (keys, number);
-  Py_DECREF (number);
+  if (keys == NULL || Py_IS_TYPE (keys, &accel_keys_type))
+    return (AccelKeys *) keys;
 
-  return key;
-}
+  PyErr_Format (PyExc_TypeError, "Expected a table of keys, not %R", Py_TYPE (keys));
+  Py_DECREF (keys);
 
-/* Removes a descriptor from a table, if it is there. Returns: FALSE with an exception */
-static gboolean
-accel_forget (PyObject *table,
-              int       fd)
-{
-  PyObject *number = PyLong_FromLong (fd);
-  gboolean success = FALSE;
-
-  if (number == NULL)
-    return FALSE;
-  success = PyDict_DelItem (table, number) == 0;
-  if (!success && PyErr_ExceptionMatches (PyExc_KeyError))
-    {
-      PyErr_Clear ();
-      success = TRUE;
-    }
-  Py_DECREF (number);
-
-  return success;
+  return NULL;
 }
 
 /* Returns: the key of a ready descriptor, or None if it is not registered any more, or %NULL with an exception */
 PyObject *
-accel_find_key (PyObject *self,
-                PyObject *keys,
-                int       fd)
+accel_find_key (PyObject  *self,
+                AccelKeys *keys,
+                int        fd)
 {
-  PyObject *key = accel_peek_key (keys, fd);
+  PyObject *key = accel_keys_peek (keys, fd);
   PyObject *number;
 
   if (key != NULL)
     return Py_NewRef (key);
-  if (PyErr_Occurred ())
-    return NULL;
 
   /* C code has registered the descriptor, or another thread has unregistered it. */
   number = PyLong_FromLong (fd);
@@ -193,27 +169,22 @@ accel_find_key (PyObject *self,
 /* Returns: the key and the events of a ready descriptor, or None if it is not registered any more, or %NULL with an
  * exception */
 static PyObject *
-accel_make_event (PyObject *self,
-                  PyObject *keys,
-                  int       fd,
-                  guint     events)
+accel_get_event (PyObject  *self,
+                 AccelKeys *keys,
+                 int        fd,
+                 guint      events)
 {
-  PyObject *key = accel_find_key (self, keys, fd);
-  PyObject *number, *pair;
+  PyObject *pair = accel_keys_get_pair (keys, fd, events);
+  PyObject *key;
 
+  if (pair != NULL || PyErr_Occurred ())
+    return pair;
+
+  key = accel_find_key (self, keys, fd);
   if (key == NULL || key == Py_None)
     return key;
-
-  number = PyLong_FromLong (events);
-  pair = number != NULL ? PyTuple_New (2) : NULL;
-  if (pair == NULL)
-    {
-      Py_DECREF (key);
-      Py_XDECREF (number);
-      return NULL;
-    }
-  PyTuple_SET_ITEM (pair, 0, key);
-  PyTuple_SET_ITEM (pair, 1, number);
+  pair = accel_keys_make_pair (key, events);
+  Py_DECREF (key);
 
   return pair;
 }
@@ -223,7 +194,7 @@ accel_make_event (PyObject *self,
 static gboolean
 accel_fill_list (PyObject     *list,
                  PyObject     *self,
-                 PyObject     *keys,
+                 AccelKeys    *keys,
                  const int    *fds,
                  const guint8 *masks,
                  gsize         n)
@@ -232,7 +203,7 @@ accel_fill_list (PyObject     *list,
 
   for (gsize i = 0; i < n; i++)
     {
-      PyObject *event = accel_make_event (self, keys, fds[i], masks[i]);
+      PyObject *event = accel_get_event (self, keys, fds[i], masks[i]);
 
       if (event == NULL)
         return FALSE;
@@ -252,14 +223,14 @@ accel_make_list (PyObject     *self,
                  gsize         n)
 {
   PyObject *list = PyList_New ((Py_ssize_t) n);
-  PyObject *keys;
+  AccelKeys *keys;
 
   if (n == 0 || list == NULL)
     return list;
 
   /* The garbage collector shows its objects to programs, which must not see an unfinished list. */
   PyObject_GC_UnTrack (list);
-  keys = PyObject_GetAttr (self, accel_names._keys);
+  keys = accel_get_keys (self);
   if (keys == NULL || !accel_fill_list (list, self, keys, fds, masks, n))
     Py_CLEAR (list);
   else
@@ -350,7 +321,7 @@ accel_select (PyObject        *self,
 static PyObject *
 accel_add_key (PyObject        *self,
                SelBaseSelector *selector,
-               PyObject        *keys,
+               AccelKeys       *keys,
                PyObject        *key,
                int              fd,
                guint            events)
@@ -359,11 +330,7 @@ accel_add_key (PyObject        *self,
   gboolean success;
 
   /* Change the table first: a wait in another thread may report the descriptor before this function returns. */
-  if (PyDict_SetItem (keys, PyTuple_GET_ITEM (key, 1), key) < 0)
-    {
-      Py_DECREF (key);
-      return NULL;
-    }
+  accel_keys_set (keys, fd, key);
 
   Py_BEGIN_ALLOW_THREADS
   success = sel_base_selector_register (selector, fd, events, NULL, NULL, &error);
@@ -372,11 +339,9 @@ accel_add_key (PyObject        *self,
   if (!success)
     {
       Py_DECREF (key);
-      if (accel_forget (keys, fd))
-        accel_raise (self, error);
-      else
-        g_clear_error (&error);
-      return NULL;
+      key = accel_keys_take (keys, fd);
+      Py_XDECREF (key);
+      return accel_raise (self, error);
     }
 
   return key;
@@ -391,20 +356,23 @@ accel_register (PyObject        *self,
   SelBaseSelector *selector = accel_get_selector (self);
   guint events = kwnames == NULL && n_args >= 2 && n_args <= 3 ? accel_get_events (args[1]) : 0;
   int fd = selector != NULL && events != 0 ? accel_get_fd (args[0]) : FD_UNUSUAL;
-  PyObject *keys, *key = NULL;
+  PyObject *key = NULL;
+  AccelKeys *keys;
 
   if (selector == NULL || fd == FD_RAISED)
     return NULL;
   if (fd == FD_UNUSUAL)
     return accel_call_python (&selector_methods[METHOD_REGISTER], self, args, n_args, kwnames);
 
-  keys = PyObject_GetAttr (self, accel_names._keys);
+  keys = accel_get_keys (self);
   if (keys == NULL)
     return NULL;
 
-  if (accel_peek_key (keys, fd) != NULL)
-    key = accel_call_python (&selector_methods[METHOD_REGISTER], self, args, n_args, kwnames);
-  else if (!PyErr_Occurred ())
+  if (accel_keys_peek (keys, fd) != NULL)
+    {
+      key = accel_call_python (&selector_methods[METHOD_REGISTER], self, args, n_args, kwnames);
+    }
+  else
     {
       key = accel_make_key (args[0], fd, args[1], n_args == 3 ? args[2] : Py_None);
       if (key != NULL)
@@ -415,24 +383,38 @@ accel_register (PyObject        *self,
   return key;
 }
 
+/* Removes a descriptor from the table of callbacks, if it is there. Returns: FALSE with an exception */
+static gboolean
+accel_forget_callback (PyObject *self,
+                       int       fd)
+{
+  PyObject *callbacks = PyObject_GetAttr (self, accel_names._callbacks);
+  PyObject *number = NULL, *callback = NULL;
+  gboolean success = callbacks != NULL;
+
+  if (success && PyDict_GET_SIZE (callbacks) > 0)
+    {
+      number = PyLong_FromLong (fd);
+      callback = number != NULL ? PyObject_CallMethodObjArgs (callbacks, accel_names.pop, number, Py_None, NULL) : NULL;
+      success = callback != NULL;
+    }
+  Py_XDECREF (callbacks);
+  Py_XDECREF (number);
+  Py_XDECREF (callback);
+
+  return success;
+}
+
 /* Removes a descriptor from the tables of keys and callbacks. Returns: the key, or %NULL, perhaps with an exception */
 static PyObject *
-accel_take_key (PyObject *self,
-                PyObject *keys,
-                int       fd)
+accel_take_key (PyObject  *self,
+                AccelKeys *keys,
+                int        fd)
 {
-  PyObject *key = accel_peek_key (keys, fd);
-  PyObject *callbacks;
+  PyObject *key = accel_keys_take (keys, fd);
 
-  if (key == NULL)
-    return NULL;
-
-  Py_INCREF (key);
-  callbacks = PyObject_GetAttr (self, accel_names._callbacks);
-  if (callbacks == NULL || !accel_forget (keys, fd) ||
-      (PyDict_GET_SIZE (callbacks) > 0 && !accel_forget (callbacks, fd)))
+  if (key != NULL && !accel_forget_callback (self, fd))
     Py_CLEAR (key);
-  Py_XDECREF (callbacks);
 
   return key;
 }
@@ -446,13 +428,14 @@ accel_unregister (PyObject        *self,
   SelBaseSelector *selector = accel_get_selector (self);
   int fd = selector != NULL && kwnames == NULL && n_args == 1 ? accel_get_fd (args[0]) : FD_UNUSUAL;
   GError *error = NULL;
-  PyObject *keys, *key;
+  AccelKeys *keys;
+  PyObject *key;
   gboolean success;
 
   if (selector == NULL || fd == FD_RAISED)
     return NULL;
 
-  keys = fd >= 0 ? PyObject_GetAttr (self, accel_names._keys) : NULL;
+  keys = fd >= 0 ? accel_get_keys (self) : NULL;
   key = keys != NULL ? accel_take_key (self, keys, fd) : NULL;
   Py_XDECREF (keys);
   if (PyErr_Occurred ())
@@ -513,7 +496,7 @@ accel_change_events (PyObject        *self,
 static PyObject *
 accel_modify_key (PyObject        *self,
                   SelBaseSelector *selector,
-                  PyObject        *keys,
+                  AccelKeys       *keys,
                   PyObject        *key,
                   PyObject        *events,
                   PyObject        *data)
@@ -531,8 +514,8 @@ accel_modify_key (PyObject        *self,
     return Py_NewRef (key);
 
   new_key = accel_make_key (PyTuple_GET_ITEM (key, 0), fd, events, data);
-  if (new_key != NULL && PyDict_SetItem (keys, PyTuple_GET_ITEM (new_key, 1), new_key) < 0)
-    Py_CLEAR (new_key);
+  if (new_key != NULL)
+    accel_keys_set (keys, fd, new_key);
 
   return new_key;
 }
@@ -547,13 +530,14 @@ accel_modify (PyObject        *self,
   gboolean is_usual = selector != NULL && kwnames == NULL && n_args >= 2 && n_args <= 3 &&
                       accel_get_events (args[1]) != 0;
   int fd = is_usual ? accel_get_fd (args[0]) : FD_UNUSUAL;
-  PyObject *keys, *key, *result = NULL;
+  PyObject *key, *result = NULL;
+  AccelKeys *keys;
 
   if (selector == NULL || fd == FD_RAISED)
     return NULL;
 
-  keys = fd >= 0 ? PyObject_GetAttr (self, accel_names._keys) : NULL;
-  key = keys != NULL ? accel_peek_key (keys, fd) : NULL;
+  keys = fd >= 0 ? accel_get_keys (self) : NULL;
+  key = keys != NULL ? accel_keys_peek (keys, fd) : NULL;
   if (key != NULL)
     {
       Py_INCREF (key);
@@ -591,16 +575,17 @@ accel_get_key (PyObject        *self,
 {
   SelBaseSelector *selector = accel_get_selector (self);
   int fd = selector != NULL && kwnames == NULL && n_args == 1 ? accel_get_fd (args[0]) : FD_UNUSUAL;
-  PyObject *keys, *key;
+  AccelKeys *keys;
+  PyObject *key;
 
   if (selector == NULL || fd == FD_RAISED)
     return NULL;
   if (fd >= 0)
     {
-      keys = PyObject_GetAttr (self, accel_names._keys);
+      keys = accel_get_keys (self);
       if (keys == NULL)
         return NULL;
-      key = accel_peek_key (keys, fd);
+      key = accel_keys_peek (keys, fd);
       Py_XINCREF (key);
       Py_DECREF (keys);
       if (key != NULL || PyErr_Occurred ())

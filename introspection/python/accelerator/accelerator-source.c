@@ -14,13 +14,13 @@ typedef struct
 {
   GSource source;
   AccelSource *owner;
-} AccelTimer;
+} AccelOwnSource;
 
 static gboolean
 accel_timer_prepare (GSource *source,
                      int     *timeout)
 {
-  AccelSource *owner = ((AccelTimer *) source)->owner;
+  AccelSource *owner = ((AccelOwnSource *) source)->owner;
   gint64 left;
 
   owner->turn_taken = FALSE;
@@ -37,7 +37,7 @@ accel_timer_prepare (GSource *source,
 static gboolean
 accel_timer_check (GSource *source)
 {
-  AccelSource *owner = ((AccelTimer *) source)->owner;
+  AccelSource *owner = ((AccelOwnSource *) source)->owner;
 
   return !owner->in_turn && owner->ready_time >= 0 && owner->ready_time <= g_source_get_time (source);
 }
@@ -47,7 +47,7 @@ accel_timer_dispatch (GSource     *source,
                       GSourceFunc  callback,
                       gpointer     user_data)
 {
-  AccelSource *owner = ((AccelTimer *) source)->owner;
+  AccelSource *owner = ((AccelOwnSource *) source)->owner;
 
   return owner->in_turn || owner->turn_taken || callback (user_data);
 }
@@ -56,6 +56,32 @@ static GSourceFuncs accel_timer_funcs = {
   .prepare = accel_timer_prepare,
   .check = accel_timer_check,
   .dispatch = accel_timer_dispatch,
+};
+
+/* The child of the source of the selector: it makes GLib dispatch its parent in an iteration that does not poll. */
+
+static gboolean
+accel_guess_prepare (GSource *source,
+                     int     *timeout)
+{
+  AccelSource *owner = ((AccelOwnSource *) source)->owner;
+
+  *timeout = -1;
+
+  return owner->guess.is_made && !owner->in_turn;
+}
+
+static gboolean
+accel_guess_dispatch (GSource     *source,
+                      GSourceFunc  callback,
+                      gpointer     user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs accel_guess_funcs = {
+  .prepare = accel_guess_prepare,
+  .dispatch = accel_guess_dispatch,
 };
 
 /* Makes the exception of this thread that of the function that runs the loop. */
@@ -112,6 +138,7 @@ accel_source_take_turn (AccelSource *self,
   else if (!self->in_turn)
     {
       self->has_events = has_events;
+      self->guess.was_ready |= has_events;
       self->turn_taken = TRUE;
       goes_on = accel_source_call_loop (self);
     }
@@ -159,6 +186,17 @@ accel_get_context (PyObject *context)
   return NULL;
 }
 
+static GSource *
+accel_source_new_own (AccelSource  *self,
+                      GSourceFuncs *funcs)
+{
+  GSource *source = g_source_new (funcs, sizeof (AccelOwnSource));
+
+  ((AccelOwnSource *) source)->owner = self;
+
+  return source;
+}
+
 static void
 accel_source_attach (AccelSource  *self,
                      GSource      *source,
@@ -179,12 +217,15 @@ accel_source_attach (AccelSource  *self,
 static void
 accel_source_attach_all (AccelSource *self)
 {
+  GSource *guess_source = accel_source_new_own (self, &accel_guess_funcs);
+
   Py_BEGIN_ALLOW_THREADS
   self->io_source = sel_base_selector_create_source (self->selector);
-  self->timer_source = g_source_new (&accel_timer_funcs, sizeof (AccelTimer));
   Py_END_ALLOW_THREADS
 
-  ((AccelTimer *) self->timer_source)->owner = self;
+  g_source_add_child_source (self->io_source, guess_source);
+  g_source_unref (guess_source);
+  self->timer_source = accel_source_new_own (self, &accel_timer_funcs);
   accel_source_attach (self, self->io_source, accel_source_selector_is_ready, "asyncio");
   accel_source_attach (self, self->timer_source, accel_source_timer_is_due, "asyncio timers");
 }
@@ -238,7 +279,7 @@ accel_source_new (PyTypeObject *type,
   self = (AccelSource *) type->tp_alloc (type, 0);
   if (self == NULL)
     return NULL;
-  self->keys = PyObject_GetAttr (selector, accel_names._keys);
+  self->keys = accel_get_keys (selector);
   if (self->keys == NULL)
     {
       Py_DECREF (self);
@@ -303,22 +344,3 @@ PyTypeObject accel_source_type = {
   .tp_methods = accel_source_methods,
   .tp_members = accel_source_members,
 };
-
-PyObject *
-accel_iterate (PyObject *module,
-               PyObject *context)
-{
-  GMainContext *main_context = accel_get_context (context);
-
-  if (main_context == NULL)
-    return NULL;
-
-  Py_BEGIN_ALLOW_THREADS
-  g_main_context_iteration (main_context, TRUE);
-  Py_END_ALLOW_THREADS
-
-  if (PyErr_CheckSignals () < 0)
-    return NULL;
-
-  Py_RETURN_NONE;
-}

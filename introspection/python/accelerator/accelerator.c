@@ -80,7 +80,7 @@ accel_get_flag (PyObject *object,
 static PyMethodDef accel_functions[] = {
   { "accelerate_selector", accel_accelerate_selector, METH_VARARGS, "Replaces methods of BaseSelector." },
   { "accelerate_loop", accel_accelerate_loop, METH_VARARGS, "Replaces methods of EventLoop." },
-  { "iterate", accel_iterate, METH_O, "Runs one iteration of a GLib.MainContext, which may block." },
+  { "iterate", accel_iterate, METH_O, "Runs one iteration of the main context of a running loop, which may block." },
   { NULL, NULL, 0, NULL }
 };
 
@@ -110,11 +110,9 @@ PyInit_sel_accelerator (void)
   ACCEL_NAMES (ACCEL_INTERN_NAME)
 #undef ACCEL_INTERN_NAME
 
-  if (PyType_Ready (&accel_source_type) < 0)
-    return NULL;
-
   module = PyModule_Create (&accel_module);
-  if (module != NULL && PyModule_AddObjectRef (module, "LoopSource", (PyObject *) &accel_source_type) < 0)
+  if (module != NULL && (PyModule_AddType (module, &accel_keys_type) < 0 ||
+                         PyModule_AddType (module, &accel_source_type) < 0))
     Py_CLEAR (module);
 
   return module;

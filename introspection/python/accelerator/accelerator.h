@@ -21,7 +21,7 @@
   NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
   NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_sel) NAME (_source) \
   NAME (_stopping) NAME (_take_turn) NAME (_timer_cancelled_count) NAME (_to_exception) NAME (_when) NAME (_woken) \
-  NAME (append) NAME (call_at) NAME (context) NAME (fileno) NAME (popleft) NAME (time)
+  NAME (append) NAME (call_at) NAME (context) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)
 
 typedef struct
 {
@@ -50,10 +50,29 @@ PyObject        *accel_call_python       (const AccelMethod *method,
 int              accel_get_flag          (PyObject          *object,
                                           PyObject          *name);
 
+/* accelerator-keys.c */
+typedef struct _AccelKeys AccelKeys;
+
+extern PyTypeObject accel_keys_type;
+
+PyObject        *accel_keys_peek         (AccelKeys         *self,
+                                          int                fd);
+PyObject        *accel_keys_take         (AccelKeys         *self,
+                                          int                fd);
+void             accel_keys_set          (AccelKeys         *self,
+                                          int                fd,
+                                          PyObject          *key);
+PyObject        *accel_keys_get_pair     (AccelKeys         *self,
+                                          int                fd,
+                                          guint              events);
+PyObject        *accel_keys_make_pair    (PyObject          *key,
+                                          guint              events);
+
 /* accelerator-selector.c */
 SelBaseSelector *accel_get_selector      (PyObject          *self);
+AccelKeys       *accel_get_keys          (PyObject          *self);
 PyObject        *accel_find_key          (PyObject          *self,
-                                          PyObject          *keys,
+                                          AccelKeys         *keys,
                                           int                fd);
 PyObject        *accel_raise             (PyObject          *self,
                                           GError            *error);
@@ -62,11 +81,23 @@ PyObject        *accel_accelerate_selector (PyObject        *module,
 
 /* accelerator-source.c */
 
+/* Is the selector ready again, so that an iteration of the context can do without poll ()? */
+typedef struct
+{
+  gboolean is_made;             /* in this iteration, which does not poll */
+  gboolean is_free;             /* poll () would not wait in this iteration */
+  gboolean was_ready;           /* the selector, in this iteration or, before it, in the last one */
+  guint n_made;                 /* since the last poll () */
+  gint64 poll_time;             /* of the last poll (); monotonic time, in microseconds */
+  guint interval;               /* how many iterations poll after the next wrong guess */
+  guint n_polls_left;           /* how many iterations poll before the next guess */
+} AccelGuess;
+
 typedef struct
 {
   PyObject_HEAD
   PyObject *loop;               /* NULL when it is destroyed */
-  PyObject *keys;               /* the table of the selector */
+  AccelKeys *keys;              /* the table of the selector */
   GThread *thread;
   SelBaseSelector *selector;
   GMainContext *context;
@@ -78,13 +109,12 @@ typedef struct
   gboolean has_events;          /* the turn is taken because the selector is ready */
   gboolean in_turn;
   gboolean turn_taken;          /* in this iteration of the context */
+  AccelGuess guess;
   gboolean is_blocked;          /* the selector is not polled until the turn is over */
 } AccelSource;
 
 extern PyTypeObject accel_source_type;
 
-PyObject        *accel_iterate           (PyObject          *module,
-                                          PyObject          *context);
 void             accel_source_unblock    (AccelSource       *self);
 void             accel_fail              (PyObject          *loop);
 
@@ -93,6 +123,10 @@ AccelSource     *accel_get_source        (PyObject          *loop,
                                           PyObject          *name);
 PyObject        *accel_accelerate_loop   (PyObject          *module,
                                           PyObject          *args);
+
+/* accelerator-iteration.c */
+PyObject        *accel_iterate           (PyObject          *module,
+                                          PyObject          *loop);
 
 /* accelerator-handle.c */
 void             accel_handle_init       (PyObject          *handle,

@@ -215,8 +215,8 @@ class BaseSelector(Sel.BaseSelector):
     # C code can create selectors too, so __init__() may not have run.
     @functools.cached_property
     def _keys(self):
-        load_accelerator()
-        return {}
+        accelerator = load_accelerator()
+        return {} if accelerator is None else accelerator.Keys()
 
     @functools.cached_property
     def _callbacks(self):

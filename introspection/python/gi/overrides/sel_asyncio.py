@@ -38,9 +38,9 @@ _MAX_DELAY = 24 * 3600
 _iterate_context = get_introspection_module('GLib').MainContext.iteration
 
 
-def _iterate(context):
-    """Runs one iteration, which may block."""
-    _iterate_context(context, True)
+def _iterate(loop):
+    """Runs one iteration of the main context of a running loop, which may block."""
+    _iterate_context(loop._context, True)
 
 
 class _Poller(selectors.BaseSelector):
@@ -366,7 +366,7 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._context.push_thread_default()
             try:
                 while not self._ended:
-                    _iterate(self._context)
+                    _iterate(self)
             finally:
                 self._context.pop_thread_default()
 
