@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include "core/sel-found-private.h"
+#include "core/sel-wait-private.h"
+#include "room-fixture.h"
+
+/* What a main loop has found, by hand: the test is the source, and begins and ends the waits. */
+
+static void
+found_open (SelFound *found,
+            Room     *room)
+{
+  *found = (SelFound) { 0 };
+  sel_found_init (found);
+  found->n_waits = sel_found_get_n_waits (room->core);
+  found->is_complete = TRUE;
+}
+
+static void
+found_add (SelFound     *found,
+           Room         *room,
+           int           fd,
+           SelEventMask  events,
+           gboolean      tells_once)
+{
+  SelReadyEvent event = room_make_event (room, fd, events);
+
+  sel_found_add (found, &event, tells_once);
+}
+
+static void
+watch_two (Room *room)
+{
+  room_watch (room, room->a[0], ALL_EVENTS);
+  room_watch (room, room->b[0], ALL_EVENTS);
+}
+
+/* A wait of this thread that takes what was handed over, and compares the list with, for instance, "a:1 b:3".
+ * Returns: TRUE if the kernel need not be asked */
+static gboolean
+take (Room         *room,
+      gsize         n_events,
+      SelWaitFlags  flags,
+      const char   *expected)
+{
+  g_autoptr(GString) text = g_string_new (NULL);
+  SelReadyEvent events[4];
+  gboolean is_all;
+
+  g_assert_true (sel_lifecycle_ensure_open_locking (room->core, NULL));
+  sel_state_lock (room->core);
+  g_assert_true (sel_state_claim (room->core, SEL_STATE_WAITING, SEL_STATE_WAITING, NULL));
+  sel_state_unlock (room->core);
+  sel_wait_begin (room->core, events, n_events, flags);
+  sel_wait_begin_reports (room->core);
+  is_all = sel_found_take (room->core);
+  for (gsize i = 0; i < room->core->wait.list.n_events; i++)
+    {
+      g_string_append_printf (text, "%s%s:%u", i > 0 ? " " : "", events[i].fd == room->a[0] ? "a" : "b",
+                              events[i].events);
+    }
+  room->core->wait.locked = FALSE;
+  sel_wait_end (room->core);
+  assert_unlocked (room->core);
+  g_assert_cmpstr (text->str, ==, expected);
+
+  return is_all;
+}
+
+/* The next wait takes it, once. */
+static void
+test_taken (Room          *room,
+            gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  found_add (&found, room, room->b[0], ALL_EVENTS, FALSE);
+  g_assert_false (take (room, 4, 0, ""));
+  found.n_waits = sel_found_get_n_waits (room->core);
+  sel_found_hand_over (&found, room->core);
+  g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_true (take (room, 4, 0, "a:1 b:3"));
+  g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_false (take (room, 4, 0, ""));
+  g_assert_false (sel_found_take_back (&found, room->core));
+  sel_found_clear (&found);
+}
+
+static void
+test_taken_back (Room          *room,
+                 gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  sel_found_hand_over (&found, room->core);
+  g_assert_true (sel_found_take_back (&found, room->core));
+  g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_false (take (room, 4, 0, ""));
+  g_assert_cmpuint (found.findings->len, ==, 1);
+  sel_found_clear (&found);
+}
+
+static gpointer
+take_nothing (gpointer user_data)
+{
+  g_assert_false (take (user_data, 4, 0, ""));
+
+  return NULL;
+}
+
+/* It is for the thread of the source only. After the wait of another thread, it is true of files that tell their news
+ * once. */
+static void
+test_other_thread (Room          *room,
+                   gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
+  g_assert_true (sel_found_tells_once (&found));
+  sel_found_hand_over (&found, room->core);
+  g_thread_join (g_thread_new ("take", take_nothing, room));
+  g_assert_false (take (room, 4, 0, "b:1"));
+  g_assert_false (sel_found_tells_once (&found));
+  sel_found_clear (&found);
+}
+
+/* The registration is another one than that which was polled for. */
+static void
+test_stale (Room          *room,
+            gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, TRUE);
+  found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
+  unwatch (room->selector, room->a[0]);
+  room_watch (room, room->a[0], ALL_EVENTS);
+  sel_found_hand_over (&found, room->core);
+  g_assert_true (take (room, 4, 0, "b:1"));
+  sel_found_clear (&found);
+}
+
+/* The kernel is asked for descriptors that the poll has not looked at. */
+static void
+test_incomplete (Room          *room,
+                 gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  sel_found_hand_over (&found, room->core);
+  room_watch (room, room->c[0], ALL_EVENTS);
+  g_assert_false (take (room, 4, 0, "a:1"));
+
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  found.n_waits = sel_found_get_n_waits (room->core);
+  found.is_complete = FALSE;
+  sel_found_hand_over (&found, room->core);
+  g_assert_false (take (room, 4, 0, "a:1"));
+  sel_found_clear (&found);
+}
+
+/* Nothing at all is an answer for a dispatch, but not for a program that calls select (). */
+static void
+test_nothing (Room          *room,
+              gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  sel_found_hand_over (&found, room->core);
+  g_assert_true (take (room, 4, SEL_WAIT_DISPATCH, ""));
+  found.n_waits = sel_found_get_n_waits (room->core);
+  sel_found_hand_over (&found, room->core);
+  g_assert_false (take (room, 4, 0, ""));
+  sel_found_clear (&found);
+}
+
+/* Findings for which the wait has no room stay. */
+static void
+test_room (Room          *room,
+           gconstpointer  data)
+{
+  SelFound found;
+
+  watch_two (room);
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  found_add (&found, room, room->b[0], SEL_EVENT_READ, FALSE);
+  sel_found_hand_over (&found, room->core);
+  g_assert_true (take (room, 1, 0, "a:1"));
+  g_assert_cmpuint (found.findings->len, ==, 1);
+  found.n_waits = sel_found_get_n_waits (room->core);
+  sel_found_hand_over (&found, room->core);
+  g_assert_true (take (room, 4, 0, "b:1"));
+  g_assert_cmpuint (found.findings->len, ==, 0);
+  sel_found_clear (&found);
+}
+
+/* A callback of one source runs the loop that dispatches another one: the wait is that of the inner source. */
+static void
+test_two_sources (Room          *room,
+                  gconstpointer  data)
+{
+  SelFound outer, inner;
+
+  watch_two (room);
+  found_open (&outer, room);
+  found_open (&inner, room);
+  found_add (&outer, room, room->a[0], SEL_EVENT_READ, TRUE);
+  found_add (&inner, room, room->b[0], SEL_EVENT_READ, TRUE);
+  sel_found_hand_over (&outer, room->core);
+  sel_found_hand_over (&inner, room->core);
+  g_assert_true (take (room, 4, 0, "b:1"));
+  g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_false (take (room, 4, 0, "a:1"));
+  g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
+  sel_found_clear (&outer);
+  sel_found_clear (&inner);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  room_add ("/found/taken", test_taken);
+  room_add ("/found/taken-back", test_taken_back);
+  room_add ("/found/other-thread", test_other_thread);
+  room_add ("/found/stale", test_stale);
+  room_add ("/found/incomplete", test_incomplete);
+  room_add ("/found/nothing", test_nothing);
+  room_add ("/found/room", test_room);
+  room_add ("/found/two-sources", test_two_sources);
+
+  return g_test_run ();
+}
