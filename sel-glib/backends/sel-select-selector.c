@@ -264,19 +264,20 @@ sel_select_selector_is_quiet (SelSelectSelectorPrivate *priv,
           g_array_index (priv->waited[WRITE], gulong, word)) == 0;
 }
 
-/* Reports at most @room descriptors. The next wait begins after the last one, so that each gets its turn. */
 static void
-sel_select_selector_report_ready (SelBaseSelector *self,
-                                  gsize            room)
+sel_select_selector_report_all (SelBaseSelector *self,
+                                int              n_ready)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
+  gsize room = sel_backend_get_ready_list (self)->room;
   guint n_fds = priv->waited[READ]->len * WORD_BITS;
-  guint start = priv->start < n_fds ? priv->start : 0;
 
-  priv->start = 0;
-  for (guint i = 0; i < n_fds; i++)
+  if (priv->start >= n_fds)
+    priv->start = 0;
+
+  for (guint i = 0; n_ready > 0 && i < n_fds; i++)
     {
-      guint fd = (start + i) % n_fds;
+      guint fd = (priv->start + i) % n_fds;
 
       if (fd % WORD_BITS == 0 && sel_select_selector_is_quiet (priv, fd / WORD_BITS))
         {
@@ -291,6 +292,7 @@ sel_select_selector_report_ready (SelBaseSelector *self,
           return;
         }
     }
+  priv->start = 0;
 }
 
 static gboolean
@@ -299,7 +301,6 @@ sel_select_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  gsize room = sel_backend_get_ready_list (self)->room;
   int n_ready, errsv;
 
   sel_backend_lock (self);
@@ -323,8 +324,7 @@ sel_select_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return errsv == EBADF || sel_os_error_set (error, -1, errsv);
 
-  if (n_ready > 0)
-    sel_select_selector_report_ready (self, room);
+  sel_select_selector_report_all (self, n_ready);
 
   return TRUE;
 }
