@@ -102,6 +102,30 @@ test_begin (RegistryFixture *fixture,
   g_assert_cmpint (fixture->core->pauses.until, <=, after + SEL_PAUSE_INTERVAL);
 }
 
+/* A report of a descriptor that the kernel watches for changes ends its pause, and removes it from the list. */
+static void
+test_ring (RegistryFixture *fixture,
+           gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
+
+  fixture->core->settings[SEL_SETTING_HANGUP_POLICY] = SEL_HANGUP_POLICY_ONCE;
+  sel_registry_set_has_alarms (fixture->core);
+  sel_registry_set_poll_fd (fixture->core, A);
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  g_assert_true (slot->alarm);
+  g_assert_true (sel_key_slot_is_paused (slot));
+  assert_n_pauses (fixture, 1);
+
+  sel_pause_ring (fixture->core, A, slot, READ, SEL_UNKNOWN_END);
+  g_assert_false (slot->alarm);
+  assert_resumed (fixture, slot, &event);
+  assert_n_pauses (fixture, 0);
+  sel_registry_set_poll_fd (fixture->core, -1);
+  assert_told (fixture, A);
+}
+
 /* Such a pause ends when the descriptor is modified. It does not end by itself. */
 static void
 test_until_modified (RegistryFixture *fixture,
@@ -911,6 +935,7 @@ main (int   argc,
     { "/pause/resume-due", test_resume_due },
     { "/pause/resume-refused", test_resume_refused },
     { "/pause/stale", test_stale },
+    { "/pause/ring", test_ring },
     { "/pause/until-modified", test_until_modified },
   };
 
