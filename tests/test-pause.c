@@ -125,7 +125,7 @@ test_ring (RegistryFixture *fixture,
         break;
 
       put_byte (fixture->a[1]);
-      sel_pause_ring (fixture->core, fd, slot, READ, SEL_READ_END);
+      g_assert_true (sel_ready_list_report_tagged (fixture->core, fd, slot->generation, READ, SEL_READ_END));
       g_assert_false (slot->alarm);
       assert_resumed (fixture, slot, &event);
       assert_n_pauses (fixture, 0);
