@@ -220,11 +220,14 @@ test_nested_nothing (Room          *room,
     }
 }
 
-/* A loop that dispatches another source only: the batch goes on. */
+/* A loop that dispatches another source only: the batch goes on, also if that source is dispatched once more inside
+ * its own callback. */
 static void
 test_nested_other_source (Room          *room,
                           gconstpointer  data)
 {
+  Freed of_c = { 0 };
+  SelBatch *middle;
   Source outer, inner;
 
   source_init (&outer, room);
@@ -233,11 +236,18 @@ test_nested_other_source (Room          *room,
   room_watch (room, room->b[0], SEL_EVENT_READ);
   begin (&outer, room->a[0], room->b[0]);
   g_assert_cmpint (next (&outer), ==, room->a[0]);
-  begin (&inner, room->a[0]);
+  watch_callback (room, room->c[0], SEL_EVENT_READ, &of_c);
+  begin (&inner, room->a[0], room->c[0]);
   g_assert_cmpint (next (&inner), ==, room->a[0]);
+  middle = inner.batch;
+  begin (&inner, room->c[0]);
+  g_assert_cmpint (next (&inner), ==, room->c[0]);
   end (&inner);
+  g_assert_null (next_entry_of (room, middle));
+  end_batch (room, middle);
   g_assert_cmpint (next (&outer), ==, room->b[0]);
   end (&outer);
+  unwatch (room->selector, room->c[0]);
   source_clear (&outer);
   source_clear (&inner);
 }

@@ -395,6 +395,21 @@ test_reinit (Room          *room,
   assert_state (room->core, SEL_STATE_OPEN);
 }
 
+/* The new wake-up descriptor is readable while a descriptor is always ready. */
+static void
+test_reinit_always_ready (Room          *room,
+                          gconstpointer  data)
+{
+  GPollFD poll_fd = { .events = G_IO_IN };
+
+  room_watch_always_ready (room, room->a[0], SEL_EVENT_READ);
+  fake_selector_fail (room->fake, FAKE_UPDATE, SEL_OS_ERROR, EPERM);
+  assert_opens (room->core, sel_lifecycle_reinit);
+  g_assert_true (room_get_slot (room, room->a[0])->always_ready);
+  poll_fd.fd = sel_notify_get_fd (room->core);
+  g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 1);
+}
+
 static void
 test_reinit_busy (Room          *room,
                   gconstpointer  data)
@@ -887,6 +902,7 @@ main (int    argc,
   room_add ("/lifecycle/release/once", test_release_once);
   room_add ("/lifecycle/release/forked", test_release_forked);
   room_add ("/lifecycle/reinit/ok", test_reinit);
+  room_add ("/lifecycle/reinit/always-ready", test_reinit_always_ready);
   room_add ("/lifecycle/reinit/busy", test_reinit_busy);
   room_add ("/lifecycle/reinit/forked", test_reinit_forked);
   room_add ("/lifecycle/reinit/forked-in-open", test_forked_in_open);

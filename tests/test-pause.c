@@ -103,6 +103,44 @@ test_begin (RegistryFixture *fixture,
   g_assert_cmpint (fixture->core->pauses.until, <=, after + SEL_PAUSE_INTERVAL);
 }
 
+/* A report of a descriptor that the kernel watches for changes ends its pause, and removes it from the list, unless the
+ * report says only that the descriptor has ended. */
+static void
+test_ring (RegistryFixture *fixture,
+           gconstpointer    data)
+{
+  int fd = fixture->a[0];
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, fd, READ, &event);
+
+  fixture->core->settings[SEL_SETTING_HANGUP_POLICY] = SEL_HANGUP_POLICY_ONCE;
+  sel_registry_set_has_alarms (fixture->core);
+  sel_registry_set_poll_fd (fixture->core, fd);
+  for (guint i = 0; i < 2; i++)
+    {
+      sel_pause_begin_ended (fixture->core, &event, READ);
+      g_assert_true (slot->alarm);
+      g_assert_true (sel_key_slot_is_paused (slot));
+      assert_n_pauses (fixture, 1);
+      if (i == 1)
+        break;
+
+      put_byte (fixture->a[1]);
+      g_assert_true (sel_ready_list_report_tagged (fixture->core, fd, slot->generation, READ, SEL_READ_END));
+      g_assert_false (slot->alarm);
+      assert_resumed (fixture, slot, &event);
+      assert_n_pauses (fixture, 0);
+      drain (fd);
+    }
+
+  close (fixture->a[1]);
+  fixture->a[1] = -1;
+  sel_pause_ring (fixture->core, fd, slot, READ, SEL_READ_END);
+  g_assert_true (slot->alarm);
+  assert_n_pauses (fixture, 1);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
 /* Such a pause ends when the descriptor is modified. It does not end by itself. */
 static void
 test_until_modified (RegistryFixture *fixture,
@@ -952,6 +990,7 @@ main (int   argc,
     { "/pause/resume-due", test_resume_due },
     { "/pause/resume-refused", test_resume_refused },
     { "/pause/stale", test_stale },
+    { "/pause/ring", test_ring },
     { "/pause/until-modified", test_until_modified },
   };
 

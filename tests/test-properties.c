@@ -73,6 +73,8 @@ test_properties_notify (BackendFixture *fixture)
       n_writable++;
       g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (pspecs[i]));
       g_object_get_property (object, pspecs[i]->name, &value);
+      if (!fixture->mirrored)
+        g_assert_true (g_param_value_defaults (pspecs[i], &value));
       get_other_value (pspecs[i], &value, &other);
 
       id = g_signal_connect (object, signal_name, G_CALLBACK (count_notified), &n_notified);
