@@ -365,9 +365,6 @@ sel_mirror_collect (SelMirror *self)
   GArray *findings = self->found.findings;
   guint n_old = findings->len;
 
-  if (self->n_polled == 0)
-    return;
-
   for (guint i = 0; i < n_old; i++)
     {
       SelFinding *finding = &g_array_index (findings, SelFinding, i);
