@@ -168,10 +168,15 @@ sel_select_selector_report_closed (SelBaseSelector  *self,
  * For a descriptor that is registered for writing only, all other mechanisms report a hang-up, because a write then
  * fails at once. select() reports a hang-up in the set for reading only, so such a descriptor is added to this set.
  * It is not added if there is already data to read, which would end the wait again and again.
+ *
+ * Some files, for example /proc/self/mountinfo, tell an error only once, to this poll() or to select(). Such a
+ * descriptor keeps its revents, for sel_select_selector_add_found(). Returns: TRUE if there is one
  */
-static void
+static gboolean
 sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
 {
+  gboolean has_found = FALSE;
+
   g_array_set_size (priv->write_only, 0);
   for (guint word = 0; word < priv->waited[WRITE]->len; word++)
     {
@@ -189,15 +194,39 @@ sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
 
   if (priv->write_only->len == 0 ||
       poll ((struct pollfd *) (void *) priv->write_only->data, priv->write_only->len, 0) < 0)
-    return;
+    return FALSE;
 
   for (guint i = 0; i < priv->write_only->len; i++)
     {
       struct pollfd *entry = &g_array_index (priv->write_only, struct pollfd, i);
 
-      if (entry->revents != POLLIN)
+      if ((entry->revents & (POLLERR | POLLHUP)) != 0)
+        has_found = TRUE;
+      else if (entry->revents != POLLIN)
         sel_bits_put (priv->waited[READ], (guint) entry->fd, TRUE);
     }
+
+  return has_found;
+}
+
+/* Adds what poll() has found before select(), which may not find it again. Returns: how many descriptors that are */
+static int
+sel_select_selector_add_found (SelSelectSelectorPrivate *priv)
+{
+  int n = 0;
+
+  for (guint i = 0; i < priv->write_only->len; i++)
+    {
+      const struct pollfd *entry = &g_array_index (priv->write_only, struct pollfd, i);
+
+      if ((entry->revents & (POLLERR | POLLHUP)) == 0 || sel_bits_get (priv->waited[WRITE], (guint) entry->fd))
+        continue;
+
+      sel_bits_put (priv->waited[WRITE], (guint) entry->fd, TRUE);
+      n++;
+    }
+
+  return n;
 }
 
 static gboolean
@@ -235,8 +264,6 @@ sel_select_selector_copy_sets (SelSelectSelectorPrivate *priv)
       g_array_set_size (priv->waited[i], 0);
       g_array_append_vals (priv->waited[i], priv->sets[i]->data, priv->sets[i]->len);
     }
-
-  sel_select_selector_add_hangups (priv);
 }
 
 static int
@@ -295,13 +322,18 @@ sel_select_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
+  gboolean has_found;
   int n_ready, errsv;
 
   sel_backend_lock (self);
   sel_select_selector_copy_sets (priv);
   sel_backend_unlock (self);
+  has_found = sel_select_selector_add_hangups (priv);
 
-  n_ready = sel_select_selector_pselect (priv, timeout);
+  /* A signal must not lose what was found. */
+  do
+    n_ready = sel_select_selector_pselect (priv, has_found ? 0 : timeout);
+  while (n_ready < 0 && errno == EINTR && has_found);
   errsv = errno;
   sel_backend_begin_reports (self);
 
@@ -318,6 +350,8 @@ sel_select_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return errsv == EBADF || sel_os_error_set (error, -1, errsv);
 
+  if (has_found)
+    n_ready += sel_select_selector_add_found (priv);
   if (n_ready > 0)
     sel_select_selector_report_ready (self);
 

@@ -11,18 +11,18 @@
 #include "core/sel-event-mask-private.h"
 #include "loop/sel-mirror-private.h"
 
-#define PAGE_BITS 6
-#define PAGE_SIZE (1u << PAGE_BITS)
-#define PAGE_INDEX(fd) ((guint) (fd) & (PAGE_SIZE - 1))
+#define MIRROR_PAGE_BITS 6
+#define MIRROR_PAGE_SIZE (1u << MIRROR_PAGE_BITS)
+#define MIRROR_PAGE_INDEX(fd) ((guint) (fd) & (MIRROR_PAGE_SIZE - 1))
 
 /* A descriptor is polled if its events are not 0. The scan after each poll() reads the first array only. */
 struct _SelMirrorPage
 {
-  GPollFD polls[PAGE_SIZE];
-  guint32 generations[PAGE_SIZE]; /* of the registrations that are polled for */
-  guint32 places[PAGE_SIZE]; /* the index of an old finding, plus 1; 0 outside of sel_mirror_collect() */
-  guint32 batches[PAGE_SIZE]; /* see sel_mirror_note_taken() */
-  guint8 tells_once[PAGE_SIZE];
+  GPollFD polls[MIRROR_PAGE_SIZE];
+  guint32 generations[MIRROR_PAGE_SIZE]; /* of the registrations that are polled for */
+  guint32 places[MIRROR_PAGE_SIZE]; /* the index of an old finding, plus 1; 0 outside of sel_mirror_collect() */
+  guint32 batches[MIRROR_PAGE_SIZE]; /* see sel_mirror_note_taken() */
+  guint8 tells_once[MIRROR_PAGE_SIZE];
 };
 
 void
@@ -55,7 +55,7 @@ static SelMirrorPage *
 sel_mirror_get_page (SelMirror *self,
                      int        fd)
 {
-  guint i = (guint) fd >> PAGE_BITS;
+  guint i = (guint) fd >> MIRROR_PAGE_BITS;
 
   return i < self->n_pages ? self->pages[i] : NULL;
 }
@@ -64,7 +64,7 @@ static SelMirrorPage *
 sel_mirror_ensure_page (SelMirror *self,
                         int        fd)
 {
-  guint i = (guint) fd >> PAGE_BITS;
+  guint i = (guint) fd >> MIRROR_PAGE_BITS;
 
   if (i >= self->n_pages)
     {
@@ -141,7 +141,7 @@ sel_mirror_remove_all (SelMirror *self)
 {
   for (guint i = 0; i < self->n_pages && self->n_polled > 0; i++)
     {
-      for (guint j = 0; self->pages[i] != NULL && j < PAGE_SIZE; j++)
+      for (guint j = 0; self->pages[i] != NULL && j < MIRROR_PAGE_SIZE; j++)
         {
           if (self->pages[i]->polls[j].events != 0)
             sel_mirror_remove_poll (self, &self->pages[i]->polls[j]);
@@ -158,7 +158,7 @@ sel_mirror_sync_fd (SelMirror *self,
   GIOCondition condition = sel_event_mask_to_poll (sel_registry_get_armed (core, fd), G_IO_IN, G_IO_OUT);
   guint32 generation = sel_registry_get_fd_generation (core, fd);
   SelMirrorPage *page = condition != 0 ? sel_mirror_ensure_page (self, fd) : sel_mirror_get_page (self, fd);
-  guint i = PAGE_INDEX (fd);
+  guint i = MIRROR_PAGE_INDEX (fd);
   GPollFD *poll;
 
   if (page == NULL)
@@ -208,11 +208,11 @@ sel_mirror_steal_changed_fds (SelMirror  *self,
   if (watcher->changed_all)
     {
       g_array_set_size (fds, 0);
-      for (guint i = 0; i < self->n_pages * PAGE_SIZE; i++)
+      for (guint i = 0; i < self->n_pages * MIRROR_PAGE_SIZE; i++)
         {
           SelMirrorPage *page = sel_mirror_get_page (self, (int) i);
 
-          if (page != NULL && page->polls[PAGE_INDEX (i)].events != 0)
+          if (page != NULL && page->polls[MIRROR_PAGE_INDEX (i)].events != 0)
             sel_mirror_append_fd (GINT_TO_POINTER ((int) i), fds);
         }
       sel_registry_foreach_armed (core, sel_mirror_append_fd, fds);
@@ -331,7 +331,7 @@ sel_mirror_scan (SelMirror *self)
     {
       SelMirrorPage *page = self->pages[i];
 
-      for (guint j = 0; page != NULL && j < PAGE_SIZE; j++)
+      for (guint j = 0; page != NULL && j < MIRROR_PAGE_SIZE; j++)
         {
           if (G_UNLIKELY (page->polls[j].revents != 0))
             sel_mirror_add_finding (self, page, j);
@@ -352,7 +352,7 @@ sel_mirror_drop_old (SelMirror *self,
       SelFinding *finding = &g_array_index (findings, SelFinding, i);
 
       if (i < n_old)
-        sel_mirror_get_page (self, finding->fd)->places[PAGE_INDEX (finding->fd)] = 0;
+        sel_mirror_get_page (self, finding->fd)->places[MIRROR_PAGE_INDEX (finding->fd)] = 0;
       if (!finding->is_old || finding->tells_once)
         g_array_index (findings, SelFinding, n++) = *finding;
     }
@@ -365,15 +365,12 @@ sel_mirror_collect (SelMirror *self)
   GArray *findings = self->found.findings;
   guint n_old = findings->len;
 
-  if (self->n_polled == 0)
-    return;
-
   for (guint i = 0; i < n_old; i++)
     {
       SelFinding *finding = &g_array_index (findings, SelFinding, i);
 
       finding->is_old = TRUE;
-      sel_mirror_ensure_page (self, finding->fd)->places[PAGE_INDEX (finding->fd)] = i + 1;
+      sel_mirror_ensure_page (self, finding->fd)->places[MIRROR_PAGE_INDEX (finding->fd)] = i + 1;
     }
 
   sel_mirror_scan (self);
@@ -415,10 +412,10 @@ sel_mirror_hold (SelMirror *self)
       int fd = g_array_index (self->found.findings, SelFinding, i).fd;
       SelMirrorPage *page = sel_mirror_get_page (self, fd);
 
-      if (page == NULL || page->polls[PAGE_INDEX (fd)].events == 0)
+      if (page == NULL || page->polls[MIRROR_PAGE_INDEX (fd)].events == 0)
         continue;
 
-      sel_mirror_remove_poll (self, &page->polls[PAGE_INDEX (fd)]);
+      sel_mirror_remove_poll (self, &page->polls[MIRROR_PAGE_INDEX (fd)]);
       g_array_append_val (self->held, fd);
     }
 }
@@ -449,7 +446,7 @@ sel_mirror_note_taken (SelMirror           *self,
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
       if (page != NULL)
-        page->batches[PAGE_INDEX (events[i].fd)] = batch;
+        page->batches[MIRROR_PAGE_INDEX (events[i].fd)] = batch;
     }
 }
 
@@ -462,7 +459,7 @@ sel_mirror_keep (SelMirror           *self,
   for (gssize i = 0; i < n_events; i++)
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
-      guint j = PAGE_INDEX (events[i].fd);
+      guint j = MIRROR_PAGE_INDEX (events[i].fd);
 
       if (page != NULL && page->tells_once[j] && page->batches[j] == batch)
         sel_found_add (&self->found, &events[i], TRUE);
@@ -478,6 +475,6 @@ sel_mirror_give_back (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
-      sel_found_add (&self->found, &events[i], page != NULL && page->tells_once[PAGE_INDEX (events[i].fd)]);
+      sel_found_add (&self->found, &events[i], page != NULL && page->tells_once[MIRROR_PAGE_INDEX (events[i].fd)]);
     }
 }

@@ -65,6 +65,9 @@ static inline gboolean
 sel_source_collect (SelSource *self)
 {
   self->watcher.is_prepared = FALSE;
+  if (G_LIKELY (self->mirror.n_polled == 0))
+    return FALSE;
+
   sel_mirror_collect (&self->mirror);
 
   return sel_mirror_has_found (&self->mirror);

@@ -216,14 +216,13 @@ sel_source_dispatch_batch (SelSource       *self,
   while (goes_on && (entry = sel_dispatch_next (core, batch)) != NULL && !g_source_is_destroyed (&self->source))
     {
       SEL_POINT ("dispatch-entered");
-      if (n_passed != NULL)
-        *n_passed = entry - batch->entries + 1;
       if (G_LIKELY (sel_batch_entry_get_checks (entry) == 0))
         goes_on = sel_source_call (self, entry, func, user_data);
       else
         goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
     }
 
+  *n_passed = batch->next_entry - batch->entries;
   sel_dispatch_end (core, batch);
 
   return goes_on;
@@ -239,29 +238,34 @@ sel_source_dispatch_events (GSource     *source,
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   SelReadyEvent events[SEL_MAX_DISPATCH];
   GError *error = NULL;
-  gssize n;
-  gssize n_passed = 0;
-  guint n_dispatches;
+  gboolean is_mirrored = self->watcher.mirrored;
+  gssize n, n_passed;
+  guint n_dispatches = 0;
   gboolean goes_on;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  if (!sel_source_hand_over (self, &error))
+  if (G_UNLIKELY (is_mirrored) && !sel_source_hand_over (self, &error))
     return sel_source_handle_nothing (self, -1, error);
   n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, &error);
   SEL_POINT ("dispatch-selected");
-  sel_source_take_back (self);
+  if (G_UNLIKELY (is_mirrored))
+    sel_source_take_back (self);
   if (G_UNLIKELY (n <= 0))
     return sel_source_handle_nothing (self, n, error);
-  if (G_LIKELY (!self->watcher.mirrored))
-    return sel_source_dispatch_batch (self, batch, func, user_data, NULL);
 
-  n_dispatches = ++self->n_dispatches;
-  sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
+  if (G_UNLIKELY (is_mirrored))
+    {
+      n_dispatches = ++self->n_dispatches;
+      sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
+    }
   goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
-  sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
-  self->has_kept = sel_found_tells_once (&self->mirror.found);
+  if (G_UNLIKELY (is_mirrored))
+    {
+      sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
+      self->has_kept = sel_found_tells_once (&self->mirror.found);
+    }
 
   return goes_on;
 }

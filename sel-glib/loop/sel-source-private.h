@@ -15,8 +15,8 @@ GSource   *sel_source_new_plain           (SelBaseSelector *selector);
 /* A source with a SelSelectorFunc, which is called for each ready descriptor that has no callback. */
 GSource   *sel_source_new_dispatch        (SelBaseSelector *selector);
 
-/* A source that calls its GSourceFunc whenever something may be ready, also if nothing is. It is for @context, where the
- * caller attaches it. */
+/* A source that calls its GSourceFunc whenever something may be ready, also if nothing is. The caller attaches it to
+ * @context. */
 GSource   *sel_source_new_wait            (SelBaseSelector *selector,
                                            GMainContext    *context);
 
@@ -25,8 +25,8 @@ GSource   *sel_source_new_wait            (SelBaseSelector *selector,
  * does not keep the selector alive. The caller has a reference. Returns: what the GSourceFunc is to return */
 gboolean   sel_source_end_wait            (GSource         *source);
 
-/* Finds a source of @context whose wait is over, for a new wait. The calling thread owns the context. Returns: (nullable) (transfer full): the source, which
- * is attached */
+/* Finds a source of @context whose wait is over, for a new wait. The calling thread owns the context. Returns:
+ * (nullable) (transfer full): the source, which is attached */
 GSource   *sel_source_reuse_wait          (SelBaseSelector *selector,
                                            GMainContext    *context,
                                            int              priority);

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#include <sys/mount.h>
+#endif
+
+#include "backends.h"
+
+/* Files that tell their news only once, to whoever polls them first. /proc/self/mountinfo has an error condition after
+ * each mount, which means that it can be written for a selector. A context polls each descriptor here, and each
+ * consumer must hear of the news exactly once. If the process may not mount anything, or a case needs to know which
+ * poll () comes first, a GPollFunc stands for the kernel. */
+
+static char *mount_point;      /* NULL: mounting is not allowed */
+static gboolean is_mounted;
+static gboolean is_simulated;
+static int simulated_fd;
+static gboolean has_news;
+
+static int
+poll_simulated (GPollFD *fds,
+                guint    n_fds,
+                int      timeout)
+{
+  int n = g_poll (fds, n_fds, has_news ? 0 : timeout);
+
+  for (guint i = 0; has_news && i < n_fds; i++)
+    {
+      if (fds[i].fd != simulated_fd)
+        continue;
+
+      n += fds[i].revents == 0;
+      fds[i].revents |= G_IO_ERR | G_IO_PRI;
+      has_news = FALSE;
+    }
+
+  return n;
+}
+
+static void
+make_news (void)
+{
+  if (is_simulated)
+    {
+      has_news = TRUE;
+      return;
+    }
+
+#ifdef __linux__
+  if (is_mounted)
+    g_assert_no_errno (umount (mount_point));
+  else
+    g_assert_no_errno (mount ("tmpfs", mount_point, "tmpfs", 0, NULL));
+  is_mounted = !is_mounted;
+#endif
+}
+
+typedef struct
+{
+  BackendFixture  *fixture;
+  SelBaseSelector *selector;
+  GMainContext    *context;
+  GSource         *source;   /* NULL if there is none */
+  int              file;
+  int              pipe[2];
+  guint            n_news;   /* how often a consumer was told about the file */
+  guint            n_bytes;  /* ... about the pipe */
+  gboolean         runs_loop; /* the consumer of the pipe makes news and runs a loop */
+} Loop;
+
+static void
+loop_open (Loop           *loop,
+           BackendFixture *fixture,
+           gboolean        pipe_first)
+{
+  *loop = (Loop) { .fixture = fixture, .selector = fixture->selector, .context = g_main_context_new () };
+  g_main_context_push_thread_default (loop->context);
+  g_main_context_set_poll_func (loop->context, poll_simulated);
+  if (pipe_first)
+    open_pipe (loop->pipe);
+  loop->file = open ("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+  g_assert_cmpint (loop->file, >=, 0);
+  if (!pipe_first)
+    open_pipe (loop->pipe);
+  simulated_fd = loop->file;
+  has_news = FALSE;
+}
+
+static void
+loop_attach (Loop        *loop,
+             GSource     *source,
+             GSourceFunc  func)
+{
+  loop->source = source;
+  if (func != NULL)
+    g_source_set_callback (source, func, loop, NULL);
+  g_source_attach (source, loop->context);
+}
+
+static void
+loop_close (Loop *loop)
+{
+  if (loop->source != NULL)
+    g_source_destroy (loop->source);
+  g_clear_pointer (&loop->source, g_source_unref);
+  unwatch (loop->selector, loop->file);
+  unwatch (loop->selector, loop->pipe[0]);
+  close (loop->file);
+  close_pair (loop->pipe);
+  g_main_context_pop_thread_default (loop->context);
+  g_main_context_unref (loop->context);
+}
+
+/* Runs the context as long as there is anything to do, and checks the number of calls since the last time. */
+static void
+assert_heard (Loop  *loop,
+              guint  n_news,
+              guint  n_bytes)
+{
+  for (guint quiet = 0, n = 0; quiet < 3; n++)
+    {
+      quiet = g_main_context_iteration (loop->context, FALSE) ? 0 : quiet + 1;
+      g_assert_cmpuint (n, <, 100);
+    }
+  g_assert_cmpuint (loop->n_news, ==, n_news);
+  g_assert_cmpuint (loop->n_bytes, ==, n_bytes);
+  loop->n_news = loop->n_bytes = 0;
+}
+
+static void
+note (Loop         *loop,
+      int           fd,
+      SelEventMask  events)
+{
+  if (fd == loop->file)
+    {
+      g_assert_cmpuint (events, ==, SEL_EVENT_WRITE);
+      loop->n_news++;
+      return;
+    }
+
+  drain (loop->pipe[0]);
+  loop->n_bytes++;
+  if (loop->runs_loop)
+    {
+      loop->runs_loop = FALSE;
+      make_news ();
+      for (guint i = 0; i < 5; i++)
+        g_main_context_iteration (loop->context, FALSE);
+    }
+}
+
+static gboolean
+on_ready (SelBaseSelector *selector,
+          SelSelectorKey  *key,
+          SelEventMask     events,
+          gpointer         user_data)
+{
+  note (user_data, sel_selector_key_get_fd (key), events);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+watch_both (Loop *loop)
+{
+  watch (loop->selector, loop->file, SEL_EVENT_WRITE);
+  watch (loop->selector, loop->pipe[0], SEL_EVENT_READ);
+}
+
+static void
+watch_with_callbacks (Loop *loop)
+{
+  sel_base_selector_register_callback (loop->selector, loop->file, SEL_EVENT_WRITE, on_ready, loop, NULL, NULL);
+  sel_base_selector_register_callback (loop->selector, loop->pipe[0], SEL_EVENT_READ, on_ready, loop, NULL, NULL);
+  loop_attach (loop, sel_base_selector_create_dispatch_source (loop->selector, NULL, NULL, NULL), NULL);
+}
+
+static void
+test_callbacks (BackendFixture *fixture)
+{
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_with_callbacks (&loop);
+  assert_heard (&loop, 0, 0);
+  for (guint i = 0; i < 3; i++)
+    {
+      make_news ();
+      assert_heard (&loop, 1, 0);
+    }
+  loop_close (&loop);
+}
+
+/* The batch has room for one descriptor, and the other one is told later. */
+static void
+test_small_batch (BackendFixture *fixture)
+{
+  for (guint pipe_first = 0; pipe_first < 2; pipe_first++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture, pipe_first);
+      sel_base_selector_set_max_dispatch (loop.selector, 1);
+      watch_with_callbacks (&loop);
+      assert_heard (&loop, 0, 0);
+      put_byte (loop.pipe[1]);
+      make_news ();
+      assert_heard (&loop, 1, 1);
+      loop_close (&loop);
+    }
+}
+
+/* The callback of the pipe runs a loop. The file may be in the same batch, before or after the pipe, and has news once
+ * more meanwhile. */
+static void
+test_inner_loop (BackendFixture *fixture)
+{
+  for (guint pipe_first = 0; pipe_first < 2; pipe_first++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture, pipe_first);
+      watch_with_callbacks (&loop);
+      loop.runs_loop = TRUE;
+      put_byte (loop.pipe[1]);
+      assert_heard (&loop, 1, 1);
+
+      loop.runs_loop = TRUE;
+      put_byte (loop.pipe[1]);
+      make_news ();
+
+      /* Both news are one if the file was not told about the first one before the second one came. */
+      for (guint i = 0; i < 10; i++)
+        g_main_context_iteration (loop.context, FALSE);
+      g_assert_cmpuint (loop.n_news, >=, 1);
+      g_assert_cmpuint (loop.n_news, <=, 2);
+      loop.n_news = 0;
+      assert_heard (&loop, 0, 1);
+      loop_close (&loop);
+    }
+}
+
+static gboolean
+select_now (gpointer user_data)
+{
+  Loop *loop = user_data;
+  SelReadyEvent events[4];
+  gssize n = sel_base_selector_select_ready (loop->selector, 0, events, G_N_ELEMENTS (events), NULL, NULL);
+
+  for (gssize i = 0; i < n; i++)
+    note (loop, events[i].fd, events[i].events);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_plain (BackendFixture *fixture)
+{
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+  assert_heard (&loop, 0, 0);
+  make_news ();
+  assert_heard (&loop, 1, 0);
+  put_byte (loop.pipe[1]);
+  make_news ();
+  assert_heard (&loop, 1, 1);
+  loop_close (&loop);
+}
+
+/* The loop in the callback has nothing for the source, and the callback is called again. */
+static void
+test_plain_inner_loop (BackendFixture *fixture)
+{
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+  loop.runs_loop = TRUE;
+  put_byte (loop.pipe[1]);
+  assert_heard (&loop, 1, 1);
+  loop_close (&loop);
+}
+
+static void
+begin_wait (Loop *loop);
+
+static void
+on_selected (GObject      *object,
+             GAsyncResult *result,
+             gpointer      user_data)
+{
+  Loop *loop = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) events = sel_base_selector_select_finish (loop->selector, result, &error);
+
+  if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_CLOSED))
+    return;
+
+  g_assert_no_error (error);
+  for (guint i = 0; i < events->len; i++)
+    {
+      SelSelectorEvent *event = g_ptr_array_index (events, i);
+
+      note (loop, sel_selector_key_get_fd (sel_selector_event_get_key (event)), sel_selector_event_get_events (event));
+    }
+  begin_wait (loop);
+}
+
+static void
+begin_wait (Loop *loop)
+{
+  sel_base_selector_select_async (loop->selector, SEL_WAIT_FOREVER, G_PRIORITY_DEFAULT, NULL, on_selected, loop);
+}
+
+static void
+test_async (BackendFixture *fixture)
+{
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  begin_wait (&loop);
+  assert_heard (&loop, 0, 0);
+  make_news ();
+  assert_heard (&loop, 1, 0);
+  loop.runs_loop = TRUE;
+  put_byte (loop.pipe[1]);
+  assert_heard (&loop, 1, 1);
+  sel_base_selector_close (loop.selector);
+  assert_heard (&loop, 0, 0);
+  fixture_renew_selector (fixture);
+  loop.selector = fixture->selector;
+  watch_both (&loop);
+  loop_close (&loop);
+}
+
+static gpointer
+make_news_in_thread (gpointer data)
+{
+  make_news ();
+
+  return NULL;
+}
+
+/* A wait of a thread sees what poll () sees, before it begins, and while it lasts. */
+static void
+test_blocking (BackendFixture *fixture)
+{
+  GThread *thread;
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  make_news ();
+  assert_ready (loop.selector, 10, loop.file, SEL_EVENT_WRITE, -1);
+  assert_ready (loop.selector, 0, -1);
+  thread = g_thread_new ("news", make_news_in_thread, NULL);
+  assert_ready (loop.selector, 10, loop.file, SEL_EVENT_WRITE, -1);
+  g_thread_join (thread);
+  assert_ready (loop.selector, 0, -1);
+  loop_close (&loop);
+}
+
+static const struct
+{
+  const char *name;
+  BackendFunc func;
+  gboolean    is_loop;
+} cases[] = {
+  { "callbacks", test_callbacks, TRUE },
+  { "small-batch", test_small_batch, TRUE },
+  { "inner-loop", test_inner_loop, TRUE },
+  { "plain", test_plain, TRUE },
+  { "plain-inner-loop", test_plain_inner_loop, TRUE },
+  { "async", test_async, TRUE },
+  { "blocking", test_blocking, FALSE },
+};
+
+static void
+run_case (BackendFixture *fixture)
+{
+  const char *name = strrchr (g_test_get_path (), '/') + 1;
+
+  is_simulated = strstr (g_test_get_path (), "/simulated/") != NULL;
+  if (!g_file_test ("/proc/self/mountinfo", G_FILE_TEST_EXISTS))
+    {
+      g_test_skip ("this system has no /proc/self/mountinfo");
+      return;
+    }
+  if (!is_simulated && mount_point == NULL)
+    {
+      g_test_skip ("this process may not mount anything");
+      return;
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      if (!g_str_equal (cases[i].name, name))
+        continue;
+
+      /* A context polls the descriptor of the mechanism, which finds the news and does not keep them. */
+      if (cases[i].is_loop)
+        sel_base_selector_set_force_mirrored (fixture->selector, TRUE);
+      cases[i].func (fixture);
+    }
+}
+
+/* The mounts of this program are its own. */
+static void
+prepare_mounts (void)
+{
+#ifdef __linux__
+  if (unshare (CLONE_NEWNS) < 0 || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    return;
+
+  mount_point = g_dir_make_tmp ("sel-one-shot-XXXXXX", NULL);
+  if (mount_point == NULL || mount ("tmpfs", mount_point, "tmpfs", 0, NULL) == 0)
+    {
+      is_mounted = mount_point != NULL;
+      return;
+    }
+
+  g_rmdir (mount_point);
+  g_clear_pointer (&mount_point, g_free);
+#endif
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  static const char *const names[] = { "select", "poll", "epoll", "devpoll" };
+  int result;
+
+  g_test_init (&argc, &argv, NULL);
+
+  open_glib_descriptors ();
+  prepare_mounts ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *real = g_strconcat ("one-shot/", cases[i].name, NULL);
+      g_autofree char *simulated = g_strconcat ("one-shot/simulated/", cases[i].name, NULL);
+
+      /* The simulators of the other mechanisms poll more than once, and a system with kqueue has no such file. */
+      for (guint j = 0; j < G_N_ELEMENTS (names) - !cases[i].is_loop; j++)
+        {
+          backend_add_for (names[j], real, run_case);
+          if (cases[i].is_loop)
+            backend_add_for (names[j], simulated, run_case);
+        }
+    }
+
+  result = g_test_run ();
+
+#ifdef __linux__
+  if (is_mounted)
+    umount (mount_point);
+#endif
+  if (mount_point != NULL)
+    g_rmdir (mount_point);
+  g_free (mount_point);
+
+  return result;
+}
