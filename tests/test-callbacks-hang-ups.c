@@ -192,6 +192,8 @@ loop_serve (Loop  *loop,
     }
 }
 
+/* After many calls without a hang-up a mechanism that does not tell about ends is probed less often. Still, 14 useless
+ * calls come before the first pause at most, and one after each pause. */
 static void
 test_hang_up_late (BackendFixture *fixture)
 {
@@ -208,7 +210,7 @@ test_hang_up_late (BackendFixture *fixture)
   loop.pairs[0].fds[1] = -1;
   loop_settle (&loop);
   g_assert_cmpuint (loop.pairs[0].n_calls, >, 600);
-  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 608 + (g_get_monotonic_time () - start) / 1000);
+  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 615 + (g_get_monotonic_time () - start) / 1000);
 
   loop_close (&loop);
 }
