@@ -908,8 +908,8 @@ test_come_back (BackendFixture  *fixture,
                 guint            i)
 {
   /* A main loop that polls the descriptor of the mechanism hears it at once, others after the pause. Linux does not
-   * tell those who wait for writing that somebody has opened a FIFO. The simulator of kqueue does not know how terminals
-   * behave there. */
+   * tell those who wait for writing that somebody has opened a FIFO. The simulator of kqueue does not know how
+   * terminals behave there. */
   gboolean reads = returners[i].row.events == READ;
   gboolean is_told = fixture->backend->can_poll_fd && !fixture->mirrored && reads &&
                      (!fixture->backend->splits_events || returners[i].come_back == open_fifo_writer);
