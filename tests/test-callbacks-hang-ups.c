@@ -8,6 +8,7 @@
 
 #include "callback-fixture.h"
 #include "epoll-sets.h"
+#include "system-facts.h"
 
 /* Descriptors that stay ready for ever: hang-ups, and descriptors that were closed while registered. */
 
@@ -23,6 +24,14 @@ typedef enum
 } HangUp;
 
 #define N_HANG_UPS (SOCKET_HALF + 1)
+
+/* FALSE if the kernel never tells of it. */
+static gboolean
+is_told (BackendFixture *fixture,
+         HangUp          hang_up)
+{
+  return hang_up != PIPE_READ_WRITE || !system_forgets_pipes (fixture->backend);
+}
 
 static void
 loop_hang_up (Loop   *loop,
@@ -95,6 +104,9 @@ test_hang_up_throttled (BackendFixture *fixture)
       gint64 start;
       Loop loop;
       guint n;
+
+      if (!is_told (fixture, hang_up))
+        continue;
 
       g_test_message ("hang-up %d", (int) hang_up);
       loop_open (&loop, fixture);
@@ -181,6 +193,8 @@ loop_serve (Loop  *loop,
     }
 }
 
+/* After many calls without a hang-up a mechanism that does not tell about ends is probed less often. Still, 14 useless
+ * calls come before the first pause at most, and one after each pause. */
 static void
 test_hang_up_late (BackendFixture *fixture)
 {
@@ -197,7 +211,7 @@ test_hang_up_late (BackendFixture *fixture)
   loop.pairs[0].fds[1] = -1;
   loop_settle (&loop);
   g_assert_cmpuint (loop.pairs[0].n_calls, >, 600);
-  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 608 + (g_get_monotonic_time () - start) / 1000);
+  g_assert_cmpuint (loop.pairs[0].n_calls, <=, 615 + (g_get_monotonic_time () - start) / 1000);
 
   loop_close (&loop);
 }
@@ -236,6 +250,9 @@ test_hang_up_once (BackendFixture *fixture)
       g_autoptr (GError) error = NULL;
       Loop loop;
       int fd;
+
+      if (!is_told (fixture, hang_up))
+        continue;
 
       g_test_message ("hang-up %d", (int) hang_up);
       loop_open (&loop, fixture);
@@ -604,6 +621,9 @@ test_plain_source (BackendFixture *fixture)
   for (HangUp hang_up = 0; hang_up < N_HANG_UPS; hang_up++)
     {
       Loop loop;
+
+      if (!is_told (fixture, hang_up))
+        continue;
 
       loop_open (&loop, fixture);
       loop_hang_up (&loop, hang_up);

@@ -248,6 +248,37 @@ test_check (Room          *room,
     }
 }
 
+/* If reports do not tell about ends, a probe that finds none doubles the time to the next one. */
+static void
+test_check_calm (Room          *room,
+                 gconstpointer  data)
+{
+  const guint n = SEL_HANGUP_MAX_USELESS - 1;
+  SelReadyEvent event;
+  SelKeySlot *slot;
+  int fds[2];
+
+  set_up_pipe (room, HAS_DATA, fds, &event);
+  slot = room_get_slot (room, fds[0]);
+  for (guint round = 0; round < 3; round++)
+    {
+      guint n_calls = 0;
+
+      while ((sel_hangup_count_slow (room->core, slot, &event) & SEL_HANGUP_CHECK_ENDED) == 0)
+        n_calls++;
+      g_assert_cmpuint (n_calls, ==, round == 0 ? n : 2 * n + 1);
+      assert_check (room, &event, FALSE, 0, FALSE, 0);
+    }
+
+  /* A report that tells of an end is probed after the usual number of calls. */
+  event.ends = SEL_READ_END;
+  for (guint i = 0; i < n; i++)
+    g_assert_cmphex (sel_hangup_count_slow (room->core, slot, &event) & SEL_HANGUP_CHECK_ENDED, ==, 0);
+  g_assert_cmphex (sel_hangup_count_slow (room->core, slot, &event) & SEL_HANGUP_CHECK_ENDED, !=, 0);
+  unwatch (room->selector, fds[0]);
+  close_pair (fds);
+}
+
 /* The callback is always told of the end before there is a pause. */
 static void
 test_check_told (Room          *room,
@@ -384,6 +415,7 @@ main (int    argc,
   room_add ("/hangup/count/event", test_count_event);
   room_add ("/hangup/count/event-locks", test_count_event_locks);
   room_add ("/hangup/check/states", test_check);
+  room_add ("/hangup/check/calm", test_check_calm);
   room_add ("/hangup/check/told", test_check_told);
   room_add ("/hangup/check/again", test_check_again);
   room_add ("/hangup/check/direction", test_check_direction);

@@ -21,6 +21,7 @@
 #endif
 
 #include "backends.h"
+#include "system-facts.h"
 
 /*
  * Situations in which a descriptor stays ready: kinds of files, what the peer has done, what the callback does. In some
@@ -246,6 +247,29 @@ open_fifo (Situation *self)
 }
 
 static void
+open_fifo_reader (Situation *self)
+{
+  self->peer = open (self->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_no_errno (self->peer);
+}
+
+/* The other way round: no reader is left. */
+static gboolean
+open_fifo_for_writing (Situation *self)
+{
+  g_autofree char *directory = g_dir_make_tmp (NULL, NULL);
+
+  self->path = g_build_filename (directory, "fifo", NULL);
+  g_assert_no_errno (mkfifo (self->path, 0600));
+  open_fifo_reader (self);
+  self->fd = open (self->path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_no_errno (self->fd);
+  close_peer (self);
+
+  return TRUE;
+}
+
+static void
 open_terminal_peer (Situation *self)
 {
   struct termios attributes;
@@ -299,6 +323,14 @@ read_byte (Situation    *self,
   char byte;
 
   if (read (self->fd, &byte, 1) >= 0)
+    self->n_done++;
+}
+
+static void
+write_byte (Situation    *self,
+            SelEventMask  events)
+{
+  if (write (self->fd, "x", 1) == 1)
     self->n_done++;
 }
 
@@ -411,6 +443,24 @@ read_stamp (Situation    *self,
     self->n_done++;
 }
 
+/* The messages of ICMP that tell that nobody listens, one in each call. */
+static gboolean
+open_refusals (Situation *self)
+{
+  int yes = 1;
+
+  bind_datagrams (self);
+  g_assert_no_errno (setsockopt (self->fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof yes));
+  g_assert_no_errno (setsockopt (self->fd, SOL_SOCKET, SO_TIMESTAMPING, &(int) { 0 }, sizeof (int)));
+  close_peer (self);
+
+  /* A pending error makes send () fail, and is over then. */
+  while (self->n_fed < self->goal)
+    self->n_fed += send (self->fd, "x", 1, 0) == 1;
+
+  return TRUE;
+}
+
 /* A server that answers, and reads both queues until they are empty. Each answer leaves a time stamp, which arrives
  * while the callback runs or after it. */
 static gboolean
@@ -499,6 +549,7 @@ static const Situation workers[] = {
 #ifdef __linux__
   { "packets, some empty", READ, NULL, feed_packets, read_byte, 40 },
   { "time stamps, one in each call", READ, open_stamps, NULL, read_stamp, 60, TRUE },
+  { "messages of ICMP, one in each call", READ, open_refusals, NULL, read_stamp, 60, TRUE },
   { "server reads both queues", READ, open_server, feed_server, serve, 60, TRUE },
   { "server reads both queues, one datagram more", READ, open_server_odd, feed_server, serve, 60, TRUE },
   { "eventfd", READ, open_eventfd, NULL, read_number, 60 },
@@ -663,6 +714,11 @@ ignorance_open (Ignorance       *self,
       self->rows[i] = ignorers[i];
       self->rows[i].fd = self->rows[i].peer = -1;
       self->is_open[i] = self->rows[i].open (&self->rows[i]);
+      if (self->is_open[i] && system_poll (self->rows[i].fd) == 0)
+        {
+          g_test_message ("%s: never ready on this system", self->rows[i].name);
+          self->is_open[i] = FALSE;
+        }
       if (self->is_open[i])
         situation_register (&self->rows[i], selector);
     }
@@ -686,6 +742,18 @@ ignorance_close (Ignorance       *self,
   unwatch (selector, self->active.fd);
   situation_close (&self->active);
   g_main_context_unref (self->context);
+}
+
+static guint
+ignorance_get_min_calls (Ignorance *self)
+{
+  guint n = G_MAXUINT;
+
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    if (self->is_open[i])
+      n = MIN (n, self->rows[i].n_calls);
+
+  return n;
 }
 
 /* Turns the loop for @ms milliseconds, and longer if the machine is busy. Returns the time in milliseconds. */
@@ -712,11 +780,14 @@ test_ignored (BackendFixture *fixture)
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
     {
       g_test_message ("%s: %u calls in %u ms", ignorers[i].name, self.rows[i].n_calls, ms);
-      if (self.is_open[i])
-        g_assert_cmpuint (self.rows[i].n_calls, >=, 7);
       g_assert_cmpuint (self.rows[i].n_calls, <=, 20 + (ms - 100) / 100);
-      self.rows[i].n_calls = 0;
     }
+
+  /* Seven calls come before the first pause, and as many pauses are shorter than the others. */
+  while (ignorance_get_min_calls (&self) < 14)
+    ignorance_run (&self, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
+    self.rows[i].n_calls = 0;
 
   ms = ignorance_run (&self, 300);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
@@ -828,6 +899,7 @@ static const struct
 } returners[] = {
   { { "FIFO, next writer", READ, open_fifo, NULL, read_number }, open_fifo_writer },
   { { "terminal, opened again", READ, open_terminal, NULL, read_number }, open_terminal_peer },
+  { { "FIFO, next reader", WRITE, open_fifo_for_writing, NULL, write_byte }, open_fifo_reader },
 };
 
 static void
@@ -835,9 +907,11 @@ test_come_back (BackendFixture  *fixture,
                 SelHangupPolicy  policy,
                 guint            i)
 {
-  /* A main loop that polls the descriptor of the mechanism hears it at once, others after the pause. The simulator of
-   * kqueue does not know how terminals behave there. */
-  gboolean is_told = fixture->backend->can_poll_fd && !fixture->mirrored &&
+  /* A main loop that polls the descriptor of the mechanism hears it at once, others after the pause. Linux does not
+   * tell those who wait for writing that somebody has opened a FIFO. The simulator of kqueue does not know how
+   * terminals behave there. */
+  gboolean reads = returners[i].row.events == READ;
+  gboolean is_told = fixture->backend->can_poll_fd && !fixture->mirrored && reads &&
                      (!fixture->backend->splits_events || returners[i].come_back == open_fifo_writer);
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GSource) source = sel_base_selector_create_dispatch_source (fixture->selector, NULL, NULL, NULL);
@@ -858,10 +932,13 @@ test_come_back (BackendFixture  *fixture,
         g_main_context_iteration (context, FALSE);
 
       returners[i].come_back (&self);
-      put_byte (self.peer);
+      if (reads)
+        {
+          put_byte (self.peer);
 
-      /* The kernel moves what is written to a terminal in a thread of its own. */
-      g_assert_cmpint (poll (&(struct pollfd) { .fd = self.fd, .events = POLLIN }, 1, -1), ==, 1);
+          /* The kernel moves what is written to a terminal in a thread of its own. */
+          g_assert_cmpint (poll (&(struct pollfd) { .fd = self.fd, .events = POLLIN }, 1, -1), ==, 1);
+        }
       for (n_turns = 0; self.n_done == n; n_turns++)
         g_main_context_iteration (context, !is_told);
       g_test_message ("%s: %u turns", self.name, n_turns);

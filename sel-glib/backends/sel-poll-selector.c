@@ -133,6 +133,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
 {
   SelPollSelectorPrivate *priv = PRIV (self);
   const SelReadyList *list = sel_backend_get_ready_list (self);
+  gsize room = list->room;
   guint i, n_fds;
   int n_ready;
 
@@ -152,7 +153,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
   n_fds = priv->waited->len;
 
   sel_backend_begin_reports (self);
-  for (i = priv->start; n_ready > 0 && list->n_reports < list->room; i++)
+  for (i = priv->start; n_ready > 0 && list->n_reports < room; i++)
     {
       const struct pollfd *entry;
 

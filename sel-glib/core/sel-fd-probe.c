@@ -18,6 +18,7 @@
 typedef enum
 {
   KIND_STREAM,        /* a stream socket */
+  KIND_PACKETS,       /* a socket for packets that has a connection */
   KIND_SOCKET,        /* another socket */
   KIND_PIPE,          /* a pipe or a FIFO */
   KIND_OTHER,         /* a terminal, a device, or an object of the kernel */
@@ -29,19 +30,21 @@ typedef enum
  * time stamps, completions or messages, /proc/self/mountinfo has changed, and so on. For a pipe it is the only sign
  * that the reader is gone (Linux). A terminal can be written to after a hang-up, for example if the other side of a
  * pseudo-terminal is not open. recv () with MSG_PEEK gives 0 for the end of a stream, but also for an empty packet,
- * and an empty packet does not end anything.
+ * and an empty packet does not end anything while there is a connection.
  */
 static const struct
 {
   SelEventMask hang_up;           /* the directions that a hang-up ends */
   SelEventMask hang_up_no_space;  /* those that it ends if poll () does not say POLLOUT */
   SelEventMask error;             /* those that an error without a hang-up ends */
-  gboolean     can_peek;          /* recv () finds the end of data, getpeername () a connection that is gone */
+  gboolean     has_connection;    /* getpeername () finds a connection that is gone */
+  gboolean     empty_is_end;      /* if recv () finds nothing, reading has ended, also while there is a connection */
 } kinds[N_KINDS] = {
-  [KIND_STREAM] = { BOTH, BOTH, 0, TRUE },
-  [KIND_SOCKET] = { BOTH, BOTH, 0, FALSE },
-  [KIND_PIPE] = { BOTH, BOTH, BOTH, FALSE },
-  [KIND_OTHER] = { SEL_EVENT_READ, BOTH, 0, FALSE },
+  [KIND_STREAM] = { BOTH, BOTH, 0, TRUE, TRUE },
+  [KIND_PACKETS] = { BOTH, BOTH, 0, TRUE, FALSE },
+  [KIND_SOCKET] = { BOTH, BOTH, 0, FALSE, FALSE },
+  [KIND_PIPE] = { BOTH, BOTH, BOTH, FALSE, FALSE },
+  [KIND_OTHER] = { SEL_EVENT_READ, BOTH, 0, FALSE, FALSE },
 };
 
 static Kind
@@ -58,16 +61,19 @@ sel_fd_get_kind (int fd)
   if (!S_ISSOCK (status.st_mode))
     return KIND_OTHER;
 
-  return getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM ? KIND_STREAM : KIND_SOCKET;
+  if (getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+    return KIND_SOCKET;
+
+  return type == SOCK_STREAM ? KIND_STREAM : type == SOCK_SEQPACKET ? KIND_PACKETS : KIND_SOCKET;
 }
 
 /* For reports of poll () that are not clear. NetBSD's poll () never tells the end of a socket. On Linux this comes to
  * recv () for listening sockets only; it would take a pending error away. */
 static SelEventMask
-sel_fd_peek_ends (int   fd,
-                  short revents)
+sel_fd_peek_ends (int      fd,
+                  short    revents,
+                  gboolean empty_is_end)
 {
-  SelEventMask ended = 0;
   int is_listening = 0;
   socklen_t size = sizeof is_listening;
   struct sockaddr_storage peer;
@@ -78,12 +84,13 @@ sel_fd_peek_ends (int   fd,
       (getsockopt (fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) == 0 && is_listening != 0))
     return 0;
 
-  if ((revents & POLLIN) != 0 && recv (fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-    ended |= SEL_EVENT_READ;
-  if ((revents & POLLOUT) != 0 && getpeername (fd, (struct sockaddr *) &peer, &peer_size) < 0)
-    ended |= SEL_EVENT_WRITE;
+  if (getpeername (fd, (struct sockaddr *) &peer, &peer_size) < 0)
+    return BOTH;
 
-  return ended;
+  if ((revents & POLLIN) != 0 && empty_is_end && recv (fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+    return SEL_EVENT_READ;
+
+  return 0;
 }
 
 static gboolean
@@ -109,8 +116,8 @@ sel_fd_get_ended (int   fd,
 
   if ((revents & POLLRDHUP) != 0)
     ended |= SEL_EVENT_READ;
-  else if ((revents & POLLHUP) == 0 && kinds[kind].can_peek)
-    ended |= sel_fd_peek_ends (fd, revents);
+  else if ((revents & POLLHUP) == 0 && kinds[kind].has_connection)
+    ended |= sel_fd_peek_ends (fd, revents, kinds[kind].empty_is_end);
 
   return ended;
 }

@@ -10,7 +10,8 @@ G_BEGIN_DECLS
  * Does any callback take care of this descriptor? A descriptor whose other end is gone is always ready, so that a
  * callback that ignores this would keep the main loop busy. Reports carry what the kernel says about the ends. If a
  * callback is called several times in a row with nothing but an end, a probe decides, and the directions that have
- * ended are paused.
+ * ended are paused. If the mechanism cannot tell about ends and a probe has found none, the next probe comes after
+ * twice as many calls.
  *
  * The data of this room is the SelHangupCount of each slot; rooms below reset it through its functions.
  */

@@ -25,8 +25,11 @@ sel_hangup_count_slow (SelCore             *core,
     }
   else if (policy == SEL_HANGUP_POLICY_ONCE || slot->hangup.n_useless >= SEL_HANGUP_MAX_USELESS - 1)
     {
-      if (policy != SEL_HANGUP_POLICY_REPORT)
+      if (policy == SEL_HANGUP_POLICY_THROTTLE && slot->calm && event->ends == SEL_UNKNOWN_END)
+        sel_hangup_count_reset (&slot->hangup);
+      else if (policy != SEL_HANGUP_POLICY_REPORT)
         checks |= SEL_HANGUP_CHECK_ENDED;
+      slot->calm = FALSE;
     }
   else
     {
@@ -72,6 +75,7 @@ sel_hangup_judge (SelCore             *core,
   if (ended == 0)
     {
       sel_hangup_count_reset (&slot->hangup);
+      slot->calm = event->ends == SEL_UNKNOWN_END;
       return FALSE;
     }
 

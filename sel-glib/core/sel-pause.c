@@ -180,9 +180,10 @@ sel_pause_begin_ended (SelCore             *core,
   pause.until = sel_pause_get_end (core, length);
   sel_pause_slot (core, event->fd, slot, ended, &pause);
 
-  /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. */
+  /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. Linux
+   * does not tell the writer of a FIFO that there is another reader. */
   if (slot->active == 0 && length > SEL_HANGUP_MIN_PAUSE && sel_registry_arm_alarm (core, event->fd, slot) &&
-      pause.once)
+      pause.once && (pause.ended & SEL_EVENT_WRITE) == 0)
     {
       g_array_index (core->pauses.list, SelPause, core->pauses.list->len - 1).until = G_MAXINT64;
       sel_pause_update_state (core);

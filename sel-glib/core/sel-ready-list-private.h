@@ -41,6 +41,10 @@ void     sel_ready_list_report_always_ready (SelCore   *core);
 /* Drops the events of registrations that were changed, removed or paused since they were reported. */
 void     sel_ready_list_drop_stale       (SelCore      *core);
 
+/* The slow path of the function without the suffix. */
+gboolean sel_ready_list_postpones_slow   (SelCore          *core,
+                                          const SelKeySlot *slot);
+
 /* The number of reports to ask for if the mechanism reports reading and writing separately. */
 gsize    sel_ready_list_get_filter_room  (SelCore      *core);
 
@@ -107,22 +111,14 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
 
 /* TRUE for a descriptor whose callback ignores that it has ended, if there is no room for it. */
 static inline gboolean
-sel_ready_list_postpones (SelReadyList     *list,
+sel_ready_list_postpones (SelCore          *core,
                           const SelKeySlot *slot)
 {
-  if (G_LIKELY (!sel_hangup_count_is_ignored (&slot->hangup)))
-    return FALSE;
-  if (list->n_ignored_left == 0)
-    return TRUE;
-
-  list->n_ignored_left--;
-
-  return FALSE;
+  return G_UNLIKELY (slot->hangup.n_useless != 0) && sel_ready_list_postpones_slow (core, slot);
 }
 
-/* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again.
- * Returns: FALSE if the descriptor is postponed, and takes no room away from others */
-static inline gboolean
+/* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again. */
+static inline void
 sel_ready_list_add (SelCore      *core,
                     int           fd,
                     SelKeySlot   *slot,
@@ -137,18 +133,14 @@ sel_ready_list_add (SelCore      *core,
     {
       list->events[*report].events |= events;
       list->events[*report].ends |= ends;
-      return TRUE;
+      return;
     }
 
-  if (sel_ready_list_postpones (list, slot))
-    return FALSE;
   if (list->n_events == list->size && !sel_ready_list_grow (core, list->size + 1))
-    return TRUE;
+    return;
 
   sel_ready_event_fill (&list->events[list->n_events], fd, slot, events, ends);
   *report = (guint32) list->n_events++;
-
-  return TRUE;
 }
 
 /* Reports a descriptor with the tag that the kernel has given back. The caller counts the reports. Returns: FALSE if
@@ -165,7 +157,8 @@ sel_ready_list_report_tagged (SelCore      *core,
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->active) == 0))
     return sel_ready_list_report_unknown (core, fd, tag, events, ends);
 
-  sel_ready_list_add (core, fd, slot, events & slot->active, ends);
+  if (!sel_ready_list_postpones (core, slot))
+    sel_ready_list_add (core, fd, slot, events & slot->active, ends);
 
   return TRUE;
 }

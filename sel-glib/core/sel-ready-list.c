@@ -25,6 +25,22 @@ sel_ready_list_grow (SelCore *core,
   return TRUE;
 }
 
+gboolean
+sel_ready_list_postpones_slow (SelCore          *core,
+                               const SelKeySlot *slot)
+{
+  SelReadyList *list = &core->wait.list;
+
+  if (!sel_hangup_count_is_ignored (&slot->hangup))
+    return FALSE;
+  if (list->n_ignored_left == 0)
+    return TRUE;
+
+  list->n_ignored_left--;
+
+  return FALSE;
+}
+
 gsize
 sel_ready_list_get_filter_room (SelCore *core)
 {
@@ -97,8 +113,11 @@ sel_ready_list_report_untagged (SelCore      *core,
   slot = sel_ready_list_lookup (core, fd);
   if (slot != NULL && (events & slot->active) != 0)
     {
-      if (!sel_ready_list_add (core, fd, slot, events & slot->active, ends))
+      /* What is postponed takes no room away from others. */
+      if (sel_ready_list_postpones (core, slot))
         core->wait.list.n_reports--;
+      else
+        sel_ready_list_add (core, fd, slot, events & slot->active, ends);
     }
   else if (fd == sel_notify_get_fd (core))
     {

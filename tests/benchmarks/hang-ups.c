@@ -74,6 +74,22 @@ compare_times (gconstpointer a,
   return (first > second) - (first < second);
 }
 
+/* Returns how long a message from @peer waits, in microseconds. */
+static gint64
+measure_message (Counters *counters,
+                 int       peer)
+{
+  gint64 start = g_get_monotonic_time ();
+
+  counters->heard = 0;
+  if (write (peer, "x", 1) != 1)
+    g_error ("write () failed");
+  while (counters->heard == 0)
+    g_main_context_iteration (NULL, TRUE);
+
+  return counters->heard - start;
+}
+
 static void
 measure (const char      *name,
          SelBaseSelector *selector,
@@ -108,14 +124,7 @@ measure (const char      *name,
   counters.n_calls = 0;
   for (guint i = 0; i < N_MESSAGES; i++)
     {
-      gint64 start = g_get_monotonic_time ();
-
-      counters.heard = 0;
-      if (write (active[1], "x", 1) != 1)
-        g_error ("write () failed");
-      while (counters.heard == 0)
-        g_main_context_iteration (NULL, TRUE);
-      times[i] = counters.heard - start;
+      times[i] = measure_message (&counters, active[1]);
       run_for (5);
     }
 

@@ -50,6 +50,7 @@ static int (*real_fstat64) (int, struct stat64 *);
 #endif
 static int (*real_connect) (int, const struct sockaddr *, socklen_t);
 static int (*real_shutdown) (int, int);
+static int (*real_getpeername) (int, struct sockaddr *, socklen_t *);
 
 __attribute__ ((constructor)) static void
 sim_resolve (void)
@@ -61,6 +62,7 @@ sim_resolve (void)
   *(void **) &real_fstat64 = dlsym (RTLD_NEXT, "fstat64");
 #endif
   *(void **) &real_connect = dlsym (RTLD_NEXT, "connect");
+  *(void **) &real_getpeername = dlsym (RTLD_NEXT, "getpeername");
   *(void **) &real_shutdown = dlsym (RTLD_NEXT, "shutdown");
 }
 
@@ -201,6 +203,24 @@ connect (int                    fd,
     sim_tell_change (fd);
 
   return result;
+}
+
+/* Linux keeps the name of a peer that has closed a local socket. */
+SIM_EXPORT int
+getpeername (int              fd,
+             struct sockaddr *address,
+             socklen_t       *size)
+{
+  struct pollfd entry = { .fd = fd };
+
+  sim_ensure ();
+  if (plain_sockets && sim_system_is_socket (fd) && real_poll (&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0)
+    {
+      errno = ENOTCONN;
+      return -1;
+    }
+
+  return real_getpeername (fd, address, size);
 }
 
 /*

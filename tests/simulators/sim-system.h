@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The poll(), ppoll(), fstat(), connect() and shutdown() of other systems, for tests.
+ * The poll(), ppoll(), fstat(), connect(), getpeername() and shutdown() of other systems, for tests.
  *
  * These functions are replaced in the whole program. They pass everything on to the C library until a setting below
  * changes that. The settings apply to the process. Any thread may change them.
@@ -22,6 +22,7 @@ extern "C" {
  * - poll() returns POLLIN and POLLOUT only, never POLLHUP, POLLERR or POLLRDHUP. kevent() returns EV_EOF.
  * - A socket that was never connected is not ready for anything.
  * - A socket that was shut down for writing is writable, even if its buffer is full.
+ * - A local socket is not connected any more when the peer is closed: getpeername() fails with ENOTCONN.
  *
  * One fact is simplified: if the peer of a socketpair was shut down in both directions and not closed, the event of
  * EVFILT_WRITE has EV_EOF already.

@@ -381,6 +381,26 @@ test_flavour (void)
 }
 
 static void
+test_peer_name (void)
+{
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  int fds[2];
+
+  for (int plain = 0; plain <= 1; plain++)
+    {
+      sim_system_set_plain_sockets (plain);
+      make_sockets (fds);
+      g_assert_no_errno (getpeername (fds[0], (struct sockaddr *) &address, &size));
+      close (fds[1]);
+      g_assert_cmpint (getpeername (fds[0], (struct sockaddr *) &address, &size), ==, plain ? -1 : 0);
+      if (plain)
+        g_assert_cmpint (errno, ==, ENOTCONN);
+      close (fds[0]);
+    }
+}
+
+static void
 add_case (const char    *path,
           gconstpointer  data,
           GTestDataFunc  func)
@@ -413,6 +433,7 @@ main (int    argc,
     { "/sim/system/poll-waits", test_poll_waits },
     { "/sim/system/poll-pipe", test_poll_pipe },
     { "/sim/system/not-connected", test_not_connected },
+    { "/sim/system/peer-name", test_peer_name },
     { "/sim/system/shutdown-makes-writable", test_shutdown_makes_writable },
     { "/sim/system/socket-eof", test_socket_eof },
     { "/sim/system/queued-pipe-is-not-forgotten", test_queued_pipe_is_not_forgotten },
