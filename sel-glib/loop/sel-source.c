@@ -88,13 +88,18 @@ sel_source_leave (SelSource *self,
   sel_state_unlock (core);
 }
 
-/* The selector was closed in the thread of the source. */
+static void
+sel_source_ref (SelWatcher *watcher)
+{
+  g_source_ref (&sel_source_from_watcher (watcher)->source);
+}
+
+/* The selector was closed in the thread of the source. Drops a reference. */
 static void
 sel_source_close (SelWatcher *watcher)
 {
   SelSource *self = sel_source_from_watcher (watcher);
 
-  g_source_ref (&self->source);
   sel_source_leave (self, FALSE);
   if (!self->awaits)
     g_source_destroy (&self->source);
@@ -571,6 +576,7 @@ sel_source_new_full (SelBaseSelector *selector,
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
   self->watcher.close = sel_source_close;
+  self->watcher.ref = sel_source_ref;
   self->watcher.is_destroyed = sel_source_is_destroyed;
   sel_mirror_init (&self->mirror, source);
   self->bell.fd = -1;
