@@ -214,6 +214,19 @@ test_close_frees_source (BackendFixture *fixture)
     }
 }
 
+/* The destroy notify of the source has the last reference to the context. */
+static void
+test_close_frees_context (BackendFixture *fixture)
+{
+  GMainContext *context = g_main_context_new ();
+
+  g_assert_cmpuint (sel_base_selector_attach (fixture->selector, context, 0, count_call, context,
+                                              (GDestroyNotify) g_main_context_unref), >, 0);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  sel_base_selector_close (fixture->selector);
+}
+
 /* --- The mapping --- */
 
 static void
@@ -589,6 +602,7 @@ main (int   argc,
   backend_add ("reentrancy/close/callback-owns", test_close_callback_owns);
   backend_add ("reentrancy/close/context-owns", test_close_context_owns);
   backend_add ("reentrancy/close/data-owns", test_close_data_owns);
+  backend_add_both_modes ("reentrancy/close/frees-context", test_close_frees_context);
   backend_add_both_modes ("reentrancy/close/frees-source", test_close_frees_source);
   backend_add ("reentrancy/close/source-owns", test_close_source_owns);
   backend_add ("reentrancy/map/after-close", test_map_after_close);

@@ -94,7 +94,9 @@ sel_source_ref (SelWatcher *watcher)
   g_source_ref (&sel_source_from_watcher (watcher)->source);
 }
 
-/* The selector was closed in the thread of the source. Drops a reference. */
+/* The selector was closed in the thread of the source. Drops a reference. GLib frees a callback in the middle of
+ * g_source_destroy(), which uses the context after that. The data may have the last reference to the context, so it is
+ * freed before. */
 static void
 sel_source_close (SelWatcher *watcher)
 {
@@ -102,7 +104,10 @@ sel_source_close (SelWatcher *watcher)
 
   sel_source_leave (self, FALSE);
   if (!self->awaits)
-    g_source_destroy (&self->source);
+    {
+      g_source_set_callback_indirect (&self->source, NULL, NULL);
+      g_source_destroy (&self->source);
+    }
   g_source_unref (&self->source);
 }
 
