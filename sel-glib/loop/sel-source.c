@@ -48,6 +48,19 @@ sel_source_has_flag (SelSource       *self,
   return ((guint) g_atomic_int_get (&self->watcher.flags) & flags) != 0;
 }
 
+/* Another thread may destroy the source at any time; see sel_mirror_add_fd (). g_source_remove_poll () does nothing for
+ * a source that is destroyed. */
+static void
+sel_source_poll_bell (SelSource *self)
+{
+  if (g_source_is_destroyed (&self->source))
+    return;
+
+  g_source_add_poll (&self->source, &self->bell);
+  if (g_source_is_destroyed (&self->source))
+    g_main_context_remove_poll (g_source_get_context (&self->source), &self->bell);
+}
+
 /* Opens the bell, if that is possible, and makes the context poll it. With the lock. */
 static void
 sel_source_open_bell (SelSource *self)
@@ -55,8 +68,8 @@ sel_source_open_bell (SelSource *self)
   sel_registry_open_bell (sel_core (self->selector), self->watcher.bell);
   self->bell.fd = self->watcher.bell->read_fd;
   self->bell.events = G_IO_IN;
-  if (self->bell.fd >= 0 && !g_source_is_destroyed (&self->source))
-    g_source_add_poll (&self->source, &self->bell);
+  if (self->bell.fd >= 0)
+    sel_source_poll_bell (self);
 }
 
 /* In a child process, or if the bell could not be opened. With the lock. */
