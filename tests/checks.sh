@@ -94,7 +94,8 @@ check_fuzz ()
 check_threads ()
 {
   set_up -Db_sanitize=thread -Db_lundef=false
-  TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 run_tests threads source callbacks async interleavings stress
+  TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 \
+    run_tests threads source callbacks async interleavings stress
 }
 
 check_valgrind ()
