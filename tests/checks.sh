@@ -73,8 +73,8 @@ check_sanitizers ()
   set_up_sanitizers
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
     run_tests async backend callbacks contract core dispatch faults hangup interleavings key-table lifecycle main-context \
-      mirror misuse model notify objects pause properties ready-list registry security selector simulated state \
-      stress timeout wait wakeup
+      mirror misuse model notify objects pause properties ready-list reentrancy registry security selector simulated \
+      source state stress timeout wait wakeup
 }
 
 check_fuzz ()
@@ -94,7 +94,8 @@ check_fuzz ()
 check_threads ()
 {
   set_up -Db_sanitize=thread -Db_lundef=false
-  TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 run_tests threads source callbacks async interleavings stress
+  TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 \
+    run_tests threads source callbacks async interleavings stress
 }
 
 check_valgrind ()

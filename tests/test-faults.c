@@ -816,6 +816,68 @@ test_select_range (void)
   close_pair (fds);
 }
 
+/* g_source_add_poll () tests whether the source is destroyed before it takes the lock of the context. With this
+ * variable, it is destroyed just then, as another thread may do it. */
+static gboolean destroys_in_add_poll;
+
+void __real_g_source_add_poll (GSource *source, GPollFD *fd);
+void __wrap_g_source_add_poll (GSource *source, GPollFD *fd);
+
+void
+__wrap_g_source_add_poll (GSource *source,
+                          GPollFD *fd)
+{
+  if (!destroys_in_add_poll)
+    {
+      __real_g_source_add_poll (source, fd);
+      return;
+    }
+
+  g_source_destroy (source);
+  g_main_context_add_poll (g_source_get_context (source), fd, g_source_get_priority (source));
+}
+
+static guint n_polled;
+
+static int
+count_polled (GPollFD *fds,
+              guint    n_fds,
+              int      timeout)
+{
+  n_polled = n_fds;
+
+  return g_poll (fds, n_fds, timeout);
+}
+
+/* The bell of a source could not be opened at first. When that is possible, the source is destroyed meanwhile. */
+static void
+test_destroyed_while_polled (void)
+{
+  g_autoptr (SelBaseSelector) selector = sel_poll_selector_new (NULL);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  struct rlimit saved;
+  GSource *source;
+  guint n_before;
+
+  g_main_context_set_poll_func (context, count_polled);
+  g_main_context_iteration (context, FALSE);
+  n_before = n_polled;
+
+  forbid_open (&saved);
+  source = sel_base_selector_create_source (selector);
+  allow_open (&saved);
+  g_source_attach (source, context);
+
+  destroys_in_add_poll = TRUE;
+  g_main_context_iteration (context, FALSE);
+  destroys_in_add_poll = FALSE;
+  g_assert_true (g_source_is_destroyed (source));
+  g_source_unref (source);
+
+  g_main_context_iteration (context, FALSE);
+  g_assert_cmpuint (n_polled, ==, n_before);
+}
+
 static gboolean
 is_fatal (const char     *domain,
           GLogLevelFlags  level,
@@ -870,6 +932,7 @@ main (int   argc,
         }
     }
 
+  g_test_add_func ("/faults/destroyed-while-polled", test_destroyed_while_polled);
   g_test_add_func ("/faults/select/range", test_select_range);
 
   return g_test_run ();

@@ -163,6 +163,70 @@ test_close_context_owns (BackendFixture *fixture)
   g_main_context_unref (context);
 }
 
+/* --- close () of several sources --- */
+
+typedef struct
+{
+  GSource *other; /* which the destroy notify frees */
+  guint    n_notified;
+} OwnedSource;
+
+static void
+free_other_source (gpointer user_data)
+{
+  OwnedSource *owned = user_data;
+  GSource *other = g_steal_pointer (&owned->other);
+
+  owned->n_notified++;
+  if (other != NULL)
+    {
+      g_source_destroy (other);
+      g_source_unref (other);
+    }
+}
+
+/* The destroy notify of one source frees the other one, in both orders. */
+static void
+test_close_frees_source (BackendFixture *fixture)
+{
+  for (guint first = 0; first < 2; first++)
+    {
+      g_autoptr(GMainContext) context = g_main_context_new ();
+      OwnedSource owned[2] = { 0 };
+      GSource *sources[2];
+      guint n_calls = 0;
+
+      fixture_renew_selector (fixture);
+      for (guint i = 0; i < 2; i++)
+        {
+          sources[i] = sel_base_selector_create_dispatch_source (fixture->selector, count_call, &n_calls, NULL);
+          g_source_set_callback (sources[i], (GSourceFunc) (void (*) (void)) count_call, &owned[i], free_other_source);
+          g_source_attach (sources[i], context);
+          if (i != first)
+            owned[first].other = sources[i];
+        }
+      g_source_unref (sources[first]);
+
+      sel_base_selector_close (fixture->selector);
+      g_assert_null (owned[first].other);
+      g_assert_cmpuint (owned[0].n_notified, ==, 1);
+      g_assert_cmpuint (owned[1].n_notified, ==, 1);
+    }
+}
+
+/* The destroy notify of the source has the last reference to the context. */
+static void
+test_close_frees_context (BackendFixture *fixture)
+{
+  GMainContext *context = g_main_context_new ();
+
+  g_assert_cmpuint (sel_base_selector_attach (fixture->selector, context, 0, count_call, context,
+                                              (GDestroyNotify) g_main_context_unref), >, 0);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  sel_base_selector_close (fixture->selector);
+}
+
 /* --- The mapping --- */
 
 static void
@@ -538,6 +602,8 @@ main (int   argc,
   backend_add ("reentrancy/close/callback-owns", test_close_callback_owns);
   backend_add ("reentrancy/close/context-owns", test_close_context_owns);
   backend_add ("reentrancy/close/data-owns", test_close_data_owns);
+  backend_add_both_modes ("reentrancy/close/frees-context", test_close_frees_context);
+  backend_add_both_modes ("reentrancy/close/frees-source", test_close_frees_source);
   backend_add ("reentrancy/close/source-owns", test_close_source_owns);
   backend_add ("reentrancy/map/after-close", test_map_after_close);
   backend_add ("reentrancy/map/outlives", test_map_outlives);

@@ -92,20 +92,16 @@ g_main_context_unref (GMainContext *context)
   REAL (g_main_context_unref) (context);
 }
 
-/* A thread that unregisters a callback hands its data over to the thread that runs the main context, by means of a
- * source (sel_source_invoke ()). GLib's internal lock protects the data, and GLib does not take it through the
- * functions above.
- *
- * A thread may attach a new source in the middle of a turn of the context, after g_main_context_iteration () has
- * begun: the thread that runs the context then sees what sel_source_new_full () has written. */
+/* A thread may attach a new source in the middle of a turn of the context, after g_main_context_iteration () has begun:
+ * the thread that runs the context then sees what sel_source_new_full () has written. GLib's lock of the context orders
+ * this, and GLib does not take it through the functions above. */
 #pragma GCC diagnostic ignored "-Wredundant-decls" /* newer headers declare it */
 const char *__tsan_default_suppressions (void);
 
 const char *
 __tsan_default_suppressions (void)
 {
-  return "race:sel_callback_free\n"
-         "race:sel_source_new_full\n";
+  return "race:sel_source_new_full\n";
 }
 
 /* ThreadSanitizer knows from pthread_create () and pthread_join (), which GLib calls, that a new thread sees earlier

@@ -41,6 +41,10 @@ struct _SelWatcher
    * of the mechanism any more. */
   void (*close) (SelWatcher *watcher);
 
+  /* Nullable. Called with the lock: what the close () of another watcher frees must not be this watcher, before its own
+   * close () has returned, which drops the reference. */
+  void (*ref) (SelWatcher *watcher);
+
   /* Nullable. Called with the lock, in any thread: TRUE if the source is destroyed, so that it does no work any more.
    * Its watcher stays in the list as long as the program has a reference to it. */
   gboolean (*is_destroyed) (SelWatcher *watcher);
@@ -120,7 +124,7 @@ gboolean     sel_notify_give_garbage     (SelCore         *core,
 GPtrArray   *sel_notify_take_garbage     (SelCore         *core);
 
 /* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were
- * taken out of the list; call their close () without the lock */
+ * taken out of the list, with a reference to each; call their close () without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
 /* Batches of callbacks have to know whether the table has changed since they have looked at it. Nobody does as long as

@@ -322,6 +322,8 @@ sel_notify_close_watchers (SelCore *core)
         }
 
       g_atomic_int_or (&watcher->flags, SEL_WATCHER_CLOSED);
+      if (watcher->ref != NULL)
+        watcher->ref (watcher);
       if (own == NULL)
         own = g_ptr_array_new ();
       g_ptr_array_add (own, g_ptr_array_remove_index (watchers, i));

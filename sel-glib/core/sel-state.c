@@ -45,7 +45,7 @@ sel_state_drop_other_threads (gpointer owner)
   SelCore *core = owner;
 
   g_mutex_init (&core->state.lock);
-  core->state.vfunc_thread = NULL;
+  sel_state_set_vfunc_thread (core, NULL);
   core->state.lock_depth = 0;
   sel_state_unset (core, SEL_STATE_IN_WAIT | SEL_STATE_SOURCE_BLOCKED);
   if (sel_state_has (core, SEL_STATE_OPEN))

@@ -32,6 +32,11 @@ void     sel_mirror_init          (SelMirror           *self,
                                    GSource             *source);
 void     sel_mirror_clear         (SelMirror           *self);
 
+/* Makes the context poll @poll, a bell or a registered descriptor. Another thread may destroy the source at any time.
+ * GLib takes out its descriptors then, and does not expect another one, so that this is tested before and after. */
+void     sel_mirror_add_poll      (SelMirror           *self,
+                                   GPollFD             *poll);
+
 /* Makes the context poll the descriptors that the selector needs, after the changes that @watcher has collected. In a
  * child process that is nothing. The lock must be held, as for the next function. */
 void     sel_mirror_sync          (SelMirror           *self,

@@ -107,9 +107,7 @@ sel_mirror_tells_once (int fd)
   return strstr (name, "perf_event") != NULL;
 }
 
-/* Another thread may destroy the source at any time. GLib takes out its descriptors then, and does not expect that
- * somebody adds one, so it is tested before, and again after. */
-static void
+void
 sel_mirror_add_poll (SelMirror *self,
                      GPollFD   *poll)
 {

@@ -23,8 +23,8 @@ sel_source_open_bell (SelSource *self)
   sel_registry_open_bell (sel_core (self->selector), self->watcher.bell);
   self->bell.fd = self->watcher.bell->read_fd;
   self->bell.events = G_IO_IN;
-  if (self->bell.fd >= 0 && !g_source_is_destroyed (&self->source))
-    g_source_add_poll (&self->source, &self->bell);
+  if (self->bell.fd >= 0)
+    sel_mirror_add_poll (&self->mirror, &self->bell);
 }
 
 /* In a child process, or if the bell could not be opened. With the lock. */
@@ -59,16 +59,26 @@ sel_source_leave (SelSource *self,
   sel_state_unlock (core);
 }
 
-/* The selector was closed in the thread of the source. */
+static void
+sel_source_ref (SelWatcher *watcher)
+{
+  g_source_ref (&sel_source_from_watcher (watcher)->source);
+}
+
+/* The selector was closed in the thread of the source. Drops a reference. GLib frees a callback in the middle of
+ * g_source_destroy(), which uses the context after that. The data may have the last reference to the context, so it is
+ * freed before. */
 static void
 sel_source_close (SelWatcher *watcher)
 {
   SelSource *self = sel_source_from_watcher (watcher);
 
-  g_source_ref (&self->source);
   sel_source_leave (self, FALSE);
   if (!self->awaits || self->is_idle)
-    g_source_destroy (&self->source);
+    {
+      g_source_set_callback_indirect (&self->source, NULL, NULL);
+      g_source_destroy (&self->source);
+    }
   g_source_unref (&self->source);
 }
 
@@ -294,6 +304,7 @@ sel_source_new_full (SelBaseSelector *selector,
   self->selector = g_object_ref (selector);
   self->watcher.keeps_selector = TRUE;
   self->watcher.close = sel_source_close;
+  self->watcher.ref = sel_source_ref;
   self->watcher.is_destroyed = sel_source_is_destroyed;
   sel_mirror_init (&self->mirror, source);
   self->bell.fd = -1;
