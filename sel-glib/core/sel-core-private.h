@@ -19,6 +19,7 @@ G_BEGIN_DECLS
  */
 
 typedef struct _SelBatch SelBatch;
+typedef struct _SelBatchEntry SelBatchEntry;
 typedef struct _SelWatcher SelWatcher;
 
 /* Inlined into its callers, except in builds for debugging and for measuring coverage. */
@@ -62,6 +63,8 @@ typedef struct
   gsize room;                /* the largest number of reports for one call of the kernel, at least 1 */
   gsize n_reports;           /* how many it did report */
   gboolean needs_retry;      /* a report that led to no event has used up room: the kernel may have more */
+  SelBatchEntry *entries;    /* of the batch that the events are for, or NULL */
+  gsize n_entries;           /* so many of them, from the first one on, are filled */
 } SelReadyList;
 
 /* sel-wait: how long to wait, why has the wait ended, which descriptors are ready? The waiting thread owns all of
@@ -122,7 +125,7 @@ typedef enum
 } SelSetting;
 
 /* The largest #SelBaseSelector:max-dispatch, which is also the default. */
-#define SEL_MAX_DISPATCH 256
+#define SEL_MAX_DISPATCH 1024
 
 /* What each call uses comes first. */
 typedef struct

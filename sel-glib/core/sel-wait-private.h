@@ -186,6 +186,7 @@ sel_wait_once (SelCore       *core,
 static SEL_ALWAYS_INLINE void
 sel_wait_begin (SelCore       *core,
                 SelReadyEvent *events,
+                SelBatchEntry *entries,
                 gsize          n_events,
                 SelWaitFlags   flags)
 {
@@ -193,6 +194,8 @@ sel_wait_begin (SelCore       *core,
 
   core->wait.flags = flags;
   list->n_events = 0;
+  list->entries = entries;
+  list->n_entries = 0;
   list->size = events != NULL ? n_events : core->wait.buffer_size;
   if ((flags & SEL_WAIT_DISPATCH) != 0)
     list->size = MIN (list->size, sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH));
@@ -202,8 +205,8 @@ sel_wait_begin (SelCore       *core,
 }
 
 /*
- * A whole wait. Stores the events in @events. If that is NULL it stores them in the list of the selector. In that case,
- * and with SEL_WAIT_DISPATCH, the selector is then locked until sel_wait_end(). Must be called without the lock.
+ * A whole wait. Stores the events in @events. If that is NULL it stores them in the list of the selector. A backend may
+ * also fill the first of @entries, if that is not NULL, for these events. If @events is NULL, and with SEL_WAIT_DISPATCH, the selector is then locked until sel_wait_end(). Must be called without the lock.
  * Returns how many descriptors are ready, or -1.
  *
  * It is inlined into its few callers, because most of it does not apply to each of them.
@@ -212,6 +215,7 @@ static SEL_ALWAYS_INLINE gssize
 sel_wait_run (SelCore        *core,
               gdouble         timeout,
               SelReadyEvent  *events,
+              SelBatchEntry  *entries,
               gsize           n_events,
               SelWaitFlags    flags,
               GCancellable   *cancellable,
@@ -237,7 +241,7 @@ sel_wait_run (SelCore        *core,
     return -1;
 
   SEL_POINT ("wait-claimed");
-  sel_wait_begin (core, events, n_events, flags);
+  sel_wait_begin (core, events, entries, n_events, flags);
   if (G_UNLIKELY (cancellable != NULL))
     {
       success = sel_wait_run_cancellable (core, timeout, deadline, cancellable, error);

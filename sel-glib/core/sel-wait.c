@@ -389,7 +389,7 @@ sel_wait_poll_list (SelCore   *core,
                     gboolean  *woken,
                     GError   **error)
 {
-  if (sel_wait_run (core, 0, NULL, 0, SEL_WAIT_ASYNC, NULL, error) < 0)
+  if (sel_wait_run (core, 0, NULL, NULL, 0, SEL_WAIT_ASYNC, NULL, error) < 0)
     return NULL;
 
   *woken = core->wait.woken;

@@ -335,20 +335,19 @@ sel_source_call (SelSource           *self,
                  SelSelectorFunc      func,
                  gpointer             user_data)
 {
-  SelCallback *callback = entry->callback;
   gboolean goes_on;
 
-  if (callback != NULL)
+  if (entry->callback != NULL)
     {
-      func = (SelSelectorFunc) callback->func;
-      user_data = callback->user_data;
+      func = (SelSelectorFunc) entry->callback->func;
+      user_data = entry->callback->user_data;
     }
 
   goes_on = func (self->selector, entry->key, entry->events, user_data);
-  if (G_LIKELY (goes_on) || callback == NULL)
+  if (G_LIKELY (goes_on) || entry->callback == NULL)
     return goes_on;
 
-  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, callback);
+  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, entry->callback);
 
   return TRUE;
 }
@@ -409,10 +408,10 @@ sel_source_dispatch_batch (SelSource       *self,
       user_data = batch;
     }
 
-  while (goes_on && (entry = sel_dispatch_next (core, batch)) != NULL && !g_source_is_destroyed (&self->source))
+  while (goes_on && sel_dispatch_next (core, batch, &entry) && !g_source_is_destroyed (&self->source))
     {
       SEL_POINT ("dispatch-entered");
-      if (G_LIKELY (sel_batch_entry_get_checks (entry) == 0))
+      if (G_LIKELY (entry->events < 1u << SEL_BATCH_CHECKS_SHIFT))
         goes_on = sel_source_call (self, entry, func, user_data);
       else
         goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
@@ -432,14 +431,17 @@ sel_source_dispatch_events (GSource     *source,
   SelSource *self = (SelSource *) source;
   SelBatch *batch = self->batch;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
-  SelReadyEvent events[SEL_MAX_DISPATCH];
+  SelReadyEvent *events;
+  gsize n_events;
   GError *error = NULL;
   gssize n;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, &error);
+  n_events = sel_dispatch_get_room (sel_core (self->selector));
+  events = g_newa (SelReadyEvent, n_events);
+  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, n_events, &error);
   SEL_POINT ("dispatch-selected");
   if (G_UNLIKELY (n <= 0))
     return sel_source_handle_nothing (self, n, error);
@@ -483,14 +485,17 @@ sel_source_dispatch (GSource     *source,
                      gpointer     user_data)
 {
   SelSource *self = (SelSource *) source;
-  SelReadyEvent events[SEL_MAX_DISPATCH];
+  SelReadyEvent *events;
+  gsize n_events;
   GError *error = NULL;
   gssize n;
 
   if (!sel_source_begin_dispatch (self))
     return G_SOURCE_REMOVE;
 
-  n = sel_dispatch_poll (sel_core (self->selector), events, &error);
+  n_events = sel_dispatch_get_room (sel_core (self->selector));
+  events = g_newa (SelReadyEvent, n_events);
+  n = sel_dispatch_poll (sel_core (self->selector), events, n_events, &error);
   if (n <= 0 && !sel_source_handle_nothing (self, n, error))
     return G_SOURCE_REMOVE;
 
@@ -529,7 +534,7 @@ sel_source_finalize (GSource *source)
 
   sel_mirror_clear (&self->mirror);
   sel_watcher_clear (&self->watcher);
-  g_free (self->batch);
+  sel_batch_free (self->batch);
   g_clear_object (&self->selector);
 }
 
@@ -607,7 +612,7 @@ sel_source_new_plain (SelBaseSelector *selector)
 GSource *
 sel_source_new_dispatch (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_dispatch_source_funcs, g_new0 (SelBatch, 1), TRUE);
+  return sel_source_new_full (selector, &sel_dispatch_source_funcs, sel_batch_new (), TRUE);
 }
 
 GSource *
