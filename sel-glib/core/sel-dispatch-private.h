@@ -84,8 +84,8 @@ sel_dispatch_get_room (SelCore *core)
   return MIN (room, max_dispatch);
 }
 
-/* Stores the ready descriptors in @events without waiting. Returns how many descriptors are ready, or -1. Must be called
- * without the lock, as the next four functions. */
+/* Stores the ready descriptors in @events without waiting. Returns how many descriptors are ready, or -1. Must be
+ * called without the lock, as the next four functions. */
 gssize   sel_dispatch_poll             (SelCore             *core,
                                         SelReadyEvent       *events,
                                         gsize                n_events,
@@ -155,9 +155,9 @@ sel_batch_entry_fill_tagged (SelBatchEntry *entry,
   return TRUE;
 }
 
-/* After the callback before has returned: gets the next entry to be called. Returns FALSE at the end. Leaves out entries
- * whose registration was changed, paused or removed since the event was reported, and those whose function runs
- * already; the descriptor of such a one is paused until that has returned. May call foreign code. */
+/* After the callback before has returned: gets the next entry to be called. Leaves out entries whose registration was
+ * changed, paused or removed since the event was reported, and those whose function runs already; the descriptor of
+ * such a one is paused until that has returned. May call foreign code. Returns: FALSE at the end */
 static inline gboolean
 sel_dispatch_next (SelCore              *core,
                    SelBatch             *batch,
