@@ -274,15 +274,6 @@ sel_epoll_selector_report_fast (SelBaseSelector          *self,
   return list->n_events;
 }
 
-/* The same for a batch of callbacks. */
-static G_NO_INLINE gsize
-sel_epoll_selector_report_batch (SelBaseSelector          *self,
-                                 SelReadyList             *list,
-                                 const struct epoll_event *events)
-{
-  return sel_epoll_selector_report_fast (self, list, events, TRUE);
-}
-
 /* Slow path: adds the reports from index @i on. */
 static G_NO_INLINE gboolean
 sel_epoll_selector_report (SelBaseSelector  *self,
@@ -359,7 +350,7 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
   sel_backend_begin_reports (self);
   list->n_reports = (gsize) n_ready;
   if (G_LIKELY (list->n_events == 0))
-    n_done = list->entries != NULL ? sel_epoll_selector_report_batch (self, list, priv->events)
+    n_done = list->entries != NULL ? sel_epoll_selector_report_fast (self, list, priv->events, TRUE)
                                    : sel_epoll_selector_report_fast (self, list, priv->events, FALSE);
 
   return G_LIKELY (n_done == list->n_reports) || sel_epoll_selector_report (self, list, n_done, error);
