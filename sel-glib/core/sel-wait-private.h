@@ -207,7 +207,8 @@ sel_wait_begin (SelCore       *core,
 /*
  * A whole wait. Stores the events in @events. If that is NULL it stores them in the list of the selector. In that case,
  * and with SEL_WAIT_DISPATCH, the selector is then locked until sel_wait_end(). If @entries is not NULL, a backend may
- * fill the first of them for the events. Must be called without the lock. Returns how many descriptors are ready, or -1.
+ * fill the first of them for the events. Must be called without the lock. Returns how many descriptors are ready, or
+ * -1.
  *
  * It is inlined into its few callers, because most of it does not apply to each of them.
  */
