@@ -248,30 +248,30 @@ sel_epoll_selector_report_fast (SelBaseSelector          *self,
 {
   SelCore *core = sel_core (self);
   SelKeyTable table = *sel_backend_get_table (self); /* a copy: the compiler does not know that it does not change */
-  const struct epoll_event *event = events;
-  const struct epoll_event *end = events + list->n_reports;
   SelReadyEvent *ready = list->events;
-  SelBatchEntry *entry = list->entries;
+  SelBatchEntry *entries = list->entries;
+  gsize n_ready = list->n_reports;
+  gsize n;
 
-  for (; event < end; event++, ready++)
+  for (n = 0; n < n_ready; n++)
     {
-      guint revents = event->events;
-      guint64 tagged_fd = event->data.u64;
+      guint revents = events[n].events;
+      guint64 tagged_fd = events[n].data.u64;
       int fd = (int) (guint32) tagged_fd;
       guint32 tag = (guint32) (tagged_fd >> 32);
       SelEventMask mask = revents | revents >> 1; /* EPOLLIN is SEL_EVENT_READ, and EPOLLOUT twice SEL_EVENT_WRITE */
 
       if (G_UNLIKELY ((revents & ~(guint) (EPOLLIN | EPOLLOUT)) != 0) ||
-          !(for_batch ? sel_batch_entry_fill_tagged (entry++, core, ready, &table, fd, tag, mask)
-                      : sel_ready_event_fill_tagged (ready, &table, fd, tag, mask)))
+          !(for_batch ? sel_batch_entry_fill_tagged (&entries[n], core, &ready[n], &table, fd, tag, mask)
+                      : sel_ready_event_fill_tagged (&ready[n], &table, fd, tag, mask)))
         break;
     }
 
-  list->n_events = (gsize) (ready - list->events);
+  list->n_events = n;
   if (for_batch)
-    list->n_entries = list->n_events;
+    list->n_entries = n;
 
-  return list->n_events;
+  return n;
 }
 
 /* Slow path: adds the reports from index @i on. */
