@@ -12,35 +12,27 @@
  * See the description of #SelSelectorEvent.
  */
 
-typedef struct
-{
-  int n_events;              /* atomic: how many were not freed yet */
-  SelSelectorEvent events[];
-} SelSelectorEventBlock;
-
 G_DEFINE_BOXED_TYPE (SelSelectorEvent, sel_selector_event,
                      sel_selector_event_ref, sel_selector_event_unref)
 
 SelSelectorEvent *
-sel_selector_event_new_block (guint n)
+sel_selector_event_new (SelSelectorKey *key,
+                        SelEventMask    events)
 {
-  SelSelectorEventBlock *block = g_malloc (sizeof (SelSelectorEventBlock) + n * sizeof (SelSelectorEvent));
+  SelSelectorEvent *self = g_new (SelSelectorEvent, 1);
 
-  block->n_events = (int) n;
+  self->key = g_object_ref (key);
+  self->ref_count = 1;
+  self->events = events;
 
-  return block->events;
+  return self;
 }
 
 static void
 sel_selector_event_free (SelSelectorEvent *self)
 {
-  SelSelectorEvent *first = self - self->index;
-  SelSelectorEventBlock *block = (SelSelectorEventBlock *) (void *)
-                                 ((char *) first - G_STRUCT_OFFSET (SelSelectorEventBlock, events));
-
   g_object_unref (self->key);
-  if (g_atomic_int_dec_and_test (&block->n_events))
-    g_free (block);
+  g_free (self);
 }
 
 /**

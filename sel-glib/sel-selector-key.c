@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "sel-enum-types.h"
+#include "sel-selector-event-private.h"
 #include "sel-selector-key-private.h"
 
 /**
@@ -34,6 +35,7 @@ struct _SelSelectorKey
   SelEventMask events;
   gpointer data;
   SelAttachment *attachment;
+  SelSelectorEvent *event;   /* of the table; see sel_selector_key_ref_event() */
 };
 
 enum
@@ -72,6 +74,25 @@ sel_selector_key_new (int            fd,
   self->attachment = sel_attachment_ref (attachment);
 
   return self;
+}
+
+SelSelectorEvent *
+sel_selector_key_ref_event (SelSelectorKey *self,
+                            SelEventMask    events)
+{
+  if (G_UNLIKELY (self->event == NULL || self->event->events != events))
+    {
+      sel_selector_key_drop_event (self);
+      self->event = sel_selector_event_new (self, events);
+    }
+
+  return sel_selector_event_ref (self->event);
+}
+
+void
+sel_selector_key_drop_event (SelSelectorKey *self)
+{
+  g_clear_pointer (&self->event, sel_selector_event_unref);
 }
 
 static void

@@ -173,7 +173,7 @@ sel_base_selector_get_max_dispatch (SelBaseSelector *self)
 /**
  * sel_base_selector_set_max_dispatch:
  * @self: a selector
- * @max_dispatch: the number of descriptors for which callbacks are called in one turn of a main loop, from 1 to 256;
+ * @max_dispatch: the number of descriptors for which callbacks are called in one turn of a main loop, from 1 to 1024;
  *   other values are clamped to this range
  *
  * Sets #SelBaseSelector:max-dispatch.

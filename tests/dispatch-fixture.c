@@ -51,7 +51,7 @@ void
 source_init (Source *source,
              Room   *room)
 {
-  *source = (Source) { .room = room, .own = g_new0 (SelBatch, 1) };
+  *source = (Source) { .room = room, .own = sel_batch_new () };
   sel_state_lock (room->core);
   sel_dispatch_add_batch (room->core, source->own);
   sel_state_unlock (room->core);
@@ -65,7 +65,7 @@ source_clear (Source *source)
   sel_dispatch_remove_batch (source->room->core, source->own);
   sel_dispatch_remove_batch (source->room->core, source->own);
   sel_state_unlock (source->room->core);
-  g_free (source->own);
+  sel_batch_free (source->own);
 }
 
 static void
@@ -86,7 +86,7 @@ begin_fds (Source *source,
 
   source->batch = source->own;
   fake_selector_push_call (room->fake, report_all, fds);
-  n = sel_dispatch_begin (room->core, &source->batch, source, source->events, &error);
+  n = sel_dispatch_begin (room->core, &source->batch, source, source->events, SEL_MAX_DISPATCH, &error);
   g_assert_no_error (error);
   assert_unlocked (room->core);
   fake_selector_clear_log (room->fake);
@@ -98,7 +98,10 @@ const SelBatchEntry *
 next_entry_of (Room     *room,
                SelBatch *batch)
 {
-  const SelBatchEntry *entry = sel_dispatch_next (room->core, batch);
+  const SelBatchEntry *entry;
+
+  if (!sel_dispatch_next (room->core, batch, &entry))
+    entry = NULL;
 
   assert_unlocked (room->core);
   if (entry != NULL)

@@ -443,11 +443,11 @@ test_max_dispatch (BackendFixture *fixture)
   Loop loop;
 
   loop_open (&loop, fixture);
-  g_assert_cmpuint (sel_base_selector_get_max_dispatch (loop.selector), ==, 256);
+  g_assert_cmpuint (sel_base_selector_get_max_dispatch (loop.selector), ==, 1024);
   sel_base_selector_set_max_dispatch (loop.selector, 0);
   g_assert_cmpuint (sel_base_selector_get_max_dispatch (loop.selector), ==, 1);
-  sel_base_selector_set_max_dispatch (loop.selector, 1000);
-  g_assert_cmpuint (sel_base_selector_get_max_dispatch (loop.selector), ==, 256);
+  sel_base_selector_set_max_dispatch (loop.selector, 5000);
+  g_assert_cmpuint (sel_base_selector_get_max_dispatch (loop.selector), ==, 1024);
   g_object_set (loop.selector, "max-dispatch", 2, NULL);
 
   for (guint i = 0; i < N_MANY; i++)

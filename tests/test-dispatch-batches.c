@@ -202,7 +202,8 @@ test_nested_nothing (Room          *room,
       else
         {
           fake_selector_push_error (room->fake, SEL_OS_ERROR, EPROTO);
-          g_assert_cmpint (sel_dispatch_begin (room->core, &source.batch, &source, source.events, &error), ==, -1);
+          g_assert_cmpint (sel_dispatch_begin (room->core, &source.batch, &source, source.events, SEL_MAX_DISPATCH,
+                                               &error), ==, -1);
           assert_unlocked (room->core);
         }
       g_assert_true (source.batch == source.own);

@@ -22,7 +22,7 @@ test_begin (Room          *room,
   source_init (&source, room);
   room_watch (room, room->a[0], SEL_EVENT_READ);
   fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
-  g_assert_cmpint (sel_dispatch_poll (room->core, events, &error), ==, 1);
+  g_assert_cmpint (sel_dispatch_poll (room->core, events, SEL_MAX_DISPATCH, &error), ==, 1);
   g_assert_no_error (error);
   assert_unlocked (room->core);
   g_assert_cmpint (events[0].fd, ==, room->a[0]);
@@ -39,15 +39,44 @@ test_begin (Room          *room,
   g_assert_true (sel_state_has (room->core, SEL_STATE_WOKEN));
 
   fake_selector_push_error (room->fake, SEL_OS_ERROR, EPROTO);
-  g_assert_cmpint (sel_dispatch_begin (room->core, &source.batch, &source, source.events, &error), ==, -1);
+  g_assert_cmpint (sel_dispatch_begin (room->core, &source.batch, &source, source.events, SEL_MAX_DISPATCH, &error), ==,
+                   -1);
   assert_failed (&error, SEL_OS_ERROR, EPROTO);
   assert_unlocked (room->core);
   g_assert_null (source.own->current);
 
   fake_selector_push_error (room->fake, SEL_OS_ERROR, EPROTO);
-  g_assert_cmpint (sel_dispatch_poll (room->core, events, &error), ==, -1);
+  g_assert_cmpint (sel_dispatch_poll (room->core, events, SEL_MAX_DISPATCH, &error), ==, -1);
   assert_failed (&error, SEL_OS_ERROR, EPROTO);
   assert_unlocked (room->core);
+  source_clear (&source);
+}
+
+/* A batch grows with the number of descriptors that may be ready. */
+static void
+test_room (Room          *room,
+           gconstpointer  data)
+{
+  static const gsize sizes[] = { 1, 64, 65, 64, 1024 };
+  gsize largest = 0;
+  Source source;
+
+  source_init (&source, room);
+  g_assert_cmpuint (sel_dispatch_get_room (room->core), ==, 1);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  room_watch (room, room->b[0], SEL_EVENT_READ);
+  g_assert_cmpuint (sel_dispatch_get_room (room->core), ==, 3);
+  sel_base_selector_set_max_dispatch (room->selector, 2);
+  g_assert_cmpuint (sel_dispatch_get_room (room->core), ==, 2);
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      source.batch = source.own;
+      g_assert_cmpint (sel_dispatch_begin (room->core, &source.batch, &source, source.events, sizes[i], NULL), ==, 0);
+      largest = MAX (largest, sizes[i]);
+      g_assert_cmpuint (source.own->size, >=, largest);
+      g_assert_nonnull (source.own->entries);
+    }
   source_clear (&source);
 }
 
@@ -95,6 +124,7 @@ static void
 test_fast_path (Room          *room,
                 gconstpointer  data)
 {
+  const SelBatchEntry *entry;
   Source source;
 
   source_init (&source, room);
@@ -102,16 +132,16 @@ test_fast_path (Room          *room,
   room_watch (room, room->b[0], SEL_EVENT_READ);
   g_assert_cmpint (begin (&source, room->a[0], room->b[0]), ==, 2);
   sel_state_lock (room->core);
-  g_assert_nonnull (sel_dispatch_next (room->core, source.batch));
-  g_assert_nonnull (sel_dispatch_next (room->core, source.batch));
-  g_assert_null (sel_dispatch_next (room->core, source.batch));
+  g_assert_true (sel_dispatch_next (room->core, source.batch, &entry));
+  g_assert_true (sel_dispatch_next (room->core, source.batch, &entry));
+  g_assert_false (sel_dispatch_next (room->core, source.batch, &entry));
   sel_dispatch_end (room->core, source.batch);
   sel_state_unlock (room->core);
 
   /* Also if it ends early. */
   g_assert_cmpint (begin (&source, room->a[0], room->b[0]), ==, 2);
   sel_state_lock (room->core);
-  g_assert_nonnull (sel_dispatch_next (room->core, source.batch));
+  g_assert_true (sel_dispatch_next (room->core, source.batch, &entry));
   sel_dispatch_end (room->core, source.batch);
   sel_state_unlock (room->core);
   g_assert_null (source.own->current);
@@ -517,6 +547,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   room_add ("/dispatch/begin", test_begin);
+  room_add ("/dispatch/room", test_room);
   room_add ("/dispatch/next/ok", test_next);
   room_add ("/dispatch/next/fast-path", test_fast_path);
   room_add ("/dispatch/next/counts-changes", test_counts);

@@ -53,7 +53,7 @@ take (Room         *room,
   sel_state_lock (room->core);
   g_assert_true (sel_state_claim (room->core, SEL_STATE_WAITING, SEL_STATE_WAITING, NULL));
   sel_state_unlock (room->core);
-  sel_wait_begin (room->core, events, n_events, flags);
+  sel_wait_begin (room->core, events, NULL, n_events, flags);
   sel_wait_begin_reports (room->core);
   is_all = sel_found_take (room->core);
   for (gsize i = 0; i < room->core->wait.list.n_events; i++)

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "core/sel-key-table-private.h"
+#include "sel-selector-key-private.h"
 
 typedef struct
 {
@@ -99,6 +100,31 @@ test_key (Fixture       *fixture,
   g_assert_true (sel_selector_key_get_data (key) == fixture);
 
   remove_key (&fixture->table, 9);
+  g_assert_finalize_object (key);
+}
+
+/* The table uses an event again as long as the descriptor is ready for the same events. Programs may keep events. */
+static void
+test_event (Fixture       *fixture,
+            gconstpointer  data)
+{
+  SelKeySlot *slot = sel_key_table_insert (&fixture->table, 9, SEL_EVENT_READ | SEL_EVENT_WRITE);
+  SelSelectorKey *key = sel_key_slot_ref_key (slot, 9);
+  SelSelectorEvent *event = sel_selector_key_ref_event (key, SEL_EVENT_READ);
+  g_autoptr(SelSelectorEvent) same = sel_selector_key_ref_event (key, SEL_EVENT_READ);
+  g_autoptr(SelSelectorEvent) other = sel_selector_key_ref_event (key, SEL_EVENT_WRITE);
+
+  g_assert_true (same == event);
+  g_assert_true (other != event);
+  g_assert_true (sel_selector_event_get_key (event) == key);
+  g_assert_cmpuint (sel_selector_event_get_events (event), ==, SEL_EVENT_READ);
+  g_assert_cmpuint (sel_selector_event_get_events (other), ==, SEL_EVENT_WRITE);
+
+  remove_key (&fixture->table, 9);
+  g_clear_pointer (&same, sel_selector_event_unref);
+  g_clear_pointer (&other, sel_selector_event_unref);
+  g_assert_cmpint (sel_selector_key_get_fd (sel_selector_event_get_key (event)), ==, 9);
+  g_clear_pointer (&event, sel_selector_event_unref);
   g_assert_finalize_object (key);
 }
 
@@ -212,6 +238,7 @@ main (int   argc,
     { "/key-table/find", test_find },
     { "/key-table/find-first", test_find_first },
     { "/key-table/key", test_key },
+    { "/key-table/event", test_event },
     { "/key-table/order", test_order },
     { "/key-table/random", test_random },
     { "/key-table/stable", test_stable },

@@ -824,7 +824,7 @@ test_default_settings (Room          *room,
                        gconstpointer  data)
 {
   static const guint defaults[SEL_N_SETTINGS] = {
-    [SEL_SETTING_MAX_DISPATCH] = 256,
+    [SEL_SETTING_MAX_DISPATCH] = 1024,
     [SEL_SETTING_HANGUP_POLICY] = SEL_HANGUP_POLICY_THROTTLE,
   };
 

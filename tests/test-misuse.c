@@ -239,7 +239,7 @@ test_properties (void)
   sel_base_selector_set_max_dispatch (selector, 0);
   g_assert_cmpuint (sel_base_selector_get_max_dispatch (selector), ==, 1);
   sel_base_selector_set_max_dispatch (selector, G_MAXUINT);
-  g_assert_cmpuint (sel_base_selector_get_max_dispatch (selector), ==, 256);
+  g_assert_cmpuint (sel_base_selector_get_max_dispatch (selector), ==, 1024);
 }
 
 /* Setting an equal value is no change. Setting a value of another type is one. */

@@ -20,7 +20,7 @@ begin_reports_for (Room          *room,
   g_assert_true (sel_lifecycle_ensure_open_locking (room->core, NULL));
   fake_selector_clear_log (room->fake);
   g_assert_true (sel_state_try_claim (room->core, SEL_STATE_WAITING));
-  sel_wait_begin (room->core, events, n_events, flags);
+  sel_wait_begin (room->core, events, NULL, n_events, flags);
   room->core->wait.list.n_reports = 0;
   room->core->wait.list.needs_retry = FALSE;
   if (events == NULL)
@@ -613,7 +613,9 @@ test_drop_stale_forgets_changes (Room          *room,
   begin_reports (room, NULL, 0);
   modify_in_wait (room, room->a[0], SEL_EVENT_READ);
   g_assert_true (sel_state_has (room->core, SEL_STATE_CHANGED));
+  room->core->wait.list.n_entries = 1;
   sel_ready_list_drop_stale (room->core);
+  g_assert_cmpuint (room->core->wait.list.n_entries, ==, 0);
   g_assert_false (sel_state_has (room->core, SEL_STATE_CHANGED));
   sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_UNKNOWN_END);
   assert_list (room, "a:1", 1, FALSE);
@@ -647,7 +649,7 @@ test_always_ready (Room          *room,
 
       g_test_message ("turn %u", cases[i].turn);
       sel_state_set (room->core, SEL_STATE_WAITING);
-      sel_wait_begin (room->core, events, 3, 0);
+      sel_wait_begin (room->core, events, NULL, 3, 0);
       sel_wait_begin_reports (room->core);
       room->core->wait.turn = cases[i].turn;
       sel_ready_list_report_always_ready (room->core);

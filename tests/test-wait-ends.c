@@ -188,7 +188,7 @@ assert_error_of_wait (Room       *room,
   g_autoptr(GError) error = NULL;
 
   fake_selector_push_error (room->fake, SEL_OS_ERROR, code);
-  g_assert_cmpint (sel_wait_run (room->core, 0, NULL, 0, 0, NULL, &error), ==, -1);
+  g_assert_cmpint (sel_wait_run (room->core, 0, NULL, NULL, 0, 0, NULL, &error), ==, -1);
   g_assert_error (error, SEL_OS_ERROR, code);
   g_assert_cmpint (g_str_has_prefix (error->message, text), ==, expected);
 }

@@ -14,8 +14,8 @@ wait_for_text (Room                  *room,
   GString *text;
   gssize n;
 
-  n = sel_wait_run (room->core, parameters->timeout, parameters->n_events > 0 ? events : NULL, parameters->n_events,
-                    parameters->flags, parameters->cancellable, error);
+  n = sel_wait_run (room->core, parameters->timeout, parameters->n_events > 0 ? events : NULL, NULL,
+                    parameters->n_events, parameters->flags, parameters->cancellable, error);
   if (n < 0)
     {
       assert_unlocked (room->core);

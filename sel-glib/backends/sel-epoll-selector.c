@@ -232,13 +232,16 @@ sel_epoll_selector_get_ends (guint revents)
 
 /* Fast path: adds reports to the ready list, up to the first report that needs the slow path. The list is empty and has
  * room for all reports. The kernel reports no descriptor twice in one wait. Returns the number of added reports. */
-static inline gsize
+static SEL_ALWAYS_INLINE gsize
 sel_epoll_selector_report_fast (SelBaseSelector          *self,
                                 SelReadyList             *list,
-                                const struct epoll_event *events)
+                                const struct epoll_event *events,
+                                gboolean                  for_batch)
 {
+  SelCore *core = sel_core (self);
   SelKeyTable table = *sel_backend_get_table (self); /* a copy: the compiler does not know that it does not change */
   SelReadyEvent *ready = list->events;
+  SelBatchEntry *entries = list->entries;
   gsize n_ready = list->n_reports;
   gsize n;
 
@@ -246,14 +249,19 @@ sel_epoll_selector_report_fast (SelBaseSelector          *self,
     {
       guint revents = events[n].events;
       guint64 tagged_fd = events[n].data.u64;
+      int fd = (int) (guint32) tagged_fd;
+      guint32 tag = (guint32) (tagged_fd >> 32);
+      SelEventMask mask = revents | revents >> 1; /* EPOLLIN is SEL_EVENT_READ, and EPOLLOUT twice SEL_EVENT_WRITE */
 
-      /* EPOLLIN is SEL_EVENT_READ, and EPOLLOUT twice SEL_EVENT_WRITE. */
       if (G_UNLIKELY ((revents & ~(guint) (EPOLLIN | EPOLLOUT)) != 0) ||
-          !sel_ready_event_fill_tagged (&ready[n], &table, (int) (guint32) tagged_fd, (guint32) (tagged_fd >> 32),
-                                        revents | revents >> 1))
+          !(for_batch ? sel_batch_entry_fill_tagged (&entries[n], core, &ready[n], &table, fd, tag, mask)
+                      : sel_ready_event_fill_tagged (&ready[n], &table, fd, tag, mask)))
         break;
     }
+
   list->n_events = n;
+  if (for_batch)
+    list->n_entries = n;
 
   return n;
 }
@@ -334,7 +342,8 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
   sel_backend_begin_reports (self);
   list->n_reports = (gsize) n_ready;
   if (G_LIKELY (list->n_events == 0))
-    n_done = sel_epoll_selector_report_fast (self, list, priv->events);
+    n_done = list->entries != NULL ? sel_epoll_selector_report_fast (self, list, priv->events, TRUE)
+                                   : sel_epoll_selector_report_fast (self, list, priv->events, FALSE);
 
   return G_LIKELY (n_done == list->n_reports) || sel_epoll_selector_report (self, list, n_done, error);
 }

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "core/sel-dispatch-private.h"
 #include "core/sel-event-mask-private.h"
 #include "core/sel-wait-private.h"
 #include "sel-error-private.h"

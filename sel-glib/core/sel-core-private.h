@@ -19,6 +19,7 @@ G_BEGIN_DECLS
  */
 
 typedef struct _SelBatch SelBatch;
+typedef struct _SelBatchEntry SelBatchEntry;
 typedef struct _SelWatcher SelWatcher;
 typedef struct _SelFound SelFound;
 
@@ -64,6 +65,8 @@ typedef struct
   gsize n_reports;           /* how many it did report */
   gsize n_ignored_left;      /* room for descriptors whose callbacks ignore that they have ended */
   gboolean needs_retry;      /* a report that led to no event has used up room: the kernel may have more */
+  SelBatchEntry *entries;    /* of the batch that the events are for, or NULL */
+  gsize n_entries;           /* so many of them, from the first one on, are filled */
 } SelReadyList;
 
 /* sel-wait: how long to wait, why has the wait ended, which descriptors are ready? The waiting thread owns all of
@@ -126,7 +129,7 @@ typedef enum
 } SelSetting;
 
 /* The largest #SelBaseSelector:max-dispatch, which is also the default. */
-#define SEL_MAX_DISPATCH 256
+#define SEL_MAX_DISPATCH 1024
 
 /* The members that each wait uses come first. */
 typedef struct

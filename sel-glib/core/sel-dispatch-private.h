@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/sel-hangup-private.h"
+#include "core/sel-ready-list-private.h"
 
 G_BEGIN_DECLS
 
@@ -26,13 +27,13 @@ G_BEGIN_DECLS
  * two threads call callbacks, each entry is looked up and published with the lock held, so that no function runs twice
  * at once. A batch that begins while another one is in use counts as a change, which takes that one off the fast path.
  */
-typedef struct
+struct _SelBatchEntry
 {
-  SelSelectorKey *key;       /* NULL: no callback */
   SelCallback *callback;     /* the callback of the descriptor, or NULL if it has none of its own */
+  SelSelectorKey *key;       /* NULL: no callback */
   int fd;
   guint events;              /* the events that the descriptor is ready for, and the checks that are due */
-} SelBatchEntry;
+};
 
 /* The events are in the lower bits, SelHangupChecks in the upper ones: one comparison tells that no check is due. */
 #define SEL_BATCH_CHECKS_SHIFT 8
@@ -56,8 +57,12 @@ struct _SelBatch
   SelSelectorKey *owned_key; /* of the current entry, and not in the table any more; or NULL */
   SelCallback *owned_callback;
   SelBatch *next;
-  SelBatchEntry entries[SEL_MAX_DISPATCH];
+  SelBatchEntry *entries;
+  gsize size;                /* the number of elements in entries */
 };
+
+SelBatch *sel_batch_new                (void);
+void     sel_batch_free                (SelBatch            *batch);
 
 /* In a child process: the batches of other threads do not exist any more. */
 void     sel_dispatch_forked           (SelCore             *core);
@@ -69,10 +74,21 @@ void     sel_dispatch_add_batch        (SelCore             *core,
 void     sel_dispatch_remove_batch     (SelCore             *core,
                                         SelBatch            *batch);
 
-/* Stores the ready descriptors in @events, which has room for SEL_MAX_DISPATCH, without waiting. Returns how many
- * descriptors are ready, or -1. Must be called without the lock, as the next four functions. */
+/* The number of elements that the arrays for the next functions should have. */
+static inline gsize
+sel_dispatch_get_room (SelCore *core)
+{
+  guint room = sel_key_table_get_n_keys (sel_registry_get_table (core)) + 1; /* one for the wake-up descriptor */
+  guint max_dispatch = sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH);
+
+  return MIN (room, max_dispatch);
+}
+
+/* Stores the ready descriptors in @events without waiting. Returns how many descriptors are ready, or -1. Must be
+ * called without the lock, as the next four functions. */
 gssize   sel_dispatch_poll             (SelCore             *core,
                                         SelReadyEvent       *events,
+                                        gsize                n_events,
                                         GError             **error);
 
 /* The same, and fills @batch with their callbacks if there are any. @batch is that of the source; if it is in use,
@@ -82,6 +98,7 @@ gssize   sel_dispatch_begin            (SelCore             *core,
                                         SelBatch           **batch,
                                         gconstpointer        function,
                                         SelReadyEvent       *events,
+                                        gsize                n_events,
                                         GError             **error);
 
 /* The slow paths of the next two functions. */
@@ -91,12 +108,60 @@ const SelBatchEntry *
 void     sel_dispatch_end_slow         (SelCore             *core,
                                         SelBatch            *batch);
 
-/* After the callback before has returned: gets the next entry to be called, or NULL at the end. Leaves out entries
- * whose registration was changed, paused or removed since the event was reported, and those whose function runs
- * already; the descriptor of such a one is paused until that has returned. May call foreign code. */
-static inline const SelBatchEntry *
-sel_dispatch_next (SelCore  *core,
-                   SelBatch *batch)
+/* Stores in @entry what may change while the event is still right. */
+static inline void
+sel_batch_entry_look_up (SelBatchEntry *entry,
+                         SelKeySlot    *slot,
+                         SelKeyExtra   *extra,
+                         int            fd)
+{
+  if (G_UNLIKELY (extra->key == NULL))
+    sel_key_slot_make_key (slot, fd);
+  entry->callback = extra->callback;
+  entry->key = extra->key;
+}
+
+/* Fills @entry for @event, and counts the call. */
+static inline void
+sel_batch_entry_fill (SelBatchEntry       *entry,
+                      SelCore             *core,
+                      SelKeySlot          *slot,
+                      SelKeyExtra         *extra,
+                      const SelReadyEvent *event)
+{
+  sel_batch_entry_look_up (entry, slot, extra, event->fd);
+  entry->fd = event->fd;
+  entry->events = event->events | sel_hangup_count (core, slot, event) << SEL_BATCH_CHECKS_SHIFT;
+}
+
+/* The same as sel_ready_event_fill_tagged(), and fills @entry for the event. */
+static inline gboolean
+sel_batch_entry_fill_tagged (SelBatchEntry *entry,
+                             SelCore       *core,
+                             SelReadyEvent *event,
+                             SelKeyTable   *table,
+                             int            fd,
+                             guint32        tag,
+                             SelEventMask   events)
+{
+  SelKeyPage *page = sel_key_table_get_page (table, fd);
+  guint index = SEL_KEY_TABLE_INDEX (fd);
+
+  if (G_UNLIKELY (page == NULL) || !sel_ready_event_fill_slot (event, &page->slots[index], fd, tag, events))
+    return FALSE;
+
+  sel_batch_entry_fill (entry, core, &page->slots[index], &page->extras[index], event);
+
+  return TRUE;
+}
+
+/* After the callback before has returned: gets the next entry to be called. Leaves out entries whose registration was
+ * changed, paused or removed since the event was reported, and those whose function runs already; the descriptor of
+ * such a one is paused until that has returned. May call foreign code. Returns: FALSE at the end */
+static inline gboolean
+sel_dispatch_next (SelCore              *core,
+                   SelBatch             *batch,
+                   const SelBatchEntry **next)
 {
   SelBatchEntry *entry = batch->next_entry;
 
@@ -107,15 +172,18 @@ sel_dispatch_next (SelCore  *core,
       if (G_LIKELY (sel_notify_get_changes (core) == batch->seen_changes))
         {
           batch->next_entry = entry + 1;
-          return entry;
+          *next = entry;
+          return TRUE;
         }
     }
   else if (entry == batch->end && batch->is_alone)
     {
-      return NULL; /* sel_dispatch_end() does the rest */
+      return FALSE; /* sel_dispatch_end() does the rest */
     }
 
-  return sel_dispatch_next_slow (core, batch);
+  *next = sel_dispatch_next_slow (core, batch);
+
+  return *next != NULL;
 }
 
 /* After the last callback of @batch has returned. May call foreign code. */

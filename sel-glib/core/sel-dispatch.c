@@ -10,6 +10,38 @@
 /* What is published while no callback runs. */
 static const SelBatchEntry sel_batch_idle;
 
+/* The entries of a batch are allocated in steps of so many. */
+#define SEL_BATCH_STEP 64
+
+SelBatch *
+sel_batch_new (void)
+{
+  return g_new0 (SelBatch, 1);
+}
+
+void
+sel_batch_free (SelBatch *batch)
+{
+  if (batch == NULL)
+    return;
+
+  g_free (batch->entries);
+  g_free (batch);
+}
+
+/* The batch is not in use. */
+static void
+sel_batch_make_room (SelBatch *batch,
+                     gsize     size)
+{
+  if (G_LIKELY (size <= batch->size))
+    return;
+
+  g_free (batch->entries);
+  batch->size = (size + SEL_BATCH_STEP - 1) / SEL_BATCH_STEP * SEL_BATCH_STEP;
+  batch->entries = g_new (SelBatchEntry, batch->size);
+}
+
 static inline const SelBatchEntry *
 sel_batch_get_current (const SelBatch *batch)
 {
@@ -178,9 +210,10 @@ sel_dispatch_retain_all (SelCore *core)
 gssize
 sel_dispatch_poll (SelCore        *core,
                    SelReadyEvent  *events,
+                   gsize           n_events,
                    GError        **error)
 {
-  gssize n = sel_wait_run (core, 0, events, SEL_MAX_DISPATCH, SEL_WAIT_DISPATCH, NULL, error);
+  gssize n = sel_wait_run (core, 0, events, NULL, n_events, SEL_WAIT_DISPATCH, NULL, error);
 
   if (n >= 0)
     sel_wait_end (core);
@@ -188,45 +221,25 @@ sel_dispatch_poll (SelCore        *core,
   return n;
 }
 
-/* Stores what may change while the event is still right. */
-static inline void
-sel_batch_entry_look_up (SelBatchEntry *entry,
-                         SelKeyPage    *page,
-                         int            fd)
-{
-  const SelKeyExtra *extra = &page->extras[SEL_KEY_TABLE_INDEX (fd)];
-
-  entry->key = extra->key;
-  entry->callback = extra->callback;
-  if (G_UNLIKELY (entry->key == NULL))
-    entry->key = sel_key_slot_make_key (&page->slots[SEL_KEY_TABLE_INDEX (fd)], fd);
-}
-
-/* With the lock of the wait that has found the events. */
+/* With the lock of the wait that has found the events. The backend may have filled the first entries. */
 static inline void
 sel_batch_fill (SelCore             *core,
                 SelBatch            *batch,
                 const SelReadyEvent *events,
                 gsize                n)
 {
-  SelKeyPage **pages = sel_registry_get_table (core)->pages;
-  SelBatchEntry *entry = batch->entries;
+  SelKeyTable *table = sel_registry_get_table (core);
 
-  for (const SelReadyEvent *event = events; event < events + n; event++, entry++)
+  for (gsize i = sel_ready_list_get (core)->n_entries; i < n; i++)
     {
-      int fd = event->fd;
-      SelKeyPage *page = pages[(guint) fd >> SEL_KEY_TABLE_PAGE_BITS];
+      SelKeySlot *slot = sel_key_table_get_slot (table, events[i].fd);
 
-      sel_batch_entry_look_up (entry, page, fd);
-      entry->fd = fd;
-      entry->events = event->events;
-      entry->events |= sel_hangup_count (core, &page->slots[SEL_KEY_TABLE_INDEX (fd)], event)
-                       << SEL_BATCH_CHECKS_SHIFT;
+      sel_batch_entry_fill (&batch->entries[i], core, slot, sel_key_slot_get_extra (slot, events[i].fd), &events[i]);
     }
 
   batch->events = events;
   batch->next_entry = batch->entries;
-  batch->end = entry;
+  batch->end = batch->entries + n;
 }
 
 static inline void
@@ -277,10 +290,12 @@ sel_dispatch_end_own_slow (SelCore *core)
 }
 
 static SelBatch *
-sel_dispatch_add_nested (SelCore *core)
+sel_dispatch_add_nested (SelCore *core,
+                         gsize    n_events)
 {
-  SelBatch *batch = g_new0 (SelBatch, 1);
+  SelBatch *batch = sel_batch_new ();
 
+  sel_batch_make_room (batch, n_events);
   batch->is_nested = TRUE;
   sel_dispatch_add_batch (core, batch);
 
@@ -292,11 +307,20 @@ sel_dispatch_begin (SelCore        *core,
                     SelBatch      **batch,
                     gconstpointer   function,
                     SelReadyEvent  *events,
+                    gsize           n_events,
                     GError        **error)
 {
   gboolean is_nested = sel_batch_is_in_use (*batch);
-  gssize n = sel_wait_run (core, 0, events, SEL_MAX_DISPATCH, SEL_WAIT_DISPATCH, NULL, error);
+  SelBatchEntry *entries = NULL;
+  gssize n;
 
+  if (G_LIKELY (!is_nested))
+    {
+      sel_batch_make_room (*batch, n_events);
+      entries = (*batch)->entries;
+    }
+
+  n = sel_wait_run (core, 0, events, entries, n_events, SEL_WAIT_DISPATCH, NULL, error);
   if (G_UNLIKELY (is_nested))
     {
       if (n < 0)
@@ -305,7 +329,7 @@ sel_dispatch_begin (SelCore        *core,
       if (n < 0)
         sel_state_unlock (core);
       else if (n > 0)
-        *batch = sel_dispatch_add_nested (core);
+        *batch = sel_dispatch_add_nested (core, (gsize) n);
     }
 
   if (n > 0)
@@ -373,7 +397,7 @@ sel_dispatch_look_up (SelCore       *core,
   if (G_UNLIKELY (slot == NULL))
     return FALSE;
 
-  sel_batch_entry_look_up (entry, sel_key_slot_get_page (slot, entry->fd), entry->fd);
+  sel_batch_entry_look_up (entry, slot, sel_key_slot_get_extra (slot, entry->fd), entry->fd);
 
   return TRUE;
 }
@@ -451,7 +475,7 @@ sel_dispatch_end_slow (SelCore  *core,
   sel_state_unlock (core);
 
   if (batch->is_nested)
-    g_free (batch);
+    sel_batch_free (batch);
 }
 
 /* --- Freeing --- */

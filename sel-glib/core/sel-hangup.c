@@ -99,6 +99,9 @@ sel_hangup_check (SelCore             *core,
   SelEventMask ended;
   SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
 
+  if (G_LIKELY (state == SEL_FD_READY && !judges))
+    return FALSE;
+
   sel_state_lock (core);
   if (state == SEL_FD_CLOSED)
     {

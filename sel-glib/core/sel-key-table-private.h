@@ -147,7 +147,17 @@ sel_key_slot_get_key (SelKeySlot *slot,
   return G_LIKELY (key != NULL) ? key : sel_key_slot_make_key (slot, fd);
 }
 
-/* Gets the slot of @fd, which may be free, or NULL if there is none. Called for every ready descriptor. */
+/* Gets the page with the slot of @fd, or NULL if there is none. Called for every ready descriptor. */
+static inline SelKeyPage *
+sel_key_table_get_page (SelKeyTable *table,
+                        int          fd)
+{
+  gsize page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
+
+  return G_LIKELY (page < table->n_pages) ? table->pages[page] : NULL;
+}
+
+/* Gets the slot of @fd, which may be free, or NULL if there is none. */
 static inline SelKeySlot *
 sel_key_table_get_slot (SelKeyTable *table,
                         int          fd)

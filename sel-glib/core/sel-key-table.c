@@ -228,6 +228,8 @@ sel_key_slot_ref_key (SelKeySlot *slot,
 void
 sel_key_extra_clear (SelKeyExtra *extra)
 {
+  if (extra->key != NULL)
+    sel_selector_key_drop_event (extra->key);
   g_clear_object (&extra->key);
   g_clear_pointer (&extra->attachment, sel_attachment_unref);
   g_clear_pointer (&extra->callback, sel_callback_free);

@@ -91,7 +91,22 @@ sel_ready_event_fill (SelReadyEvent *event,
   event->ends = ends;
 }
 
-/* Fills @event if the kernel has reported it, without an end, for a registration that still exists. */
+/* The same if the kernel has reported the descriptor, without an end, for a registration that still exists. */
+static inline gboolean
+sel_ready_event_fill_slot (SelReadyEvent *event,
+                           SelKeySlot    *slot,
+                           int            fd,
+                           guint32        tag,
+                           SelEventMask   events)
+{
+  if (G_UNLIKELY (slot->generation != tag || (events &= slot->active) == 0))
+    return FALSE;
+
+  sel_ready_event_fill (event, fd, slot, events, 0);
+
+  return TRUE;
+}
+
 static inline gboolean
 sel_ready_event_fill_tagged (SelReadyEvent *event,
                              SelKeyTable   *table,
@@ -101,12 +116,7 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
 {
   SelKeySlot *slot = sel_key_table_get_slot (table, fd);
 
-  if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events &= slot->active) == 0))
-    return FALSE;
-
-  sel_ready_event_fill (event, fd, slot, events, 0);
-
-  return TRUE;
+  return G_LIKELY (slot != NULL) && sel_ready_event_fill_slot (event, slot, fd, tag, events);
 }
 
 /* TRUE for a descriptor whose callback ignores that it has ended, if there is no room for it. */

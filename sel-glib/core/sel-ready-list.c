@@ -185,5 +185,6 @@ sel_ready_list_drop_stale (SelCore *core)
       list->events[n++] = list->events[i];
     }
   list->n_events = n;
+  list->n_entries = 0;
   sel_registry_clear_changed (core);
 }

@@ -231,6 +231,7 @@ sel_wait_begin_timeout (SelCore  *core,
 static SEL_ALWAYS_INLINE void
 sel_wait_begin (SelCore       *core,
                 SelReadyEvent *events,
+                SelBatchEntry *entries,
                 gsize          n_events,
                 SelWaitFlags   flags)
 {
@@ -239,6 +240,8 @@ sel_wait_begin (SelCore       *core,
   core->wait.flags = flags;
   __atomic_store_n (&core->wait.n_waits, core->wait.n_waits + 1, __ATOMIC_RELAXED);
   list->n_events = 0;
+  list->entries = entries;
+  list->n_entries = 0;
   list->size = events != NULL ? n_events : core->wait.buffer_size;
   list->n_ignored_left = G_MAXSIZE;
   if ((flags & SEL_WAIT_DISPATCH) != 0)
@@ -253,8 +256,9 @@ sel_wait_begin (SelCore       *core,
 
 /*
  * A whole wait. Stores the events in @events. If that is NULL it stores them in the list of the selector. In that case,
- * and with SEL_WAIT_DISPATCH, the selector is then locked until sel_wait_end(). Must be called without the lock.
- * Returns how many descriptors are ready, or -1.
+ * and with SEL_WAIT_DISPATCH, the selector is then locked until sel_wait_end(). If @entries is not NULL, a backend may
+ * fill the first of them for the events. Must be called without the lock. Returns how many descriptors are ready, or
+ * -1.
  *
  * It is inlined into its few callers, because most of it does not apply to each of them.
  */
@@ -262,6 +266,7 @@ static SEL_ALWAYS_INLINE gssize
 sel_wait_run (SelCore        *core,
               gdouble         timeout,
               SelReadyEvent  *events,
+              SelBatchEntry  *entries,
               gsize           n_events,
               SelWaitFlags    flags,
               GCancellable   *cancellable,
@@ -277,7 +282,7 @@ sel_wait_run (SelCore        *core,
     return -1;
 
   SEL_POINT ("wait-claimed");
-  sel_wait_begin (core, events, n_events, flags);
+  sel_wait_begin (core, events, entries, n_events, flags);
   if (G_UNLIKELY (cancellable != NULL))
     {
       success = sel_wait_run_cancellable (core, timeout, deadline, cancellable, error);

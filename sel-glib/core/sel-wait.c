@@ -8,7 +8,7 @@
 
 #include "core/sel-wait-private.h"
 #include "sel-error-private.h"
-#include "sel-selector-event-private.h"
+#include "sel-selector-key-private.h"
 
 void
 sel_wait_init (SelCore *core)
@@ -374,18 +374,14 @@ sel_wait_make_list (SelCore *core)
   const SelReadyEvent *ready = core->wait.list.events;
   guint n = (guint) core->wait.list.n_events;
   GPtrArray *events = g_ptr_array_new_full (n, (GDestroyNotify) sel_selector_event_unref);
-  SelSelectorEvent *block = NULL;
 
   g_ptr_array_set_size (events, (int) n);
   for (guint i = 0; i < n; i++)
     {
-      guint in_block = i % SEL_SELECTOR_EVENT_BLOCK_SIZE;
       SelKeySlot *slot = sel_registry_lookup (core, ready[i].fd);
-      SelSelectorKey *key = sel_key_slot_ref_key (slot, ready[i].fd);
+      SelSelectorKey *key = sel_key_slot_get_key (slot, ready[i].fd);
 
-      if (in_block == 0)
-        block = sel_selector_event_new_block (MIN (n - i, SEL_SELECTOR_EVENT_BLOCK_SIZE));
-      g_ptr_array_index (events, i) = sel_selector_event_fill (block, in_block, key, ready[i].events);
+      g_ptr_array_index (events, i) = sel_selector_key_ref_event (key, ready[i].events);
     }
   sel_wait_end (core);
 
@@ -397,7 +393,7 @@ sel_wait_poll_list (SelCore   *core,
                     gboolean  *woken,
                     GError   **error)
 {
-  if (sel_wait_run (core, 0, NULL, 0, SEL_WAIT_ASYNC, NULL, error) < 0)
+  if (sel_wait_run (core, 0, NULL, NULL, 0, SEL_WAIT_ASYNC, NULL, error) < 0)
     return NULL;
 
   *woken = core->wait.woken;

@@ -137,20 +137,19 @@ sel_source_call (SelSource           *self,
                  SelSelectorFunc      func,
                  gpointer             user_data)
 {
-  SelCallback *callback = entry->callback;
   gboolean goes_on;
 
-  if (callback != NULL)
+  if (entry->callback != NULL)
     {
-      func = (SelSelectorFunc) callback->func;
-      user_data = callback->user_data;
+      func = (SelSelectorFunc) entry->callback->func;
+      user_data = entry->callback->user_data;
     }
 
   goes_on = func (self->selector, entry->key, entry->events, user_data);
-  if (G_LIKELY (goes_on) || callback == NULL)
+  if (G_LIKELY (goes_on) || entry->callback == NULL)
     return goes_on;
 
-  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, callback);
+  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, entry->callback);
 
   return TRUE;
 }
@@ -213,10 +212,10 @@ sel_source_dispatch_batch (SelSource       *self,
       user_data = batch;
     }
 
-  while (goes_on && (entry = sel_dispatch_next (core, batch)) != NULL && !g_source_is_destroyed (&self->source))
+  while (goes_on && sel_dispatch_next (core, batch, &entry) && !g_source_is_destroyed (&self->source))
     {
       SEL_POINT ("dispatch-entered");
-      if (G_LIKELY (sel_batch_entry_get_checks (entry) == 0))
+      if (G_LIKELY (entry->events < 1u << SEL_BATCH_CHECKS_SHIFT))
         goes_on = sel_source_call (self, entry, func, user_data);
       else
         goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
@@ -236,7 +235,8 @@ sel_source_dispatch_events (GSource     *source,
   SelSource *self = (SelSource *) source;
   SelBatch *batch = self->batch;
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
-  SelReadyEvent events[SEL_MAX_DISPATCH];
+  SelReadyEvent *events;
+  gsize n_events;
   GError *error = NULL;
   gboolean is_mirrored = self->watcher.mirrored;
   gssize n, n_passed;
@@ -248,7 +248,9 @@ sel_source_dispatch_events (GSource     *source,
 
   if (G_UNLIKELY (is_mirrored) && !sel_source_hand_over (self, &error))
     return sel_source_handle_nothing (self, -1, error);
-  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, &error);
+  n_events = sel_dispatch_get_room (sel_core (self->selector));
+  events = g_newa (SelReadyEvent, n_events);
+  n = sel_dispatch_begin (sel_core (self->selector), &batch, self, events, n_events, &error);
   SEL_POINT ("dispatch-selected");
   if (G_UNLIKELY (is_mirrored))
     sel_source_take_back (self);
@@ -348,8 +350,8 @@ sel_source_dispatch (GSource     *source,
                      gpointer     user_data)
 {
   SelSource *self = (SelSource *) source;
-  SelReadyEvent events[SEL_MAX_DISPATCH];
-  gssize max_dispatch = (gssize) sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH);
+  SelReadyEvent *events;
+  gsize n_events;
   GError *error = NULL;
   gssize n, n_left;
 
@@ -360,7 +362,9 @@ sel_source_dispatch (GSource     *source,
 
   if (!sel_source_hand_over (self, &error))
     return sel_source_handle_nothing (self, -1, error);
-  n = sel_dispatch_poll (sel_core (self->selector), events, &error);
+  n_events = sel_dispatch_get_room (sel_core (self->selector));
+  events = g_newa (SelReadyEvent, n_events);
+  n = sel_dispatch_poll (sel_core (self->selector), events, n_events, &error);
   sel_source_take_back (self);
   if (n <= 0 && !sel_source_handle_nothing (self, n, error))
     return G_SOURCE_REMOVE;
@@ -369,7 +373,8 @@ sel_source_dispatch (GSource     *source,
   if (n_left == 0 && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
-  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left, n < max_dispatch)
+  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left,
+                                                     n < (gssize) n_events)
          ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 

@@ -261,7 +261,7 @@ sel_source_finalize (GSource *source)
 
   sel_mirror_clear (&self->mirror);
   sel_watcher_clear (&self->watcher);
-  g_free (self->batch);
+  sel_batch_free (self->batch);
   if (self->watcher.keeps_selector)
     g_object_unref (self->selector);
 }
@@ -341,7 +341,7 @@ sel_source_new_plain (SelBaseSelector *selector)
 GSource *
 sel_source_new_dispatch (SelBaseSelector *selector)
 {
-  return sel_source_new_full (selector, &sel_dispatch_source_funcs, g_new0 (SelBatch, 1));
+  return sel_source_new_full (selector, &sel_dispatch_source_funcs, sel_batch_new ());
 }
 
 GSource *
