@@ -206,20 +206,6 @@ backend_is (BackendFixture *fixture,
   return g_str_equal (fixture->backend->name, backend_name);
 }
 
-guint
-backend_get_rebuild_count (const Backend   *backend,
-                           SelBaseSelector *selector)
-{
-  guint count = G_MAXUINT;
-
-  if (backend->identity != BACKEND_BY_FILE)
-    return 0;
-
-  g_object_get (selector, "rebuild-count", &count, NULL);
-
-  return count;
-}
-
 gboolean
 skip_signals_of_select (BackendFixture *fixture)
 {

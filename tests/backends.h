@@ -14,7 +14,7 @@ typedef enum
   BACKEND_BY_NUMBER,      /* the file that has the number at the time of the wait: select, poll, /dev/poll */
   BACKEND_BY_DESCRIPTOR,  /* the file, until the descriptor is closed: kqueue */
   BACKEND_BY_FILE         /* the file, until the last duplicate of the descriptor is closed: epoll. The selector creates
-                           * a new kernel object if it cannot remove a file, and counts that in "rebuild-count". */
+                           * a new kernel object if it cannot remove a file. */
 } BackendIdentity;
 
 /* The tests take the differences between the backends from this table. They do not compare names. A new backend needs
@@ -71,10 +71,6 @@ void  fixture_renew_selector (BackendFixture *fixture);
 
 gboolean backend_is     (BackendFixture *fixture,
                          const char     *backend_name);
-
-/* The value of "rebuild-count", 0 if the backend has no such property. */
-guint    backend_get_rebuild_count (const Backend   *backend,
-                                    SelBaseSelector *selector);
 
 /* Skips the case and returns TRUE for the select backend under valgrind: valgrind 3.19 passes a wrong pointer to the
  * kernel after a signal has interrupted pselect (). */

@@ -98,7 +98,6 @@ typedef struct
   gboolean closed;
   gboolean emulate;
   Certainty wakeup;
-  guint rebuild_count;
   gboolean may_linger;       /* BACKEND_BY_FILE: the kernel may still wait for a file without a key */
 
   int live[N_DATA];          /* number of data of each kind that the selector has not freed */

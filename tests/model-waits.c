@@ -2,6 +2,7 @@
 
 /* Steps that wait, and the life of a selector. */
 
+#include "epoll-sets.h"
 #include "model-private.h"
 
 #include <math.h>
@@ -55,30 +56,18 @@ twin_select (Twin          *twin,
     }
 }
 
-static gboolean
-twin_was_rebuilt (Twin *twin)
-{
-  guint rebuild_count = backend_get_rebuild_count (twin->backend, twin->selector);
-
-  if (rebuild_count == twin->rebuild_count)
-    return FALSE;
-
-  twin->rebuild_count = rebuild_count;
-
-  return TRUE;
-}
-
 /* If the selector has created a new kernel object during the wait, the reports may come from the old or the new one.
- * Keys that only the new one knows are reported by the next wait. */
+ * Keys that only the new one knows are reported by the next wait. @n_sets is the number of epoll sets before. */
 static void
 twin_expect_rebuilt (Model        *model,
                      Twin         *twin,
+                     guint         n_sets,
                      SelEventMask  required[N_FDS],
                      SelEventMask  allowed[N_FDS])
 {
   SelEventMask required_now[N_FDS], allowed_now[N_FDS];
 
-  if (!twin_was_rebuilt (twin))
+  if (twin->backend->identity != BACKEND_BY_FILE || count_epoll_sets () == n_sets)
     return;
 
   if (!twin->may_linger)
@@ -158,6 +147,7 @@ do_select (Model *model,
   gint64 start = 0;
   gdouble timeout;
   gssize n_ready;
+  guint n_sets;
   int end;
 
   twin_expect (twin, &model->world, required, allowed);
@@ -181,6 +171,7 @@ do_select (Model *model,
   if (timeout > 0)
     start = g_get_monotonic_time ();
   twin_note_wait (twin, end);
+  n_sets = count_epoll_sets ();
   n_ready = twin_select (twin, form, timeout, room, cancellable, ready, &error);
   if (model_current_wait != NULL)
     model_current_wait[0] = '\0';
@@ -188,7 +179,7 @@ do_select (Model *model,
   if (!compare_outcome (model, twin, outcome_of (n_ready >= 0, &error), expected) || expected != 0)
     return;
 
-  twin_expect_rebuilt (model, twin, required, allowed);
+  twin_expect_rebuilt (model, twin, n_sets, required, allowed);
   compare_ready (model, twin, ready, n_ready, room, required, allowed);
   if (n_ready == 0 && timeout > 0 && twin->wakeup == NO &&
       (gdouble) (g_get_monotonic_time () - start + 1) < timeout * 1e6)
@@ -218,6 +209,7 @@ do_dispatch (Model *model,
              Step   step)
 {
   SelEventMask required[N_FDS], allowed[N_FDS];
+  guint n_sets;
 
   if (twin->context == NULL)
     return;
@@ -228,9 +220,10 @@ do_dispatch (Model *model,
     if (twin->keys[i].stale)
       required[i] = 0;
 
+  n_sets = count_epoll_sets ();
   g_main_context_iteration (twin->context, FALSE);
 
-  twin_expect_rebuilt (model, twin, required, allowed);
+  twin_expect_rebuilt (model, twin, n_sets, required, allowed);
   compare_ready (model, twin, (const Ready *) (void *) twin->called->data, twin->called->len, N_FDS,
                  required, allowed);
 
@@ -310,7 +303,6 @@ twin_open (Model *model,
   memset (twin->keys, 0, sizeof twin->keys);
   twin->closed = twin->emulate = twin->may_linger = FALSE;
   twin->wakeup = NO;
-  twin->rebuild_count = 0;
 }
 
 void

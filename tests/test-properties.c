@@ -23,8 +23,6 @@ test_properties (BackendFixture *fixture)
 
   g_assert_true (sel_base_selector_get_interruptible (fixture->selector));
   g_assert_true (sel_base_selector_get_emulate_always_ready (fixture->selector));
-
-  g_assert_cmpuint (backend_get_rebuild_count (fixture->backend, fixture->selector), ==, 0);
 }
 
 static void

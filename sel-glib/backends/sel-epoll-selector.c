@@ -44,23 +44,14 @@ typedef struct
   guint n_events;
   gboolean incomplete;  /* the new set of a rebuild could not be filled completely */
 #endif
-  int rebuild_count; /* atomic */
 } SelEpollSelectorPrivate;
-
-enum
-{
-  PROP_REBUILD_COUNT = 1,
-  N_PROPERTIES
-};
-
-static GParamSpec *properties[N_PROPERTIES];
 
 G_DEFINE_TYPE_WITH_PRIVATE (SelEpollSelector, sel_epoll_selector, SEL_TYPE_BASE_SELECTOR)
 
+#ifdef HAVE_EPOLL
+
 #define PRIV(self) \
   ((SelEpollSelectorPrivate *) sel_epoll_selector_get_instance_private ((SelEpollSelector *) (self)))
-
-#ifdef HAVE_EPOLL
 
 /* EPOLLRDHUP: a read also returns at once if the other end will not send any more. */
 #define READ_EVENTS (EPOLLIN | EPOLLRDHUP)
@@ -186,7 +177,6 @@ sel_epoll_selector_rebuild (SelBaseSelector  *self,
     }
 
   close (fd);
-  g_atomic_int_inc (&priv->rebuild_count);
   priv->incomplete = !sel_epoll_selector_watch_inner (priv, error) || !sel_backend_rearm_all (self, error);
 
   return !priv->incomplete;
@@ -384,45 +374,9 @@ sel_epoll_selector_get_outer_fd (SelEpollSelectorPrivate  *priv,
 #endif
 
 static void
-sel_epoll_selector_get_property (GObject    *object,
-                                 guint       property_id,
-                                 GValue     *value,
-                                 GParamSpec *pspec)
-{
-  switch (property_id)
-    {
-    case PROP_REBUILD_COUNT:
-      g_value_set_uint (value, (guint) g_atomic_int_get (&PRIV (object)->rebuild_count));
-      break;
-
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, property_id, pspec);
-    }
-}
-
-static void
 sel_epoll_selector_class_init (SelEpollSelectorClass *klass)
 {
   SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
-
-  object_class->get_property = sel_epoll_selector_get_property;
-
-  /**
-   * SelEpollSelector:rebuild-count:
-   *
-   * The number of times that the selector had to make a new epoll set. It does so when the kernel reports a
-   * descriptor that was closed before it was unregistered, while a duplicate of it is open. If this number grows, the
-   * program has a bug.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_REBUILD_COUNT] =
-    g_param_spec_uint ("rebuild-count", NULL, "How many times the epoll descriptor had to be made anew",
-                       0, G_MAXUINT, 0,
-                       G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
-
-  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 
 #ifdef HAVE_EPOLL
   selector_class->open = sel_epoll_selector_open;

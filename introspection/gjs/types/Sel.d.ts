@@ -282,8 +282,6 @@ declare module 'gi://Sel?version=1.0' {
             static $gtype: GObject.GType<EpollSelector>;
             static ['new'](): EpollSelector;
             static is_supported(): boolean;
-            get rebuild_count(): number;
-            get rebuildCount(): number;
             get_fd(): number;
         }
 

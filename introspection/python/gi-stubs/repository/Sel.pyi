@@ -230,11 +230,6 @@ class PollSelector(BaseSelector):
     def is_supported() -> bool: ...
 
 class EpollSelector(BaseSelector):
-    class Props(BaseSelector.Props):
-        rebuild_count: int
-
-    @property
-    def props(self) -> Props: ...
     @classmethod
     def new(cls) -> EpollSelector: ...
     @staticmethod
