@@ -6,8 +6,8 @@
 
 /* Makes a list of the elements of @array, which is freed. An array that is %NULL gives an empty list.
  *
- * The functions that return lists are for other languages. lua-lgi, Perl and Node free the elements of a #GPtrArray with
- * a free function although the caller keeps them, and Ruby cannot read such an array. */
+ * The functions that return lists are for other languages. lua-lgi, Perl and Node free the elements of a #GPtrArray
+ * with a free function although the caller keeps them, and Ruby cannot read such an array. */
 static inline GList *
 sel_list_from_array (GPtrArray *array)
 {

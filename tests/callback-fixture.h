@@ -4,7 +4,8 @@
 
 #include "backends.h"
 
-/* The fixture of the tests of callbacks for single descriptors: a main context with a source that has two descriptors. */
+/* The fixture of the tests of callbacks for single descriptors: a main context with a source that has two
+ * descriptors. */
 
 #define ALL_EVENTS (SEL_EVENT_READ | SEL_EVENT_WRITE)
 

@@ -174,7 +174,8 @@ test_notify_thread (BackendFixture *fixture)
     }
 }
 
-/* If no thread runs the main loop, notify is called when the loop is run again, or when the source or the selector ends. */
+/* If no thread runs the main loop, notify is called when the loop is run again, or when the source or the selector
+ * ends. */
 static void
 test_notify_without_loop (BackendFixture *fixture)
 {

@@ -15,8 +15,8 @@
 
 /* --- The count of calls --- */
 
-/* Without an end there is a check after 8, 16, 32, and then after every 128 calls. Those from the third one on also look
- * for a stale descriptor. */
+/* Without an end there is a check after 8, 16, 32, and then after every 128 calls. Those from the third one on also
+ * look for a stale descriptor. */
 static void
 test_count_due (void)
 {

@@ -138,10 +138,14 @@ def check_headers(library, layers):
 def check_rooms(library, layers, rooms):
     """only the files of a room use its data"""
     homes = {member.strip('`'): words(cell) for member, cell in rooms}
+    struct = re.search(r'^typedef struct\n\{([^}]*)\}\s*SelCore;', library.files['sel-core-private.h'], re.M)
+    types = {member: name for name, member in re.findall(r'^  (Sel\w+) (\w+);', struct[1], re.M)}
     for name, text in library.files.items():
-        for member in re.findall(r'\bcore->(\w+)', text):
+        used = re.findall(r'(?:\bcore|\bsel_core \([^()]*\))->(\w+)', text)
+        used += [member for member in types if re.search(r'\b%s\b' % types[member], text)]
+        for member in used:
             allowed = [file for home in homes.get(member, []) for file in library.expand(home)]
-            if name not in allowed:
+            if name not in allowed and (name != 'sel-core-private.h' or member not in types):
                 yield '%s uses core->%s' % (name, member)
     for member in homes:
         if not any('core->' + member in text for text in library.files.values()):

@@ -6,8 +6,8 @@
 
 #include "backends.h"
 
-/* Functions of a selector that are called while another function of the same selector is running: from destroy notifies,
- * log handlers and virtual functions. */
+/* Functions of a selector that are called while another function of the same selector is running: from destroy
+ * notifies, log handlers and virtual functions. */
 
 static gboolean
 count_call (SelBaseSelector *selector,

@@ -400,8 +400,8 @@ test_destroyed_with_reference (BackendFixture *fixture)
   source = sel_base_selector_create_source (state.selector);
   g_source_attach (source, context);
   for (guint i = 0; i < 2; i++)
-    g_assert_true (sel_base_selector_register_callback (state.selector, i == 0 ? state.a[0] : state.b[0], SEL_EVENT_READ,
-                                                        on_ready, &state, on_notify, NULL));
+    g_assert_true (sel_base_selector_register_callback (state.selector, i == 0 ? state.a[0] : state.b[0],
+                                                        SEL_EVENT_READ, on_ready, &state, on_notify, NULL));
 
   /* From now on the callbacks belong to another thread. */
   g_thread_join (g_thread_new ("loop", run_context_once, context));

@@ -264,6 +264,35 @@ sel_select_selector_is_quiet (SelSelectSelectorPrivate *priv,
           g_array_index (priv->waited[WRITE], gulong, word)) == 0;
 }
 
+/* Reports at most @room descriptors. The next wait begins after the last one, so that each gets its turn. */
+static void
+sel_select_selector_report_ready (SelBaseSelector *self,
+                                  gsize            room)
+{
+  SelSelectSelectorPrivate *priv = PRIV (self);
+  guint n_fds = priv->waited[READ]->len * WORD_BITS;
+  guint start = priv->start < n_fds ? priv->start : 0;
+
+  priv->start = 0;
+  for (guint i = 0; i < n_fds; i++)
+    {
+      guint fd = (start + i) % n_fds;
+
+      if (fd % WORD_BITS == 0 && sel_select_selector_is_quiet (priv, fd / WORD_BITS))
+        {
+          i += WORD_BITS - 1;
+          continue;
+        }
+
+      room -= sel_select_selector_report (self, fd);
+      if (room == 0)
+        {
+          priv->start = fd + 1;
+          return;
+        }
+    }
+}
+
 static gboolean
 sel_select_selector_wait (SelBaseSelector  *self,
                           gdouble           timeout,
@@ -272,7 +301,6 @@ sel_select_selector_wait (SelBaseSelector  *self,
   SelSelectSelectorPrivate *priv = PRIV (self);
   gsize room = sel_backend_get_ready_list (self)->room;
   int n_ready, errsv;
-  guint n_fds;
 
   sel_backend_lock (self);
   sel_select_selector_copy_sets (priv);
@@ -295,28 +323,8 @@ sel_select_selector_wait (SelBaseSelector  *self,
   if (n_ready < 0)
     return errsv == EBADF || sel_os_error_set (error, -1, errsv);
 
-  n_fds = priv->waited[READ]->len * WORD_BITS;
-  if (priv->start >= n_fds)
-    priv->start = 0;
-
-  for (guint i = 0; n_ready > 0 && i < n_fds; i++)
-    {
-      guint fd = (priv->start + i) % n_fds;
-
-      if (fd % WORD_BITS == 0 && sel_select_selector_is_quiet (priv, fd / WORD_BITS))
-        {
-          i += WORD_BITS - 1;
-          continue;
-        }
-
-      room -= sel_select_selector_report (self, fd);
-      if (room == 0)
-        {
-          priv->start = fd + 1;
-          return TRUE;
-        }
-    }
-  priv->start = 0;
+  if (n_ready > 0)
+    sel_select_selector_report_ready (self, room);
 
   return TRUE;
 }

@@ -121,6 +121,26 @@ sel_wait_end (SelCore *core)
   sel_state_unlock (core);
 }
 
+/* Sets the number of reports for one call of the kernel: as many as the list has room for, but no more than there are
+ * descriptors. */
+static SEL_ALWAYS_INLINE void
+sel_wait_make_room (SelCore  *core,
+                    gboolean  growable)
+{
+  SelReadyList *list = &core->wait.list;
+  guint n_keys = sel_key_table_get_n_keys (sel_registry_get_table (core));
+
+  list->room = MIN (growable ? core->wait.list_room : list->size, (gsize) n_keys + 1);
+  if (growable && list->size < list->room)
+    {
+      sel_state_lock (core);
+      sel_ready_list_grow (core, list->room);
+      sel_state_unlock (core);
+    }
+  list->n_reports = 0;
+  list->needs_retry = FALSE;
+}
+
 /* One wait in the kernel. Must be called without the lock, and returns with the lock held. @timeout limits this call
  * of the kernel; @polls is TRUE if the whole wait must not block. */
 static SEL_ALWAYS_INLINE SelWaitResult
@@ -137,22 +157,11 @@ sel_wait_once (SelCore       *core,
   GError *local_error = NULL;
   gboolean interrupted = FALSE;
   gboolean is_fast, success;
-  guint n_keys;
 
   if (G_UNLIKELY (!sel_state_is_fast (core)))
     timeout = sel_wait_prepare (core, timeout, is_first);
 
-  n_keys = sel_key_table_get_n_keys (sel_registry_get_table (core));
-  list->room = MIN (growable ? core->wait.list_room : list->size, (gsize) n_keys + 1);
-  if (growable && list->size < list->room)
-    {
-      sel_state_lock (core);
-      sel_ready_list_grow (core, list->room);
-      sel_state_unlock (core);
-    }
-  list->n_reports = 0;
-  list->needs_retry = FALSE;
-
+  sel_wait_make_room (core, growable);
   SEL_POINT ("wait-prepared");
   success = SEL_BASE_SELECTOR_GET_CLASS (selector)->wait (selector, timeout, &local_error);
 
@@ -180,6 +189,29 @@ sel_wait_once (SelCore       *core,
     return SEL_WAIT_DONE;
 
   return SEL_WAIT_TOO_SHORT;
+}
+
+/* Sets @deadline to the time at which a wait with @timeout ends, or to 0 if it must not block or has no end; @timeout
+ * becomes 0 if it is negative. FALSE if it is not a number. */
+static SEL_ALWAYS_INLINE gboolean
+sel_wait_begin_timeout (SelCore  *core,
+                        gdouble  *timeout,
+                        gdouble  *deadline,
+                        GError  **error)
+{
+  *deadline = 0;
+  if (sel_timeout_is_forever (*timeout))
+    return TRUE;
+
+  if (G_UNLIKELY (isnan (*timeout)) && !sel_wait_check_timeout (core, *timeout, error))
+    return FALSE;
+
+  if (*timeout > 0)
+    *deadline = sel_wait_get_time () + *timeout;
+  else
+    *timeout = 0; /* also instead of a negative zero */
+
+  return TRUE;
 }
 
 /* Prepares the list of a wait that has been claimed. */
@@ -219,21 +251,11 @@ sel_wait_run (SelCore        *core,
 {
   gboolean in_main_loop = (flags & (SEL_WAIT_DISPATCH | SEL_WAIT_ASYNC)) != 0;
   SelStateFlags claimed = in_main_loop ? SEL_STATE_POLLING : SEL_STATE_WAITING;
-  gdouble deadline = 0;
   gboolean success;
+  gdouble deadline;
 
-  if (!sel_timeout_is_forever (timeout))
-    {
-      if (G_UNLIKELY (isnan (timeout)) && !sel_wait_check_timeout (core, timeout, error))
-        return -1;
-
-      if (timeout > 0)
-        deadline = sel_wait_get_time () + timeout;
-      else
-        timeout = 0; /* also instead of a negative zero */
-    }
-
-  if (G_UNLIKELY (!sel_state_try_claim (core, claimed)) && !sel_wait_claim (core, claimed, error))
+  if (!sel_wait_begin_timeout (core, &timeout, &deadline, error) ||
+      (G_UNLIKELY (!sel_state_try_claim (core, claimed)) && !sel_wait_claim (core, claimed, error)))
     return -1;
 
   SEL_POINT ("wait-claimed");
