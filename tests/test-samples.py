@@ -116,9 +116,9 @@ function handle(fileobj, data, events) {
 JS_AFTER = '''
 if (handled.length !== 4)
     throw new Error(`${handled.length} events`);
-if (watched.get_key(other).fd !== other.get_fd())
+if (inLoop.get_key(other).fd !== other.get_fd())
     throw new Error('not registered');
-watched.close();
+inLoop.close();
 '''
 
 PYTHON_BEFORE = '''
@@ -137,7 +137,7 @@ def handle(fileobj):
 
 PYTHON_AFTER = '''
 assert (key.fileobj, key.data, events) == (sock, data, Sel.EVENT_READ)
-while watched.get_map():
+while in_loop.get_map():
     GLib.MainContext.default().iteration(True)
 assert handled == b'x'
 '''
