@@ -117,6 +117,29 @@ test_setters_notify (BackendFixture *fixture)
     }
 }
 
+/* The property fd is the descriptor of the mechanism, if it has one. */
+static void
+test_fd (BackendFixture *fixture)
+{
+  gboolean has_fd = g_object_class_find_property (G_OBJECT_GET_CLASS (fixture->selector), "fd") != NULL;
+  g_autoptr (GError) error = NULL;
+  int fd = -2;
+
+  g_assert_true (has_fd == (fixture->backend->get_fd != NULL));
+  if (!has_fd)
+    return;
+
+  /* Reading it opens the selector. */
+  g_object_get (fixture->selector, "fd", &fd, NULL);
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (fd, ==, fixture->backend->get_fd (fixture->selector, &error));
+  g_assert_no_error (error);
+
+  sel_base_selector_close (fixture->selector);
+  g_object_get (fixture->selector, "fd", &fd, NULL);
+  g_assert_cmpint (fd, ==, -1);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -126,6 +149,7 @@ main (int   argc,
   backend_add ("properties", test_properties);
   backend_add ("properties-notify", test_properties_notify);
   backend_add ("setters-notify", test_setters_notify);
+  backend_add ("property-fd", test_fd);
 
   return g_test_run ();
 }

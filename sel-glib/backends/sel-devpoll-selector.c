@@ -281,9 +281,28 @@ sel_devpoll_selector_release (SelBaseSelector *self,
 #endif
 
 static void
+sel_devpoll_selector_get_property (GObject    *object,
+                                   guint       property_id,
+                                   GValue     *value,
+                                   GParamSpec *pspec)
+{
+  g_value_set_int (value, sel_devpoll_selector_get_fd (SEL_DEVPOLL_SELECTOR (object), NULL));
+}
+
+static void
 sel_devpoll_selector_class_init (SelDevpollSelectorClass *klass)
 {
   SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+  /**
+   * SelDevpollSelector:fd:
+   *
+   * The result of sel_devpoll_selector_get_fd(), or -1 if that fails, for example after the selector was closed.
+   * Reading the property opens the selector, if it is not open. There is no notification.
+   *
+   * Since: 1.0
+   */
+  sel_backend_install_fd (G_OBJECT_CLASS (klass), sel_devpoll_selector_get_property);
 
 #ifdef HAVE_DEVPOLL
   selector_class->open = sel_devpoll_selector_open;

@@ -385,9 +385,28 @@ sel_epoll_selector_get_outer_fd (SelEpollSelectorPrivate  *priv,
 #endif
 
 static void
+sel_epoll_selector_get_property (GObject    *object,
+                                 guint       property_id,
+                                 GValue     *value,
+                                 GParamSpec *pspec)
+{
+  g_value_set_int (value, sel_epoll_selector_get_fd (SEL_EPOLL_SELECTOR (object), NULL));
+}
+
+static void
 sel_epoll_selector_class_init (SelEpollSelectorClass *klass)
 {
   SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+  /**
+   * SelEpollSelector:fd:
+   *
+   * The result of sel_epoll_selector_get_fd(), or -1 if that fails, for example after the selector was closed.
+   * Reading the property opens the selector, if it is not open. There is no notification.
+   *
+   * Since: 1.0
+   */
+  sel_backend_install_fd (G_OBJECT_CLASS (klass), sel_epoll_selector_get_property);
 
 #ifdef HAVE_EPOLL
   selector_class->open = sel_epoll_selector_open;

@@ -319,9 +319,28 @@ sel_kqueue_selector_release (SelBaseSelector *self,
 #endif
 
 static void
+sel_kqueue_selector_get_property (GObject    *object,
+                                  guint       property_id,
+                                  GValue     *value,
+                                  GParamSpec *pspec)
+{
+  g_value_set_int (value, sel_kqueue_selector_get_fd (SEL_KQUEUE_SELECTOR (object), NULL));
+}
+
+static void
 sel_kqueue_selector_class_init (SelKqueueSelectorClass *klass)
 {
   SelBaseSelectorClass *selector_class = SEL_BASE_SELECTOR_CLASS (klass);
+
+  /**
+   * SelKqueueSelector:fd:
+   *
+   * The result of sel_kqueue_selector_get_fd(), or -1 if that fails, for example after the selector was closed.
+   * Reading the property opens the selector, if it is not open. There is no notification.
+   *
+   * Since: 1.0
+   */
+  sel_backend_install_fd (G_OBJECT_CLASS (klass), sel_kqueue_selector_get_property);
 
 #ifdef HAVE_KQUEUE
   selector_class->open = sel_kqueue_selector_open;

@@ -171,4 +171,11 @@ gboolean         sel_backend_can_open        (GType             type);
 gboolean         sel_backend_ensure_open     (SelBaseSelector  *self,
                                               GError          **error);
 
+/* Gives a class the property "fd", which can only be read. Its number is 1. */
+void             sel_backend_install_fd      (GObjectClass     *klass,
+                                              void            (*get_property) (GObject    *object,
+                                                                               guint       property_id,
+                                                                               GValue     *value,
+                                                                               GParamSpec *pspec));
+
 G_END_DECLS

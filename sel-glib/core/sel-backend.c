@@ -52,6 +52,20 @@ sel_backend_ensure_open (SelBaseSelector  *self,
   return sel_lifecycle_ensure_open_locking (sel_core (self), error);
 }
 
+void
+sel_backend_install_fd (GObjectClass *klass,
+                        void        (*get_property) (GObject    *object,
+                                                     guint       property_id,
+                                                     GValue     *value,
+                                                     GParamSpec *pspec))
+{
+  klass->get_property = get_property;
+  g_object_class_install_property (klass, 1,
+                                   g_param_spec_int ("fd", NULL, "The descriptor of the mechanism, or -1",
+                                                     -1, G_MAXINT, -1,
+                                                     G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+}
+
 SelBaseSelector *
 sel_backend_new (GType    type,
                  GError **error)

@@ -270,10 +270,27 @@ test('results of select_async()', () => {
     for (const wrong of [null, undefined, 7, {}, cancelledTask()])
         assertThrows(() => selector.select_finish(wrong), isTypeError('select_finish (result)', 'select_async ()'));
     assertThrows(() => other.select_finish(result), isTypeError('select_finish (result)'));
+    assertThrows(() => selector.select_finish(Gio.Task.new(selector, null, null)),
+        error => error.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.INVALID_ARGUMENT));
     assertEqual(selector.select_finish(result), []);
     assertThrows(() => selector.select_finish(result), isTypeError('select_finish (result)', 'already'));
     selector.close();
     other.close();
+});
+
+test('the descriptor of the mechanism is a property', () => {
+    for (const name of MECHANISMS.filter(other => Sel[other].is_supported())) {
+        const selector = new Sel[name]();
+
+        if (selector.get_fd) {
+            assert(selector.fd >= 0);
+            assertEqual(selector.fd, selector.get_fd());
+            selector.close();
+            assertEqual(selector.fd, -1);
+        } else {
+            assert(!('fd' in selector));
+        }
+    }
 });
 
 function cancelledTask() {

@@ -39,7 +39,8 @@ bools: list[bool] = [
     Sel.DevpollSelector.is_supported(), Sel.KqueueSelector.is_supported(), Sel.DefaultSelector.is_supported(),
 ]
 numbers += [Sel.EpollSelector().fileno(), Sel.EpollSelector().get_fd(), Sel.KqueueSelector().fileno()]
-numbers += [Sel.EpollSelector().props.max_dispatch]
+numbers += [Sel.EpollSelector().props.max_dispatch, Sel.EpollSelector().props.fd]
+numbers += [Sel.DevpollSelector().props.fd, Sel.KqueueSelector().props.fd]
 numbers += [Sel.KqueueSelector().get_fd(), Sel.DevpollSelector().fileno(), Sel.DevpollSelector().get_fd()]
 standard: selectors.BaseSelector = Sel.DefaultSelector()
 Sel.NoSuchSelector()  # type: ignore

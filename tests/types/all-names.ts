@@ -41,8 +41,9 @@ for (const Class of [Sel.SelectSelector, Sel.PollSelector, Sel.EpollSelector, Se
         all.push(new Class(), Class.new(), new Class({max_dispatch: 7, hangupPolicy: Sel.HangupPolicy.ONCE}));
 }
 const epoll = new Sel.EpollSelector({can_recurse: true, force_mirrored: true, interruptible: true});
-numbers.push(epoll.get_fd());
+numbers.push(epoll.get_fd(), epoll.fd);
 numbers.push(new Sel.KqueueSelector().get_fd(), new Sel.DevpollSelector({emulate_always_ready: true}).get_fd());
+numbers.push(new Sel.KqueueSelector().fd, new Sel.DevpollSelector().fd);
 
 const selector: Sel.BaseSelector = new Sel.DefaultSelector();
 

@@ -282,6 +282,7 @@ declare module 'gi://Sel?version=1.0' {
             static $gtype: GObject.GType<EpollSelector>;
             static ['new'](): EpollSelector;
             static is_supported(): boolean;
+            get fd(): number;
             get_fd(): number;
         }
 
@@ -289,6 +290,7 @@ declare module 'gi://Sel?version=1.0' {
             static $gtype: GObject.GType<DevpollSelector>;
             static ['new'](): DevpollSelector;
             static is_supported(): boolean;
+            get fd(): number;
             get_fd(): number;
         }
 
@@ -296,6 +298,7 @@ declare module 'gi://Sel?version=1.0' {
             static $gtype: GObject.GType<KqueueSelector>;
             static ['new'](): KqueueSelector;
             static is_supported(): boolean;
+            get fd(): number;
             get_fd(): number;
         }
 

@@ -230,6 +230,11 @@ class PollSelector(BaseSelector):
     def is_supported() -> bool: ...
 
 class EpollSelector(BaseSelector):
+    class Props(BaseSelector.Props):
+        fd: int
+
+    @property
+    def props(self) -> Props: ...
     @classmethod
     def new(cls) -> EpollSelector: ...
     @staticmethod
@@ -238,6 +243,11 @@ class EpollSelector(BaseSelector):
     def get_fd(self) -> int: ...
 
 class DevpollSelector(BaseSelector):
+    class Props(BaseSelector.Props):
+        fd: int
+
+    @property
+    def props(self) -> Props: ...
     @classmethod
     def new(cls) -> DevpollSelector: ...
     @staticmethod
@@ -246,6 +256,11 @@ class DevpollSelector(BaseSelector):
     def get_fd(self) -> int: ...
 
 class KqueueSelector(BaseSelector):
+    class Props(BaseSelector.Props):
+        fd: int
+
+    @property
+    def props(self) -> Props: ...
     @classmethod
     def new(cls) -> KqueueSelector: ...
     @staticmethod
