@@ -213,6 +213,39 @@ accel_loop_run_turn (PyObject    *self,
   return stopping < 0 ? -1 : !stopping;
 }
 
+/* TRUE if neither a subclass nor the object has replaced _take_turn (). */
+gboolean
+accel_loop_has_own_turn (PyObject *self)
+{
+  PyObject *method = PyObject_GetAttr (self, accel_names._take_turn);
+  gboolean result = method != NULL && PyCFunction_CheckExact (method) &&
+                    ((PyCFunctionObject *) method)->m_ml == &loop_methods[METHOD_TAKE_TURN].def;
+
+  Py_XDECREF (method);
+  PyErr_Clear ();
+
+  return result;
+}
+
+/* What _take_turn () does. Returns 1 if the loop goes on, 0 if it has ended, or -1 with an exception. */
+int
+accel_loop_take_turn (PyObject    *self,
+                      AccelSource *source)
+{
+  int goes_on = accel_loop_run_turn (self, source);
+  PyObject *result;
+
+  if (goes_on < 0)
+    accel_fail (self);
+  if (goes_on > 0)
+    return 1;
+
+  result = PyObject_CallMethodNoArgs (self, accel_names._end);
+  Py_XDECREF (result);
+
+  return result != NULL ? 0 : -1;
+}
+
 static PyObject *
 accel_take_turn (PyObject        *self,
                  PyObject *const *args,
@@ -220,25 +253,15 @@ accel_take_turn (PyObject        *self,
                  PyObject        *kwnames)
 {
   AccelSource *source = accel_get_source (self, accel_names._running_source);
-  PyObject *result;
   int goes_on;
 
   if (source == NULL)
     return PyErr_Occurred () ? NULL : accel_call_python (&loop_methods[METHOD_TAKE_TURN], self, args, n_args, kwnames);
 
-  goes_on = accel_loop_run_turn (self, source);
+  goes_on = accel_loop_take_turn (self, source);
   Py_DECREF (source);
-  if (goes_on < 0)
-    accel_fail (self);
-  if (goes_on > 0)
-    Py_RETURN_TRUE;
 
-  result = PyObject_CallMethodNoArgs (self, accel_names._end);
-  if (result == NULL)
-    return NULL;
-  Py_DECREF (result);
-
-  Py_RETURN_FALSE;
+  return goes_on >= 0 ? PyBool_FromLong (goes_on) : NULL;
 }
 
 #define FAST(function) (PyCFunction) (void (*) (void)) function, METH_FASTCALL | METH_KEYWORDS, NULL

@@ -213,7 +213,7 @@ accel_fill_list (PyObject     *list,
         PyList_SET_ITEM (list, n_events++, event);
     }
 
-  return PyList_SetSlice (list, n_events, (Py_ssize_t) n, NULL) == 0;
+  return n_events == (Py_ssize_t) n || PyList_SetSlice (list, n_events, (Py_ssize_t) n, NULL) == 0;
 }
 
 static PyObject *

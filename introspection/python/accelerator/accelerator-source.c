@@ -103,17 +103,29 @@ accel_fail (PyObject *loop)
   Py_XDECREF (traceback);
 }
 
-/* Calls _take_turn () of the loop, which may belong to a subclass. */
-static gboolean
-accel_source_call_loop (AccelSource *self)
+/* Calls _take_turn () of the loop, which may belong to a subclass. Returns 1 if the loop goes on, 0 if it has ended, or
+ * -1 with an exception. */
+static int
+accel_source_call_method (PyObject *loop)
 {
-  PyObject *loop = Py_NewRef (self->loop);
   PyObject *result = PyObject_CallMethodNoArgs (loop, accel_names._take_turn);
   int goes_on = result != NULL ? PyObject_IsTrue (result) : -1;
 
   Py_XDECREF (result);
+
+  return goes_on;
+}
+
+static gboolean
+accel_source_call_loop (AccelSource *self)
+{
+  PyObject *loop = Py_NewRef (self->loop);
+  int goes_on = self->has_own_turn ? accel_loop_take_turn (loop, self) : accel_source_call_method (loop);
+
   if (goes_on < 0)
     {
+      PyObject *result;
+
       accel_fail (loop);
       result = PyObject_CallMethodNoArgs (loop, accel_names._end);
       if (result == NULL)
@@ -293,6 +305,7 @@ accel_source_new (PyTypeObject *type,
   self->priority = priority;
   self->ready_time = -1;
   self->is_plain = is_plain;
+  self->has_own_turn = accel_loop_has_own_turn (loop);
   accel_source_attach_all (self);
 
   return (PyObject *) self;

@@ -106,6 +106,7 @@ typedef struct
   GSource *timer_source;        /* ready at the time below */
   gint64 ready_time;            /* monotonic time, in microseconds; 0 for now, -1 for never */
   gboolean is_plain;            /* no subclass has replaced a part of the turn */
+  gboolean has_own_turn;        /* nor the whole turn */
   gboolean has_events;          /* the turn is taken because the selector is ready */
   gboolean in_turn;
   gboolean turn_taken;          /* in this iteration of the context */
@@ -121,6 +122,9 @@ void             accel_fail              (PyObject          *loop);
 /* accelerator-loop.c */
 AccelSource     *accel_get_source        (PyObject          *loop,
                                           PyObject          *name);
+gboolean         accel_loop_has_own_turn (PyObject          *loop);
+int              accel_loop_take_turn    (PyObject          *loop,
+                                          AccelSource       *source);
 PyObject        *accel_accelerate_loop   (PyObject          *module,
                                           PyObject          *args);
 
