@@ -162,10 +162,10 @@ may_have_many_files ()
   [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
 }
 
-# Prints the number and the size of the packages that apt-get is about to install.
+# Prints the number and the size of the packages that apt-get is about to install. apt-get tells them only to root.
 tell_size ()
 {
-  LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2> /dev/null < /dev/null \
+  $as_root env LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2> /dev/null < /dev/null \
     | sed -n 's/.* \([0-9]*\) newly installed.*/\1 packages with their dependencies/p; s/^Need to get /download: /p
         s/^After this operation, \(.*\) of additional disk space.*/on the disk: \1/p' >&2
 }

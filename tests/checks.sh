@@ -3,8 +3,8 @@
 #
 # Builds the library and its tests in another way and runs them, or analyzes the code with a tool. Prints TAP.
 # usage: checks.sh CHECK SOURCE-DIR BUILD-DIR
-# CHECK is sanitizers, threads, valgrind, helgrind, coverage, hardened, 32bit, many, cppcheck, clang-tidy, fuzz, musl or
-# without.
+# CHECK is sanitizers, threads, valgrind, helgrind, coverage, hardened, 32bit, many, busy, cppcheck, clang-tidy, fuzz,
+# musl or without.
 # SEL_TEST_FUZZ_SECONDS is the duration of each fuzzer in seconds. The default is 10.
 
 check=$1
@@ -31,9 +31,9 @@ need ()
   command -v "$1" > /dev/null 2>&1 || skip "missing tool $1"
 }
 
-# Builds the named tests and runs them; the environment may be set before. A name stands for the program test-NAME and
-# for the programs test-NAME-*, which test other parts of the same subject.
-run_tests ()
+# Sets $programs. A name stands for the program test-NAME and for the programs test-NAME-*, which test other parts of
+# the same subject.
+find_programs ()
 {
   programs=
   for name in "$@"; do
@@ -49,11 +49,23 @@ run_tests ()
     done
     [ -n "$found" ] || failures="$failures $name"
   done
-  # shellcheck disable=SC2086
-  ninja -C "$build" $programs || { failures="$failures building"; return; }
+}
+
+# Runs the programs in $build. The environment may be set before.
+run_programs ()
+{
   for program in $programs; do
     (cd "$build" && $wrapper "./$program" --tap) || failures="$failures ${program#tests/test-}"
   done
+}
+
+# Builds the named tests and runs them.
+run_tests ()
+{
+  find_programs "$@"
+  # shellcheck disable=SC2086
+  ninja -C "$build" $programs || { failures="$failures building"; return; }
+  run_programs
 }
 
 exec 3>&1
@@ -158,6 +170,26 @@ EOF
   [ "$(grep -c "^# # $n_files descriptors" "$build/lines")" -eq "$(echo "$backends" | wc -w)" ] \
     || failures="$failures number"
   grep -E '^# (ok|# .* descriptors)' "$build/lines" >&3
+}
+
+# Runs programs of the build itself on a busy machine, with settings of other users: a low limit of open files, no core
+# files, private files, another time zone. No test may depend on these.
+check_busy ()
+{
+  build=$3
+  busy=
+  for _ in 1 2 3 4; do
+    timeout 600 sh -c 'while :; do :; done' &
+    busy="$busy $!"
+  done
+  ulimit -S -n 256
+  ulimit -c 0
+  umask 077
+  export TZ=Pacific/Chatham LC_ALL=C
+  find_programs async backend-waits callbacks consistency core-wait selector situations source threads
+  run_programs
+  # shellcheck disable=SC2086
+  kill $busy
 }
 
 check_coverage ()
@@ -283,7 +315,7 @@ check_clang_tidy ()
 }
 
 case $check in
-  sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|many|cppcheck|clang-tidy|fuzz|musl|without)
+  sanitizers|threads|valgrind|helgrind|coverage|hardened|32bit|many|busy|cppcheck|clang-tidy|fuzz|musl|without)
     mkdir -p "$3/checks"
     "check_$(echo "$check" | tr - _)" "$1" "$2" "$3" > "$3/checks/$check.log" 2>&1
     ;;

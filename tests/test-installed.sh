@@ -7,7 +7,8 @@
 source=$1
 build=$2
 prefix=$3
-work=$(mktemp -d) || exit 1
+# Not in TMPDIR: a prefix in a pkg-config file must not contain spaces.
+work=$(mktemp -d "$build/tests/installed-XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 
 root=$work/root

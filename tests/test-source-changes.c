@@ -394,6 +394,7 @@ test_many_ready (BackendFixture *fixture)
   int fds[N_MANY];
   State state;
 
+  raise_fd_limit ();
   state_open (&state, fixture);
 
   for (guint i = 0; i < N_MANY; i += 2)

@@ -58,7 +58,7 @@ class Installation:
                         PKG_CONFIG_PATH=os.path.join(self.libdir, 'pkgconfig'))
 
     def pkg_config(self, *arguments):
-        return run(os.environ.get('PKG_CONFIG', 'pkg-config'), *arguments, 'sel-glib-1.0', env=self.env).split()
+        return shlex.split(run(os.environ.get('PKG_CONFIG', 'pkg-config'), *arguments, 'sel-glib-1.0', env=self.env))
 
     def build_outside(self, language, *link_arguments):
         """Builds the program outside.c and returns its path."""
