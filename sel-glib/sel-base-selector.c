@@ -372,8 +372,8 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * descriptors with this callback wait until it returns. A callback that runs a loop whenever it is called, and
    * reads nothing before, calls itself endlessly if this is %TRUE.
    *
-   * It also holds for the function of sel_base_selector_create_source(); g_source_set_can_recurse() has no effect on that
-   * source.
+   * It also holds for the function of sel_base_selector_create_source(); g_source_set_can_recurse() has no effect on
+   * that source.
    *
    * Since: 1.0
    */

@@ -98,19 +98,25 @@ operator~ (SelEventMask a)
 inline SelEventMask &
 operator|= (SelEventMask &a, SelEventMask b)
 {
-  return a = a | b;
+  a = a | b;
+
+  return a;
 }
 
 inline SelEventMask &
 operator&= (SelEventMask &a, SelEventMask b)
 {
-  return a = a & b;
+  a = a & b;
+
+  return a;
 }
 
 inline SelEventMask &
 operator^= (SelEventMask &a, SelEventMask b)
 {
-  return a = a ^ b;
+  a = a ^ b;
+
+  return a;
 }
 }
 

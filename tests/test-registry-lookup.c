@@ -622,7 +622,9 @@ check_identity (SelCore  *core,
 {
   if (warns)
     g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "Descriptor * stands for another file now*");
+  sel_state_unlock (core);
   sel_registry_check_identity (core, fd);
+  sel_state_lock (core);
   g_test_assert_expected_messages ();
 }
 

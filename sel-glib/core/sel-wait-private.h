@@ -164,18 +164,14 @@ sel_wait_once (SelCore       *core,
   SelReadyList *list = &core->wait.list;
   GError *local_error = NULL;
   gboolean interrupted = FALSE;
-  gboolean asks_kernel = TRUE;
   gboolean is_fast, success;
 
   if (G_UNLIKELY (!sel_state_is_fast (core)))
-    {
-      timeout = sel_wait_prepare (core, timeout, is_first);
-      asks_kernel = timeout >= 0;
-    }
+    timeout = sel_wait_prepare (core, timeout, is_first);
 
   sel_wait_make_room (core, growable);
   SEL_POINT ("wait-prepared");
-  success = G_UNLIKELY (!asks_kernel) ||
+  success = G_UNLIKELY (timeout < 0) || /* SEL_WAIT_WITHOUT_KERNEL */
             SEL_BASE_SELECTOR_GET_CLASS (selector)->wait (selector, timeout, &local_error);
 
   if (G_LIKELY (core->wait.locked))

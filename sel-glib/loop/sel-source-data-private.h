@@ -34,25 +34,6 @@ typedef struct
   SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */
 } SelSource;
 
-/* The dispatch () of a source that has a GSourceFunc, which asks the selector itself. */
-gboolean sel_source_dispatch        (GSource     *source,
-                                     GSourceFunc  callback,
-                                     gpointer     user_data);
-
-/* The dispatch () of a source that has a SelSelectorFunc. */
-gboolean sel_source_dispatch_events (GSource     *source,
-                                     GSourceFunc  callback,
-                                     gpointer     user_data);
-
-/* The dispatch () of an asynchronous wait, whose callback is also called if nothing is ready. */
-gboolean sel_source_dispatch_wait   (GSource     *source,
-                                     GSourceFunc  callback,
-                                     gpointer     user_data);
-
-/* The source does not use the selector any more. If it is destroyed, GLib has stopped polling for it. */
-void     sel_source_leave           (SelSource   *self,
-                                     gboolean     is_destroyed);
-
 static inline gboolean
 sel_source_has_flag (SelSource       *self,
                      SelWatcherFlags  flags)

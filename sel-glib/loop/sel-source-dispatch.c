@@ -4,6 +4,7 @@
 
 #include "core/sel-wait-private.h"
 #include "loop/sel-source-data-private.h"
+#include "loop/sel-source-dispatch-private.h"
 #include "sel-error-private.h"
 
 /* Whom does a source call? The dispatch () of the three kinds of sources. */
@@ -27,7 +28,7 @@ sel_source_do_work (SelSource *self)
   if (!sel_source_has_flag (self, SEL_WATCHER_CLOSED))
     return TRUE;
 
-  sel_source_leave (self, FALSE);
+  sel_source_leave (&self->source, FALSE);
 
   return FALSE;
 }

@@ -34,6 +34,10 @@ GSource   *sel_source_reuse_wait          (SelBaseSelector *selector,
 /* Signalling the bell of the source, in any thread, makes the source call its GSourceFunc. */
 SelWakeup *sel_source_ref_bell            (GSource         *source);
 
+/* The source does not use the selector any more. If it is destroyed, GLib has stopped polling for it. */
+void       sel_source_leave               (GSource         *source,
+                                           gboolean         is_destroyed);
+
 /* The callbacks of sources that have a closure, which is @user_data. */
 gboolean   sel_source_closure_callback      (gpointer         user_data);
 gboolean   sel_source_closure_selector_func (SelBaseSelector *selector,

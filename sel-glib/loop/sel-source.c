@@ -4,6 +4,7 @@
 
 #include "core/sel-wait-private.h"
 #include "loop/sel-source-data-private.h"
+#include "loop/sel-source-dispatch-private.h"
 
 /* What does the context poll for a selector? The prepare () and check () of all sources, and their life. */
 
@@ -39,9 +40,10 @@ sel_source_renew_bell (SelSource *self)
 }
 
 void
-sel_source_leave (SelSource *self,
-                  gboolean   is_destroyed)
+sel_source_leave (GSource  *source,
+                  gboolean  is_destroyed)
 {
+  SelSource *self = (SelSource *) source;
   SelCore *core = sel_core (self->selector);
 
   if (self->has_left)
@@ -73,7 +75,7 @@ sel_source_close (SelWatcher *watcher)
 {
   SelSource *self = sel_source_from_watcher (watcher);
 
-  sel_source_leave (self, FALSE);
+  sel_source_leave (&self->source, FALSE);
   if (!self->awaits || self->is_idle)
     {
       g_source_set_callback_indirect (&self->source, NULL, NULL);
@@ -251,7 +253,7 @@ sel_source_check (GSource *source)
 static void
 sel_source_dispose (GSource *source)
 {
-  sel_source_leave ((SelSource *) source, TRUE);
+  sel_source_leave (source, TRUE);
 }
 
 static void

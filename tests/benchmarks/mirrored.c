@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The processor time of one turn of a main loop that polls each descriptor, with one active descriptor among idle ones: a
- * selector with callbacks, with a plain source and with asynchronous waits, against one g_unix_fd_add () source for
- * each descriptor. Prints microseconds, and the ratio to g_unix_fd_add (). */
+/* The processor time of one turn of a main loop that polls each descriptor, with one active descriptor among idle
+ * ones: a selector with callbacks, with a plain source and with asynchronous waits, against one g_unix_fd_add () source
+ * for each descriptor. Prints microseconds, and the ratio to g_unix_fd_add (). */
 
 #include <glib-unix.h>
 #include <stdlib.h>
