@@ -511,7 +511,8 @@ owner = Owner()
     def test_without_policies(self):
         # Later versions of Python warn about policies, and then have none.
         result = self.run_program('''
-del asyncio.DefaultEventLoopPolicy, asyncio.set_event_loop_policy, asyncio.get_event_loop_policy
+for name in "DefaultEventLoopPolicy", "set_event_loop_policy", "get_event_loop_policy", "__getattr__":
+    vars(asyncio).pop(name, None)
 async def main():
     await asyncio.sleep(0)
     return type(asyncio.get_running_loop())

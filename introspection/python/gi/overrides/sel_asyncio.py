@@ -21,7 +21,7 @@ import signal
 import sys
 import threading
 
-from gi import _ossighelper, version_info
+from gi import _ossighelper
 from gi.module import get_introspection_module
 from gi.repository import Gio, GLib, Sel
 
@@ -470,6 +470,13 @@ def __getattr__(name):
     return policy
 
 
+def _replace_in_pygobject(name, function):
+    for module in [_ossighelper] + [sys.modules['gi.overrides.' + override] for override in ('GLib', 'Gio', 'Gtk')
+                                    if 'gi.overrides.' + override in sys.modules]:
+        if hasattr(module, name):
+            setattr(module, name, function)
+
+
 def _follow_main_loops():
     """Makes PyGObject before 3.50 call running() for main loops, as newer versions do.
 
@@ -487,10 +494,27 @@ def _follow_main_loops():
                 stack.enter_context(loop.running(quit_function))
             yield
 
-    for module in [_ossighelper] + [sys.modules['gi.overrides.' + name] for name in ('GLib', 'Gio', 'Gtk')
-                                    if 'gi.overrides.' + name in sys.modules]:
-        module.register_sigint_fallback = register_sigint_fallback
+    _replace_in_pygobject('register_sigint_fallback', register_sigint_fallback)
 
 
-if version_info < (3, 50):
+def _join_main_loops():
+    """Makes PyGObject call running() and paused() for the loops of this module.
+
+    PyGObject 3.50 asks the policy for its loop. PyGObject 3.58 asks no policy, and takes loops of its own class only."""
+    find = _ossighelper.get_event_loop
+
+    def get_event_loop(context):
+        loop = asyncio._get_running_loop()
+        if loop is None and 'EventLoopPolicy' in globals():
+            policy = getattr(asyncio.events, '_event_loop_policy', None)
+            if isinstance(policy, globals()['EventLoopPolicy']):
+                loop = policy.get_event_loop_for_context(context)
+        return loop if isinstance(loop, EventLoop) and loop._context == context else find(context)
+
+    _replace_in_pygobject('get_event_loop', get_event_loop)
+
+
+if hasattr(_ossighelper, 'get_event_loop'):
+    _join_main_loops()
+else:
     _follow_main_loops()
