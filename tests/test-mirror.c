@@ -737,6 +737,24 @@ test_frees_callback (Room          *room,
   loop_close (&loop);
 }
 
+/* The selector does not keep the batch of a source that is freed, also if it was closed before. */
+static void
+test_batch (Room          *room,
+            gconstpointer  data)
+{
+  Loop loop;
+
+  loop_open (&loop, room);
+  g_assert_nonnull (room->core->dispatch.batches);
+  loop_close (&loop);
+  g_assert_null (room->core->dispatch.batches);
+
+  loop_open (&loop, room);
+  sel_base_selector_close (room->selector);
+  loop_close (&loop);
+  g_assert_null (room->core->dispatch.batches);
+}
+
 /* --- Closed descriptors --- */
 
 static void
@@ -841,6 +859,7 @@ main (int    argc,
   room_add ("/mirror/found/stale", test_found_stale);
   room_add ("/mirror/found/plain", test_found_plain);
   room_add ("/mirror/frees-callback", test_frees_callback);
+  room_add ("/mirror/batch", test_batch);
   room_add ("/mirror/closed", test_closed);
   room_add ("/mirror/async", test_async);
   room_add ("/mirror/woken", test_woken);

@@ -54,8 +54,6 @@ sel_source_leave (GSource  *source,
   sel_state_lock (core);
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
-  else if (self->batch != NULL)
-    sel_dispatch_remove_batch (core, self->batch);
   sel_notify_remove_watcher (core, &self->watcher);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
@@ -250,9 +248,19 @@ sel_source_check (GSource *source)
          (self->awaits && (self->bell.fd < 0 || self->bell.revents != 0));
 }
 
+/* A source with a batch keeps the selector, also if it has left it. A callback that closes the selector uses the batch
+ * until it returns. */
 static void
 sel_source_dispose (GSource *source)
 {
+  SelSource *self = (SelSource *) source;
+
+  if (self->batch != NULL)
+    {
+      sel_state_lock (sel_core (self->selector));
+      sel_dispatch_remove_batch (sel_core (self->selector), self->batch);
+      sel_state_unlock (sel_core (self->selector));
+    }
   sel_source_leave (source, TRUE);
 }
 
