@@ -156,7 +156,7 @@ sel_pause_get_end (SelCore *core,
   gint64 grid;
 
   length = MAX (length, SEL_PAUSE_SHARE * (gint64) sel_pause_get_n (core));
-  grid = length / SEL_PAUSE_GRID;
+  grid = MAX (length / SEL_PAUSE_GRID, 1);
 
   return ((g_get_monotonic_time () + length) / grid + 1) * grid;
 }
