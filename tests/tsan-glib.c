@@ -94,8 +94,8 @@ g_main_context_unref (GMainContext *context)
 
 /* A thread may attach a new source in the middle of a turn of the context, after g_main_context_iteration () has begun:
  * the thread that runs the context then sees what sel_source_new_full () has written. GLib's lock of the context orders
- * this, and GLib does not take it through the functions above. The same holds for a source that is destroyed while it is
- * dispatched: the thread that drops the last reference frees the mirror, after GLib has dropped its own in
+ * this, and GLib does not take it through the functions above. The same holds for a source that is destroyed while it
+ * is dispatched: the thread that drops the last reference frees the mirror, after GLib has dropped its own in
  * g_main_context_dispatch (). */
 #pragma GCC diagnostic ignored "-Wredundant-decls" /* newer headers declare it */
 const char *__tsan_default_suppressions (void);
