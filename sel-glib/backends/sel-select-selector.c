@@ -169,13 +169,13 @@ sel_select_selector_report_closed (SelBaseSelector  *self,
  * fails at once. select() reports a hang-up in the set for reading only, so such a descriptor is added to this set.
  * It is not added if there is already data to read, which would end the wait again and again.
  *
- * Some files, for example /proc/self/mountinfo, tell an error only once, to this poll() or to select(). Such a
- * descriptor keeps its revents, for sel_select_selector_add_found(). Returns: TRUE if there is one
+ * Some files, for example /proc/self/mountinfo, tell an error only once, to this poll() or to select(). Such
+ * descriptors are left in write_only, for sel_select_selector_add_found().
  */
-static gboolean
+static void
 sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
 {
-  gboolean has_found = FALSE;
+  guint n_found = 0;
 
   g_array_set_size (priv->write_only, 0);
   for (guint word = 0; word < priv->waited[WRITE]->len; word++)
@@ -192,21 +192,20 @@ sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
         }
     }
 
-  if (priv->write_only->len == 0 ||
+  if (priv->write_only->len > 0 &&
       poll ((struct pollfd *) (void *) priv->write_only->data, priv->write_only->len, 0) < 0)
-    return FALSE;
+    g_array_set_size (priv->write_only, 0);
 
   for (guint i = 0; i < priv->write_only->len; i++)
     {
       struct pollfd *entry = &g_array_index (priv->write_only, struct pollfd, i);
 
       if ((entry->revents & (POLLERR | POLLHUP)) != 0)
-        has_found = TRUE;
+        g_array_index (priv->write_only, struct pollfd, n_found++) = *entry;
       else if (entry->revents != POLLIN)
         sel_bits_put (priv->waited[READ], (guint) entry->fd, TRUE);
     }
-
-  return has_found;
+  g_array_set_size (priv->write_only, n_found);
 }
 
 /* Adds what poll() has found before select(), which may not find it again. Returns: how many descriptors that are */
@@ -217,13 +216,10 @@ sel_select_selector_add_found (SelSelectSelectorPrivate *priv)
 
   for (guint i = 0; i < priv->write_only->len; i++)
     {
-      const struct pollfd *entry = &g_array_index (priv->write_only, struct pollfd, i);
+      guint fd = (guint) g_array_index (priv->write_only, struct pollfd, i).fd;
 
-      if ((entry->revents & (POLLERR | POLLHUP)) == 0 || sel_bits_get (priv->waited[WRITE], (guint) entry->fd))
-        continue;
-
-      sel_bits_put (priv->waited[WRITE], (guint) entry->fd, TRUE);
-      n++;
+      n += !sel_bits_get (priv->waited[WRITE], fd);
+      sel_bits_put (priv->waited[WRITE], fd, TRUE);
     }
 
   return n;
@@ -328,7 +324,8 @@ sel_select_selector_wait (SelBaseSelector  *self,
   sel_backend_lock (self);
   sel_select_selector_copy_sets (priv);
   sel_backend_unlock (self);
-  has_found = sel_select_selector_add_hangups (priv);
+  sel_select_selector_add_hangups (priv);
+  has_found = priv->write_only->len > 0;
 
   /* A signal must not lose what was found. */
   do
