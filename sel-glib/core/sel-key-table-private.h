@@ -162,12 +162,9 @@ static inline SelKeySlot *
 sel_key_table_get_slot (SelKeyTable *table,
                         int          fd)
 {
-  gsize page = (guint) fd >> SEL_KEY_TABLE_PAGE_BITS;
+  SelKeyPage *page = sel_key_table_get_page (table, fd);
 
-  if (G_UNLIKELY (page >= table->n_pages || table->pages[page] == NULL))
-    return NULL;
-
-  return &table->pages[page]->slots[SEL_KEY_TABLE_INDEX (fd)];
+  return G_LIKELY (page != NULL) ? &page->slots[SEL_KEY_TABLE_INDEX (fd)] : NULL;
 }
 
 /* Gets the slot of @fd, or NULL if @fd is not registered. */
