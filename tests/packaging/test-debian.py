@@ -7,11 +7,11 @@ usage: test-debian.py SOURCE-DIRECTORY
 
 import glob
 import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
+
+from packages import copy_sources, missing_files, report, run
 
 SOURCE = os.path.abspath(sys.argv[1])
 # The packages, and patterns of the files that each one must contain.
@@ -32,42 +32,20 @@ CONTENTS = {
 }
 
 
-def run(*command, **options):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, **options)
-    return done.returncode, done.stdout
-
-
-def copy_tree(top):
-    """Copies the files of a release, without build directories and history."""
-    tree = os.path.join(top, 'sel-glib')
-    shutil.copytree(SOURCE, tree, symlinks=True,
-                    ignore=shutil.ignore_patterns('.git', 'build', 'build-*', '__pycache__'))
-    return tree
-
-
 def missing_tools(tree):
     tools = [tool for tool in ('dpkg-buildpackage', 'dpkg-checkbuilddeps', 'lintian') if not shutil.which(tool)]
     if tools:
         return ', '.join(tools)
-    status, text = run('dpkg-checkbuilddeps', cwd=tree)
-    return text.strip().splitlines()[-1] if status != 0 else ''
-
-
-def report(number, name, wrong):
-    print('%s %d %s' % ('not ok' if wrong else 'ok', number, name), flush=True)
-    for line in wrong:
-        print('# ' + line)
+    status, lines = run('dpkg-checkbuilddeps', cwd=tree)
+    return lines[-1] if status != 0 else ''
 
 
 def check_contents(top, package):
     files = glob.glob(os.path.join(top, package + '_*.deb'))
     if len(files) != 1:
         return ['%d packages' % len(files)]
-    _, text = run('dpkg-deb', '--contents', files[0])
-    paths = [line.split()[5].lstrip('.') for line in text.splitlines()]
-    return ['no ' + pattern for pattern in CONTENTS[package]
-            if not any(re.fullmatch(pattern, path) for path in paths)]
+    _, lines = run('dpkg-deb', '--contents', files[0])
+    return missing_files(CONTENTS[package], [line.split()[5].lstrip('.') for line in lines])
 
 
 def check_lintian(top):
@@ -75,22 +53,23 @@ def check_lintian(top):
     if not changes:
         return ['no packages']
     as_root = ['--allow-root'] if os.getuid() == 0 else []
-    status, text = run('lintian', *as_root, *changes)
-    errors = [line for line in text.splitlines() if line.startswith('E:')]
-    return errors or ([] if status == 0 else text.splitlines())
+    status, lines = run('lintian', *as_root, *changes)
+    errors = [line for line in lines if line.startswith('E:')]
+    return errors or ([] if status == 0 else lines)
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix='sel-glib-debian-') as top:
-        tree = copy_tree(top)
+        tree = os.path.join(top, 'sel-glib')
+        copy_sources(SOURCE, tree)
         missing = missing_tools(tree)
         if missing:
             print('1..0 # SKIP missing tool: ' + missing)
             return
         print('1..%d' % (len(CONTENTS) + 2))
-        status, text = run('dpkg-buildpackage', '--unsigned-source', '--unsigned-changes', '--build=binary', cwd=tree,
-                           env=dict(os.environ, DEB_BUILD_OPTIONS='nocheck'))
-        report(1, 'the packages build', text.splitlines()[-60:] if status != 0 else [])
+        status, lines = run('dpkg-buildpackage', '--unsigned-source', '--unsigned-changes', '--build=binary', cwd=tree,
+                            env=dict(os.environ, DEB_BUILD_OPTIONS='nocheck'))
+        report(1, 'the packages build', lines[-60:] if status != 0 else [])
         for number, package in enumerate(CONTENTS, 2):
             report(number, package, check_contents(top, package))
         report(len(CONTENTS) + 2, 'lintian finds no errors', check_lintian(top))

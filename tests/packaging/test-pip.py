@@ -10,10 +10,12 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
+
+import packages
+from packages import report
 
 SOURCE = os.path.abspath(sys.argv[1])
 # Patterns of the files in the wheel. The accelerator is optional.
@@ -49,10 +51,7 @@ def run(*command, **options):
     """Runs a command outside of the sources, without the variables that let it find this build."""
     env = {name: value for name, value in os.environ.items()
            if name not in ('GI_TYPELIB_PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH', 'PYTHONHOME')}
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, env=dict(env, PIP_NO_INPUT='1', PIP_DISABLE_PIP_VERSION_CHECK='1'),
-                          **options)
-    return done.returncode, done.stdout.splitlines()
+    return packages.run(*command, env=dict(env, PIP_NO_INPUT='1', PIP_DISABLE_PIP_VERSION_CHECK='1'), **options)
 
 
 def version_in(name):
@@ -63,8 +62,7 @@ def version_in(name):
 def build_wheel(top):
     """Builds the wheel from a copy of the sources, because the build writes there."""
     tree = os.path.join(top, 'sources')
-    shutil.copytree(SOURCE, tree, symlinks=True,
-                    ignore=shutil.ignore_patterns('.git', 'build', 'build-*', '__pycache__', '.mesonpy-*'))
+    packages.copy_sources(SOURCE, tree)
     status, lines = run(sys.executable, '-m', 'pip', 'wheel', '--no-build-isolation', '--no-index', '--no-deps',
                         '--no-cache-dir', '--wheel-dir', top, tree, cwd=top)
     return lines if status != 0 else []
@@ -98,12 +96,6 @@ def check_uninstall(environment, python):
 def missing_tools():
     missing = [name for name in ('gi', 'mesonpy', 'pip', 'venv', 'ensurepip') if not importlib.util.find_spec(name)]
     return missing + [name for name in ('g-ir-scanner', 'meson') if not shutil.which(name)]
-
-
-def report(number, name, wrong):
-    print('%s %d %s' % ('not ok' if wrong else 'ok', number, name), flush=True)
-    for line in wrong:
-        print('# ' + line)
 
 
 def main():

@@ -12,10 +12,11 @@ import glob
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
+
+from packages import copy_sources, missing_files, report, run
 
 SOURCE = os.path.abspath(sys.argv[1])
 SPEC = os.path.join(SOURCE, 'rpm', 'sel-glib.spec')
@@ -29,12 +30,6 @@ CONTENTS = {
     'python3-sel-glib': [r'.*/gi/overrides/Sel\.py', r'.*/gi/overrides/sel_accelerator\..*\.so',
                          r'.*/gi-stubs/repository/Sel\.pyi'],
 }
-
-
-def run(*command, **options):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          universal_newlines=True, **options)
-    return done.returncode, done.stdout.splitlines()
 
 
 def missing_tools():
@@ -57,8 +52,7 @@ def build(top):
     """Builds the packages from an archive, as `meson dist` makes it."""
     name = 'sel-glib-' + version()
     tree = os.path.join(top, name)
-    shutil.copytree(SOURCE, tree, symlinks=True,
-                    ignore=shutil.ignore_patterns('.git', 'build', 'build-*', '__pycache__', '.mesonpy-*'))
+    copy_sources(SOURCE, tree)
     os.makedirs(os.path.join(top, 'SOURCES'))
     with tarfile.open(os.path.join(top, 'SOURCES', name + '.tar.xz'), 'w:xz', preset=0) as archive:
         archive.add(tree, name)
@@ -71,13 +65,7 @@ def check_contents(top, package):
     if len(files) != 1:
         return ['%d packages' % len(files)]
     _, paths = run('rpm', '--query', '--package', '--list', files[0])
-    return ['no ' + pattern for pattern in CONTENTS[package] if not any(re.fullmatch(pattern, path) for path in paths)]
-
-
-def report(number, name, wrong):
-    print('%s %d %s' % ('not ok' if wrong else 'ok', number, name), flush=True)
-    for line in wrong:
-        print('# ' + line)
+    return missing_files(CONTENTS[package], paths)
 
 
 def main():
