@@ -677,6 +677,28 @@ count_ready (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
+/* No fault yet. @context gets a source that counts in @n_ready, and a byte is in the pipe @fds. */
+static GSource *
+loop_case_start (const LoopCase  *loop_case,
+                 SelBaseSelector *selector,
+                 GMainContext    *context,
+                 int              fds[2],
+                 guint           *n_ready)
+{
+  GSource *source;
+
+  memset (&fault, 0, sizeof fault);
+  n_warnings = 0;
+  sel_base_selector_set_force_mirrored (selector, loop_case->mirrored);
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (selector, fds[0], SEL_EVENT_READ);
+  source = sel_base_selector_create_dispatch_source (selector, count_ready, n_ready, NULL);
+  g_source_attach (source, context);
+
+  return source;
+}
+
 static void
 run_trouble (const LoopCase *loop_case,
              int             errnum,
@@ -690,14 +712,7 @@ run_trouble (const LoopCase *loop_case,
   gint64 start;
   int fds[2];
 
-  memset (&fault, 0, sizeof fault);
-  n_warnings = 0;
-  sel_base_selector_set_force_mirrored (selector, loop_case->mirrored);
-  open_pipe (fds);
-  put_byte (fds[1]);
-  watch (selector, fds[0], SEL_EVENT_READ);
-  source = sel_base_selector_create_dispatch_source (selector, count_ready, &n_ready, NULL);
-  g_source_attach (source, context);
+  source = loop_case_start (loop_case, selector, context, fds, &n_ready);
   g_main_context_iteration (context, FALSE);
   g_assert_cmpuint (n_ready, ==, 1);
 
@@ -754,14 +769,7 @@ test_untroubled (gconstpointer data)
   guint n_ready = 0;
   int fds[2];
 
-  memset (&fault, 0, sizeof fault);
-  n_warnings = 0;
-  sel_base_selector_set_force_mirrored (selector, loop_case->mirrored);
-  open_pipe (fds);
-  put_byte (fds[1]);
-  watch (selector, fds[0], SEL_EVENT_READ);
-  source = sel_base_selector_create_dispatch_source (selector, count_ready, &n_ready, NULL);
-  g_source_attach (source, context);
+  source = loop_case_start (loop_case, selector, context, fds, &n_ready);
   fault.function = ANY_WAIT;
   fault.errnum = EIO;
   fault.lasting = TRUE;

@@ -37,6 +37,24 @@ watch_two (Room *room)
   room_watch (room, room->b[0], ALL_EVENTS);
 }
 
+/* Two descriptors are registered, and the source has polled them. */
+static void
+found_start (SelFound *found,
+             Room     *room)
+{
+  watch_two (room);
+  found_open (found, room);
+}
+
+/* The source has polled again. */
+static void
+hand_over_fresh (SelFound *found,
+                 Room     *room)
+{
+  found->n_waits = sel_found_get_n_waits (room->core);
+  sel_found_hand_over (found, room->core);
+}
+
 /* A wait of this thread that takes what was handed over, and compares the list with, for instance, "a:1 b:3".
  * Returns: TRUE if the kernel need not be asked */
 static gboolean
@@ -76,13 +94,11 @@ test_taken (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   found_add (&found, room, room->b[0], ALL_EVENTS, FALSE);
   g_assert_false (take (room, 4, 0, ""));
-  found.n_waits = sel_found_get_n_waits (room->core);
-  sel_found_hand_over (&found, room->core);
+  hand_over_fresh (&found, room);
   g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_true (take (room, 4, 0, "a:1 b:3"));
   g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
@@ -97,8 +113,7 @@ test_taken_back (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   sel_found_hand_over (&found, room->core);
   g_assert_true (sel_found_take_back (&found, room->core));
@@ -124,8 +139,7 @@ test_other_thread (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
   g_assert_true (sel_found_tells_once (&found));
@@ -143,8 +157,7 @@ test_stale (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, TRUE);
   found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
   unwatch (room->selector, room->a[0]);
@@ -161,17 +174,15 @@ test_incomplete (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   sel_found_hand_over (&found, room->core);
   room_watch (room, room->c[0], ALL_EVENTS);
   g_assert_false (take (room, 4, 0, "a:1"));
 
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
-  found.n_waits = sel_found_get_n_waits (room->core);
   found.is_complete = FALSE;
-  sel_found_hand_over (&found, room->core);
+  hand_over_fresh (&found, room);
   g_assert_false (take (room, 4, 0, "a:1"));
   sel_found_clear (&found);
 }
@@ -183,12 +194,10 @@ test_nothing (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   sel_found_hand_over (&found, room->core);
   g_assert_true (take (room, 4, SEL_WAIT_DISPATCH, ""));
-  found.n_waits = sel_found_get_n_waits (room->core);
-  sel_found_hand_over (&found, room->core);
+  hand_over_fresh (&found, room);
   g_assert_false (take (room, 4, 0, ""));
   sel_found_clear (&found);
 }
@@ -200,15 +209,13 @@ test_room (Room          *room,
 {
   SelFound found;
 
-  watch_two (room);
-  found_open (&found, room);
+  found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   found_add (&found, room, room->b[0], SEL_EVENT_READ, FALSE);
   sel_found_hand_over (&found, room->core);
   g_assert_true (take (room, 1, 0, "a:1"));
   g_assert_cmpuint (found.findings->len, ==, 1);
-  found.n_waits = sel_found_get_n_waits (room->core);
-  sel_found_hand_over (&found, room->core);
+  hand_over_fresh (&found, room);
   g_assert_true (take (room, 4, 0, "b:1"));
   g_assert_cmpuint (found.findings->len, ==, 0);
   sel_found_clear (&found);
