@@ -185,7 +185,7 @@ sel_source_call_checked (SelSource           *self,
   SelCore *core = sel_core (self->selector);
   SelBatchEntry unchecked = *entry;
 
-  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry)))
+  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry), FALSE))
     return TRUE;
 
   unchecked.events = event->events;
@@ -295,7 +295,7 @@ sel_source_check_plain_events (SelSource     *self,
     {
       SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
 
-      if (checks == 0 || !sel_hangup_check (core, &events[i], checks))
+      if (checks == 0 || !sel_hangup_check (core, &events[i], checks, TRUE))
         events[n_left++] = events[i];
     }
 
