@@ -88,7 +88,7 @@ assert_list (Room       *room,
              gsize       n_reports,
              gboolean    needs_retry)
 {
-  SelReadyList *list = sel_ready_list_get (room->core);
+  const SelReadyList *list = &room->core->wait.list;
   g_autoptr(GString) text = g_string_new (NULL);
 
   for (gsize i = 0; i < list->n_events; i++)

@@ -288,7 +288,6 @@ static void
 sel_select_selector_report_ready (SelBaseSelector *self)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  const SelReadyList *list = sel_backend_get_ready_list (self);
   guint n_fds = priv->waited[READ]->len * WORD_BITS;
   guint start = priv->start < n_fds ? priv->start : 0;
 
@@ -304,7 +303,7 @@ sel_select_selector_report_ready (SelBaseSelector *self)
         }
 
       sel_select_selector_report (self, fd);
-      if (list->n_reports >= list->room)
+      if (sel_backend_is_full (self))
         {
           priv->start = fd + 1;
           return;

@@ -230,7 +230,7 @@ sel_batch_fill (SelCore             *core,
 {
   SelKeyTable *table = sel_registry_get_table (core);
 
-  for (gsize i = sel_ready_list_get (core)->n_entries; i < n; i++)
+  for (gsize i = sel_ready_list_get_n_entries (core); i < n; i++)
     {
       SelKeySlot *slot = sel_key_table_get_slot (table, events[i].fd);
 
