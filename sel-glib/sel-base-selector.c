@@ -151,11 +151,7 @@ sel_base_selector_finish_close (SelCore *core)
   watchers = sel_base_selector_take_all (core, &table, callbacks);
   SEL_POINT ("close-taken");
   for (guint i = 0; watchers != NULL && i < watchers->len; i++)
-    {
-      SelWatcher *watcher = g_ptr_array_index (watchers, i);
-
-      watcher->close (watcher);
-    }
+    sel_watcher_close (g_ptr_array_index (watchers, i));
 
   SEL_POINT ("close-release");
   sel_state_lock (core);

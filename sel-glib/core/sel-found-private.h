@@ -24,15 +24,13 @@ typedef struct
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
 } SelFinding;
 
-/* The owner is a source; the list of the wait room contains it while it is handed over. The thread of the source may
- * use the members without the lock while it is not. */
+/* The owner is a source; the list of the wait room contains it while it is handed over. While it is not, the thread of
+ * the source may use the functions below without the lock. The members belong to this file and sel-found.c. */
 struct _SelFound
 {
   GArray *findings;          /* of SelFinding */
   gboolean is_complete;      /* the poll has looked at all registered descriptors */
-  guint n_waits;             /* sel_found_get_n_waits() before the poll */
-
-  /* Of the room only. */
+  guint n_waits;             /* how many waits had begun before the poll */
   gpointer thread;
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
@@ -65,6 +63,50 @@ static inline guint
 sel_found_get_n_waits (SelCore *core)
 {
   return __atomic_load_n (&core->wait.n_waits, __ATOMIC_RELAXED);
+}
+
+/* The poll begins now: its findings are out of date when another wait has begun. */
+static inline void
+sel_found_set_now (SelFound *self,
+                   SelCore  *core)
+{
+  self->n_waits = sel_found_get_n_waits (core);
+}
+
+/* TRUE if the poll looks at all registered descriptors. */
+static inline void
+sel_found_set_complete (SelFound *self,
+                        gboolean  is_complete)
+{
+  self->is_complete = is_complete;
+}
+
+static inline guint
+sel_found_get_n (const SelFound *self)
+{
+  return self->findings->len;
+}
+
+/* Gets a finding, which is valid until one is added or taken. */
+static inline SelFinding *
+sel_found_get (SelFound *self,
+               guint     i)
+{
+  return &g_array_index (self->findings, SelFinding, i);
+}
+
+/* Keeps the first @n findings. */
+static inline void
+sel_found_set_n (SelFound *self,
+                 guint     n)
+{
+  g_array_set_size (self->findings, n);
+}
+
+static inline void
+sel_found_drop_all (SelFound *self)
+{
+  sel_found_set_n (self, 0);
 }
 
 G_END_DECLS

@@ -89,7 +89,7 @@ void     sel_mirror_give_back     (SelMirror           *self,
 static inline gboolean
 sel_mirror_has_found (const SelMirror *self)
 {
-  return self->found.findings->len > 0 || self->closed->len > 0;
+  return sel_found_get_n (&self->found) > 0 || self->closed->len > 0;
 }
 
 G_END_DECLS
