@@ -162,7 +162,7 @@ test_count_event_locks (Room          *room,
 
 /* --- The checks --- */
 
-/* A pipe whose reader is registered; @state says what a probe finds. */
+/* A pipe whose reader is registered; @state is the result of a probe. */
 typedef enum
 {
   HAS_DATA,

@@ -481,7 +481,7 @@ test_filter_room (Room          *room,
   end_reports (room);
 }
 
-/* In a main loop, callbacks that ignore an end leave room for others. What is postponed takes none. */
+/* In a main loop, callbacks that ignore an end leave room for others. Postponed descriptors take none. */
 static void
 test_ignored_share (Room          *room,
                     gconstpointer  data)

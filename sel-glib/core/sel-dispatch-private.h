@@ -41,7 +41,7 @@ struct _SelBatchEntry
 
 struct _SelBatch
 {
-  const SelBatchEntry *current; /* atomic: what runs; NULL: the batch is not in use */
+  const SelBatchEntry *current; /* atomic: the entry that runs; NULL: the batch is not in use */
   SelBatchEntry *next_entry; /* to be called next */
   SelBatchEntry *valid_end;  /* the entries before this one were looked up when seen_changes was the number */
   gsize seen_changes;
@@ -108,7 +108,7 @@ const SelBatchEntry *
 void     sel_dispatch_end_slow         (SelCore             *core,
                                         SelBatch            *batch);
 
-/* Stores in @entry what may change while the event is still right. */
+/* Stores the key and the callback in @entry. They may be replaced while the event is still right. */
 static inline void
 sel_batch_entry_look_up (SelBatchEntry *entry,
                          SelKeySlot    *slot,

@@ -7,7 +7,7 @@
 
 /* --- Batches --- */
 
-/* What is published while no callback runs. */
+/* The entry that a batch publishes while no callback runs. */
 static const SelBatchEntry sel_batch_idle;
 
 /* The entries of a batch are allocated in steps of so many. */

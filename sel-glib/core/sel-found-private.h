@@ -11,8 +11,8 @@ G_BEGIN_DECLS
  * source hands its findings over when it is dispatched, and the next wait of the same thread takes them instead of
  * asking the kernel again: the wait of the source itself, that of an asynchronous wait, or a select() in a callback.
  *
- * Some files tell their news only once: a second poll would find nothing. Of all other files the kernel tells the
- * truth, so that findings about them are trusted only if no other wait has begun since the poll.
+ * Some files tell their news only once: a second poll would find nothing. All other files are reported
+ * again, so that findings about them count only if no other wait has begun since the poll.
  */
 typedef struct
 {
@@ -44,18 +44,18 @@ void     sel_found_add         (SelFound            *self,
                                 const SelReadyEvent *event,
                                 gboolean             tells_once);
 
-/* TRUE if a second poll may not find what @self contains. */
+/* TRUE if @self contains findings that a second poll may not repeat. */
 gboolean sel_found_tells_once  (SelFound            *self);
 
-/* Until sel_found_take_back(), the next wait of the calling thread takes what it has room for. Both must be called
- * without the lock. Taking back returns TRUE if no wait has taken anything. */
+/* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. Both
+ * must be called without the lock. Taking back returns TRUE if no wait has taken anything. */
 void     sel_found_hand_over   (SelFound            *self,
                                 SelCore             *core);
 gboolean sel_found_take_back   (SelFound            *self,
                                 SelCore             *core);
 
-/* For a wait that begins, with the lock held: reports what was handed over last. Returns: TRUE if that is all that the
- * kernel could tell, so that it need not be asked */
+/* For a wait that begins, with the lock held: reports the findings that were handed over last. Returns: TRUE if the
+ * kernel could not tell more, so that it need not be asked */
 gboolean sel_found_take        (SelCore             *core);
 
 /* How many waits have begun. Needs no lock. */

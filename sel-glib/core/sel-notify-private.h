@@ -86,7 +86,7 @@ SelWatcher  *sel_notify_find_watcher     (SelCore         *core,
                                           gpointer         data);
 
 /* The selector is being disposed of. The watchers that are still in the list get a reference, so that their sources,
- * in other threads, can stop to poll. */
+ * in other threads, can stop polling. */
 void         sel_notify_keep_selector    (SelCore         *core);
 
 /* In the thread of the watcher, without the lock: closes the bell and frees the members. The watcher is not in the
@@ -130,7 +130,7 @@ GPtrArray   *sel_notify_take_garbage     (SelCore         *core);
  * taken out of the list, with a reference to each; call sel_watcher_close() for each, without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
-/* Batches of callbacks have to know whether the table has changed since they have looked at it. Nobody does as long as
+/* A batch of callbacks has to know if the table has changed since its entries were looked up. While there is no batch,
  * changes are not counted. */
 static inline void
 sel_notify_set_counts_changes (SelCore  *core,
@@ -139,7 +139,7 @@ sel_notify_set_counts_changes (SelCore  *core,
   __atomic_store_n (&core->notify.counts_changes, counts_changes, __ATOMIC_RELAXED);
 }
 
-/* Needs no lock, and no order: a thread that calls callbacks sees what it has set before. */
+/* Needs no lock, and no order: a thread that calls callbacks sees the value that it has set. */
 static inline gboolean
 sel_notify_counts_changes (SelCore *core)
 {

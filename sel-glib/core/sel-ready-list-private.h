@@ -8,8 +8,8 @@
 G_BEGIN_DECLS
 
 /*
- * What is ready? The part of the wait room that takes the reports of a backend. The lock protects the table that the
- * reports are looked up in; the list itself belongs to the waiting thread.
+ * Which descriptors are ready? The part of the wait room that takes the reports of a backend. The lock protects the
+ * table that the reports are looked up in; the list itself belongs to the waiting thread.
  */
 
 /* Makes room for @size events at least. FALSE if the caller of select () has given an array of its own. */

@@ -48,7 +48,7 @@ sel_mirror_clear (SelMirror *self)
   sel_found_clear (&self->found);
 }
 
-/* --- What is polled --- */
+/* --- Polled descriptors --- */
 
 /* The page of @fd, or NULL if no descriptor of that page has been polled. */
 static SelMirrorPage *
@@ -81,8 +81,8 @@ sel_mirror_ensure_page (SelMirror *self,
   return self->pages[i];
 }
 
-/* Nearly all kinds of files tell again what has not been handled. Those in /proc and /sys, which are regular files, and
- * perf events forget their news when they are polled. */
+/* TRUE if the kernel reports the file only once. Nearly all files stay ready until they are handled. Files in /proc and
+ * /sys, which are regular files, and perf events are not ready any more after they were polled. */
 static gboolean
 sel_mirror_tells_once (int fd)
 {
@@ -284,7 +284,7 @@ sel_mirror_poll_nothing (SelMirror  *self,
   sel_watcher_set_all_changed (watcher);
 }
 
-/* --- What poll() has found --- */
+/* --- Findings of poll() --- */
 
 static void
 sel_mirror_add_finding (SelMirror     *self,
@@ -332,7 +332,7 @@ sel_mirror_scan (SelMirror *self)
     }
 }
 
-/* Drops the findings from earlier polls that are not true any more. */
+/* Drops the findings from earlier polls that this one has not repeated. */
 static void
 sel_mirror_drop_old (SelMirror *self,
                      guint      n_old)

@@ -61,7 +61,7 @@ sel_source_retry_later (SelSource    *self,
   self->next_resume = self->retry_time;
 }
 
-/* In mirrored mode, the next wait of this thread takes what the context has found. Fails if the selector's own
+/* In mirrored mode, the next wait of this thread takes the findings of the context. Fails if the selector's own
  * descriptor is closed. */
 static gboolean
 sel_source_hand_over (SelSource  *self,
@@ -267,7 +267,7 @@ sel_source_check_plain_events (SelSource     *self,
   return n_left;
 }
 
-/* Calls a GSourceFunc. The next wait of this thread, in the function, takes what was found. */
+/* Calls a GSourceFunc. The next wait of this thread, in the function, takes the findings. */
 static gboolean
 sel_source_call_function (SelSource   *self,
                           GSourceFunc  callback,
@@ -282,7 +282,7 @@ sel_source_call_function (SelSource   *self,
   return goes_on;
 }
 
-/* Calls the callback of a plain source, which asks the selector again: the first select() gets what was found.
+/* Calls the callback of a plain source, which asks the selector again: the first select() gets the findings.
  * @is_complete is TRUE if nothing else is ready. */
 static gboolean
 sel_source_call_plain (SelSource           *self,
@@ -302,7 +302,7 @@ sel_source_call_plain (SelSource           *self,
   sel_found_hand_over (found, core);
   goes_on = sel_source_call_function (self, callback, user_data);
 
-  /* A callback that does not ask was told. */
+  /* Findings that the callback has not asked for are dropped: it was called for them. */
   if (sel_found_take_back (found, core) || !sel_watcher_is_mirrored (&self->watcher))
     sel_found_drop_all (found);
   self->has_kept = sel_found_tells_once (found);

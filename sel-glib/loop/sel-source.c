@@ -6,7 +6,8 @@
 #include "loop/sel-source-data-private.h"
 #include "loop/sel-source-dispatch-private.h"
 
-/* What does the context poll for a selector? The prepare () and check () of all sources, and their life. */
+/* Which descriptors does the context poll for a selector? The prepare () and check () of all sources, and their life
+ * cycle. */
 
 /* If the bell could not be opened, the source looks at its watcher at this interval, in milliseconds. */
 #define BELL_INTERVAL 100
