@@ -8,7 +8,7 @@
 
 #include "core/sel-backend-private.h"
 #include "core/sel-wait-private.h"
-#include "loop/sel-source-private.h"
+#include "loop/sel-source-data-private.h"
 #include "room-fixture.h"
 
 /* The descriptors that a context polls for a source, and the timeout. The context is not run: the test stands in for
@@ -524,6 +524,48 @@ test_retry (Room          *room,
     }
 }
 
+/* After a second without an error, there is another warning. */
+static void
+test_retry_again (Room          *room,
+                  gconstpointer  data)
+{
+  Loop loop;
+
+  use_poll_fd (room);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  loop_open (&loop, room);
+  ((SelSource *) loop.source)->retry_time = g_get_monotonic_time () - G_USEC_PER_SEC;
+  fake_selector_push_error (room->fake, SEL_OS_ERROR, ENOMEM);
+  expect_retry_warning ();
+  g_free (turn (&loop, room->c[1], G_IO_IN));
+  g_test_assert_expected_messages ();
+  loop_close (&loop);
+}
+
+static gpointer
+close_selector (gpointer selector)
+{
+  sel_base_selector_close (selector);
+
+  return NULL;
+}
+
+/* Another thread has closed the selector: the source gives the kernel's object back, with the lock, which release ()
+ * checks. */
+static void
+test_leave (Room          *room,
+            gconstpointer  data)
+{
+  HookSelector *hook = hook_selector_new ();
+  GSource *source = sel_base_selector_create_source (SEL_BASE_SELECTOR (hook));
+
+  g_thread_join (g_thread_new ("closer", close_selector, hook));
+  g_assert_cmpuint (hook->n_releases, ==, 0);
+  g_source_unref (source);
+  g_assert_cmpuint (hook->n_releases, ==, 1);
+  g_object_unref (hook);
+}
+
 static void
 test_fails (Room          *room,
             gconstpointer  data)
@@ -851,7 +893,9 @@ main (int    argc,
   room_add ("/mirror/pause/too-long", test_pause_too_long);
   room_add ("/mirror/blocked/ok", test_blocked);
   room_add ("/mirror/blocked/always-ready", test_blocked_always_ready);
-  room_add ("/mirror/retry", test_retry);
+  room_add ("/mirror/retry/ok", test_retry);
+  room_add ("/mirror/retry/again", test_retry_again);
+  room_add ("/mirror/leave", test_leave);
   room_add ("/mirror/fails", test_fails);
   room_add ("/mirror/no-callback", test_no_callback);
   room_add ("/mirror/plain-hang-up", test_plain_hang_up);
