@@ -723,6 +723,27 @@ test_found_plain (Room          *room,
   loop_close (&loop);
 }
 
+/* The source has looked for one descriptor only, so that the first select () asks the mechanism, too. */
+static void
+test_found_plain_part (Room          *room,
+                       gconstpointer  data)
+{
+  Plain plain = { .room = room };
+  Loop loop;
+
+  use_poll_fd (room);
+  sel_base_selector_set_max_dispatch (room->selector, 1);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  room_watch (room, room->b[0], SEL_EVENT_READ);
+  loop_open_with (&loop, room, sel_base_selector_create_source (room->selector));
+  g_source_set_callback (loop.source, select_twice, &plain, NULL);
+  fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
+  fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, room->b[0], SEL_EVENT_READ, FAKE_END);
+  g_free (turn (&loop, room->c[1], G_IO_IN));
+  g_assert_cmpint (plain.n_first, ==, 2);
+  loop_close (&loop);
+}
+
 static void
 test_can_recurse (Room          *room,
                   gconstpointer  data)
@@ -903,6 +924,7 @@ main (int    argc,
   room_add ("/mirror/found", test_found);
   room_add ("/mirror/found/stale", test_found_stale);
   room_add ("/mirror/found/plain", test_found_plain);
+  room_add ("/mirror/found/plain-part", test_found_plain_part);
   room_add ("/mirror/frees-callback", test_frees_callback);
   room_add ("/mirror/batch", test_batch);
   room_add ("/mirror/closed", test_closed);

@@ -122,6 +122,7 @@ test_ring (RegistryFixture *fixture,
       g_assert_true (slot->alarm);
       g_assert_true (sel_key_slot_is_paused (slot));
       assert_n_pauses (fixture, 1);
+      g_assert_cmpint (sel_pause_get_next (fixture->core), ==, G_MAXINT64);
       if (i == 1)
         break;
 
