@@ -335,7 +335,7 @@ sel_source_new_full (SelBaseSelector *selector,
 
   SEL_POINT ("source-watched");
 
-  /* As long as the source is not attached nobody else can destroy it. An error of opening is for dispatch (). */
+  /* No other thread can destroy the source before it is attached. An error of opening is for dispatch (). */
   if (sel_lifecycle_ensure_open_locking (sel_core (selector), NULL))
     sel_source_sync (self);
 
