@@ -126,15 +126,14 @@ sel_base_selector_copy_fds (SelCore  *core,
                             guint8  **masks,
                             gsize    *n_fds)
 {
-  const SelReadyList *list = sel_ready_list_get (core);
+  const SelReadyEvent *events = sel_ready_list_get_events (core, n_fds);
 
-  *fds = g_new (int, list->n_events);
-  *masks = g_new (guint8, list->n_events);
-  *n_fds = list->n_events;
-  for (gsize i = 0; i < list->n_events; i++)
+  *fds = g_new (int, *n_fds);
+  *masks = g_new (guint8, *n_fds);
+  for (gsize i = 0; i < *n_fds; i++)
     {
-      (*fds)[i] = list->events[i].fd;
-      (*masks)[i] = (guint8) list->events[i].events;
+      (*fds)[i] = events[i].fd;
+      (*masks)[i] = (guint8) events[i].events;
     }
   sel_wait_end (core);
 }

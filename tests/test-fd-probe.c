@@ -14,7 +14,7 @@
 #include "system-facts.h"
 
 /*
- * What a probe finds about each kind of file, and that it takes nothing away from the program. No selector and no main
+ * The findings of a probe for each kind of file; it takes nothing away from the program. No selector and no main
  * loop.
  */
 
@@ -107,7 +107,7 @@ test_stream (void)
   close (fds[0]);
 }
 
-/* What the report says counts, but not against data that is left. */
+/* The ends in the report count, unless data is left. */
 static void
 test_evidence (void)
 {
@@ -247,7 +247,7 @@ test_shut_listener (void)
   close (fd);
 }
 
-/* The other side of a terminal can be opened again, and what is written now is kept for it. */
+/* The other side of a terminal can be opened again, and data that is written now is kept for it. */
 static void
 test_terminal (void)
 {

@@ -663,7 +663,7 @@ select_twice (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* The first select () gets what was found, the second one asks the mechanism. */
+/* The first select () gets the findings, the second one asks the mechanism. */
 static void
 test_found_plain (Room          *room,
                   gconstpointer  data)

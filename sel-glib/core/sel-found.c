@@ -40,7 +40,7 @@ sel_found_tells_once (SelFound *self)
   return FALSE;
 }
 
-/* FALSE if a wait has taken what was handed over. */
+/* FALSE if a wait has taken the findings. */
 static gboolean
 sel_found_unlink (SelFound *self,
                   SelCore  *core)
@@ -86,7 +86,7 @@ sel_found_take_back (SelFound *self,
   return success;
 }
 
-/* Reports findings as long as there is room. Only those that the kernel tells once are true in any case. */
+/* Reports findings as long as there is room. If they are not fresh, only those that the kernel tells once count. */
 static void
 sel_found_report (SelFound *self,
                   SelCore  *core,
@@ -125,8 +125,8 @@ sel_found_take (SelCore *core)
   sel_found_unlink (self, core);
   sel_found_report (self, core, is_fresh);
 
-  /* A program that calls select() expects to hear of what it has registered since, and the truth if all findings are
-   * out of date. */
+  /* A program that calls select() expects reports of descriptors that it has registered since. If all findings are out
+   * of date, the kernel has to be asked. */
   return is_fresh && self->is_complete && self->generation == sel_registry_get_generation (core) &&
          ((core->wait.flags & (SEL_WAIT_DISPATCH | SEL_WAIT_ASYNC)) != 0 || core->wait.list.n_events > 0);
 }

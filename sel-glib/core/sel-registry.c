@@ -301,7 +301,7 @@ sel_registry_arm_slot (SelCore     *core,
   Arming arming = { .generation = is_new ? sel_registry_next_generation (core) : slot->generation };
   SelEventMask old_events;
 
-  /* The kernel keeps an alarm one if it is only modified. */
+  /* A registration that is only modified would still report changes only. */
   if (is_new && slot->alarm)
     sel_registry_disarm (core, fd, slot);
   old_events = is_new ? slot->armed : 0;
