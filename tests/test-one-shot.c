@@ -165,6 +165,19 @@ on_ready (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+select_now (gpointer user_data)
+{
+  Loop *loop = user_data;
+  SelReadyEvent events[4];
+  gssize n = sel_base_selector_select_ready (loop->selector, 0, events, G_N_ELEMENTS (events), NULL, NULL);
+
+  for (gssize i = 0; i < n; i++)
+    note (loop, events[i].fd, events[i].events);
+
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 watch_both (Loop *loop)
 {
@@ -194,6 +207,37 @@ test_callbacks (BackendFixture *fixture)
       assert_heard (&loop, 1, 0);
     }
   loop_close (&loop);
+}
+
+/* From time to time the library looks whether the kernel has mistaken the file for another one. That look must not take
+ * the news away. */
+#define N_MANY 600
+
+static void
+test_many (BackendFixture *fixture)
+{
+  for (guint is_plain = 0; is_plain < 2; is_plain++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture, TRUE);
+      if (is_plain)
+        {
+          watch_both (&loop);
+          loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+        }
+      else
+        {
+          watch_with_callbacks (&loop);
+        }
+      assert_heard (&loop, 0, 0);
+      for (guint i = 0; i < N_MANY; i++)
+        {
+          make_news ();
+          assert_heard (&loop, 1, 0);
+        }
+      loop_close (&loop);
+    }
 }
 
 /* The batch has room for one descriptor, and the other one is told later. */
@@ -243,19 +287,6 @@ test_inner_loop (BackendFixture *fixture)
       assert_heard (&loop, 0, 1);
       loop_close (&loop);
     }
-}
-
-static gboolean
-select_now (gpointer user_data)
-{
-  Loop *loop = user_data;
-  SelReadyEvent events[4];
-  gssize n = sel_base_selector_select_ready (loop->selector, 0, events, G_N_ELEMENTS (events), NULL, NULL);
-
-  for (gssize i = 0; i < n; i++)
-    note (loop, events[i].fd, events[i].events);
-
-  return G_SOURCE_CONTINUE;
 }
 
 static void
@@ -377,6 +408,7 @@ static const struct
   gboolean    is_loop;
 } cases[] = {
   { "callbacks", test_callbacks, TRUE },
+  { "many", test_many, TRUE },
   { "small-batch", test_small_batch, TRUE },
   { "inner-loop", test_inner_loop, TRUE },
   { "plain", test_plain, TRUE },

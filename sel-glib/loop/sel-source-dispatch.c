@@ -174,6 +174,20 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
+/* Makes the checks that are due before the call. A context that polls each descriptor mistakes no file for another one,
+ * so that it needs no check of that, which would take the next news of a file that tells them once.
+ * Returns: TRUE if there is nothing to call the function for */
+static gboolean
+sel_source_check_event (SelSource           *self,
+                        const SelReadyEvent *event,
+                        SelHangupChecks      checks)
+{
+  if (self->watcher.mirrored)
+    checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
+
+  return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks);
+}
+
 /* Calls a callback for which checks are due. Returns: FALSE if the source is to be removed */
 static G_NO_INLINE gboolean
 sel_source_call_checked (SelSource           *self,
@@ -182,10 +196,9 @@ sel_source_call_checked (SelSource           *self,
                          SelSelectorFunc      func,
                          gpointer             user_data)
 {
-  SelCore *core = sel_core (self->selector);
   SelBatchEntry unchecked = *entry;
 
-  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry)))
+  if (sel_source_check_event (self, event, sel_batch_entry_get_checks (entry)))
     return TRUE;
 
   unchecked.events = event->events;
@@ -293,9 +306,7 @@ sel_source_check_plain_events (SelSource     *self,
 
   for (gssize i = 0; i < n; i++)
     {
-      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
-
-      if (checks == 0 || !sel_hangup_check (core, &events[i], checks))
+      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i])))
         events[n_left++] = events[i];
     }
 
