@@ -279,7 +279,7 @@ sel_source_dispatch_events (GSource     *source,
   goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
   if (G_UNLIKELY (is_mirrored))
     {
-      sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
+      sel_mirror_keep (&self->mirror, events, n_passed, n, n_dispatches);
       self->has_kept = sel_found_tells_once (&self->mirror.found);
     }
 
@@ -349,7 +349,9 @@ sel_source_call_plain (SelSource           *self,
   goes_on = sel_source_call_function (self, callback, user_data);
 
   /* A callback that does not ask was told. */
-  if (sel_found_take_back (found, core) || !self->watcher.mirrored)
+  if (sel_found_take_back (found, core))
+    sel_mirror_drop_told (&self->mirror);
+  if (!self->watcher.mirrored)
     g_array_set_size (found->findings, 0);
   self->has_kept = sel_found_tells_once (found);
 
