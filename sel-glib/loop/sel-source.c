@@ -118,7 +118,7 @@ sel_source_sync_locked (SelSource *self)
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
                        (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
-      self->has_kept = sel_found_tells_once (&self->mirror.found);
+      self->has_kept = sel_found_has_kept (&self->mirror.found, core);
       self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
 }
