@@ -398,6 +398,9 @@ sel_source_dispatch_wait (GSource     *source,
     }
   sel_source_begin_dispatch (self);
 
+  /* The callback has to look again if the bell is rung from now on: GLib may pass over check () in the next turn. */
+  self->watcher.was_rung = FALSE;
+
   /* If the wait ends in the callback, the source does not keep the selector alive any more. */
   selector = g_object_ref (self->selector);
 

@@ -115,7 +115,7 @@ sel_source_sync_locked (SelSource *self)
     {
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
-                       (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
+                       (self->awaits && (self->watcher.was_rung || sel_state_has (core, SEL_STATE_WOKEN)));
       self->has_kept = sel_found_tells_once (&self->mirror.found);
       self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
@@ -362,6 +362,7 @@ sel_source_new_wait (SelBaseSelector *selector,
   SelSource *self = (SelSource *) source;
 
   self->awaits = TRUE;
+  self->watcher.was_rung = FALSE; /* nobody knows the bell yet */
   self->context = context;
 
   return source;
