@@ -65,6 +65,14 @@ sel_source_ref (SelWatcher *watcher)
   g_source_ref (&sel_source_from_watcher (watcher)->source);
 }
 
+/* TRUE if the context of the source is being freed. It destroys its sources then, and would leak one that was destroyed
+ * before. */
+static gboolean
+sel_source_is_dying (GSource *source)
+{
+  return source->source_id != 0 && source->context == NULL;
+}
+
 /* The selector was closed in the thread of the source. Drops a reference. GLib frees a callback in the middle of
  * g_source_destroy(), which uses the context after that. The data may have the last reference to the context, so it is
  * freed before. */
@@ -77,7 +85,8 @@ sel_source_close (SelWatcher *watcher)
   if (!self->awaits || self->is_idle)
     {
       g_source_set_callback_indirect (&self->source, NULL, NULL);
-      g_source_destroy (&self->source);
+      if (!sel_source_is_dying (&self->source))
+        g_source_destroy (&self->source);
     }
   g_source_unref (&self->source);
 }
