@@ -11,8 +11,8 @@ G_BEGIN_DECLS
  * source hands its findings over when it is dispatched, and the next wait of the same thread takes them instead of
  * asking the kernel again: the wait of the source itself, that of an asynchronous wait, or a select() in a callback.
  *
- * Some files tell their news only once: a second poll would find nothing. The finding stays as long as the descriptor is
- * registered, also if the registration is changed or paused meanwhile. All other files are reported again, so that
+ * Some files tell their news only once: a second poll would find nothing. The finding stays as long as the descriptor
+ * is registered, also if the registration is changed or paused meanwhile. All other files are reported again, so that
  * findings about them count only if no other wait has begun since the poll.
  */
 typedef struct

@@ -153,7 +153,7 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
 /* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
  * so that it needs no check of that, which would take the next news of a file that tells them once.
  * Returns: TRUE if there is nothing to call the callback for */
-static G_NO_INLINE gboolean
+static gboolean
 sel_source_check_event (SelSource           *self,
                         const SelReadyEvent *event,
                         SelHangupChecks      checks,
@@ -166,7 +166,6 @@ sel_source_check_event (SelSource           *self,
 }
 
 /* The same for an entry of a batch. */
-static G_NO_INLINE gboolean
 static G_NO_INLINE gboolean
 sel_source_check_entry (SelSource           *self,
                         const SelBatch      *batch,
@@ -377,6 +376,9 @@ sel_source_dispatch_wait (GSource     *source,
       return self->is_idle ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
     }
   sel_source_begin_dispatch (self);
+
+  /* The callback has to look again if the bell is rung from now on: GLib may pass over check () in the next turn. */
+  sel_watcher_forget_rings (&self->watcher);
 
   /* If the wait ends in the callback, the source does not keep the selector alive any more. */
   selector = g_object_ref (self->selector);
