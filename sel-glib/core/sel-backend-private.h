@@ -108,8 +108,8 @@ sel_backend_begin_reports (SelBaseSelector *self)
   sel_wait_begin_reports (sel_core (self));
 }
 
-/* TRUE if there is no room for another report. The kernel has to report the other descriptors again in the next wait.
- * */
+/* TRUE if there is no room for another report. The kernel has to report the other descriptors again in the next
+ * wait. */
 static inline gboolean
 sel_backend_is_full (SelBaseSelector *self)
 {

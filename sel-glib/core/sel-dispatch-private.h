@@ -36,6 +36,10 @@ struct _SelBatchEntry
   guint events;              /* the events that the descriptor is ready for, and the checks that are due */
 };
 
+/* In the ends of an event, after its batch: no callback was called, as the registration was changed or paused since, or
+ * as the function ran already. */
+#define SEL_DISPATCH_SKIPPED (1u << 3)
+
 /* The events are in the lower bits, SelHangupChecks in the upper ones: one comparison tells that no check is due. */
 #define SEL_BATCH_CHECKS_SHIFT 8
 
@@ -46,7 +50,7 @@ struct _SelBatch
   SelBatchEntry *valid_end;  /* the entries before this one were looked up when seen_changes was the number */
   gsize seen_changes;
   SelBatchEntry *end;
-  const SelReadyEvent *events; /* one for each entry */
+  SelReadyEvent *events;     /* one for each entry */
   gconstpointer function;    /* identifies the function of descriptors that have no callback */
   gpointer thread;
   guint n_ahead;             /* how many entries to look up ahead of the next one */

@@ -223,10 +223,10 @@ sel_dispatch_poll (SelCore        *core,
 
 /* With the lock of the wait that has found the events. The backend may have filled the first entries. */
 static inline void
-sel_batch_fill (SelCore             *core,
-                SelBatch            *batch,
-                const SelReadyEvent *events,
-                gsize                n)
+sel_batch_fill (SelCore       *core,
+                SelBatch      *batch,
+                SelReadyEvent *events,
+                gsize          n)
 {
   SelKeyTable *table = sel_registry_get_table (core);
 
@@ -432,7 +432,10 @@ sel_dispatch_find_next (SelCore  *core,
   batch->is_alone = sel_dispatch_is_alone (core, batch);
   while (entry < batch->end && (!sel_dispatch_look_up (core, batch, entry) ||
                                 (!batch->is_alone && sel_dispatch_defer (core, batch, entry))))
-    entry++;
+    {
+      batch->events[entry - batch->entries].ends |= SEL_DISPATCH_SKIPPED;
+      entry++;
+    }
 
   batch->seen_changes = sel_notify_get_changes (core);
   batch->next_entry = batch->valid_end = entry;

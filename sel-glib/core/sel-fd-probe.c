@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h> /* ioctl() on Solaris and illumos */
 #ifdef HAVE_SYS_FILIO_H
 #include <sys/filio.h>
 #endif

@@ -11,8 +11,9 @@ G_BEGIN_DECLS
  * source hands its findings over when it is dispatched, and the next wait of the same thread takes them instead of
  * asking the kernel again: the wait of the source itself, that of an asynchronous wait, or a select() in a callback.
  *
- * Some files tell their news only once: a second poll would find nothing. All other files are reported
- * again, so that findings about them count only if no other wait has begun since the poll.
+ * Some files tell their news only once: a second poll would find nothing. The finding stays as long as the descriptor
+ * is registered, also if the registration is changed or paused meanwhile. All other files are reported again, so that
+ * findings about them count only if no other wait has begun since the poll.
  */
 typedef struct
 {
@@ -20,8 +21,9 @@ typedef struct
   guint32 generation;        /* of the registration that was polled for */
   guint8 events;             /* of SelEventMask */
   guint8 ends;               /* of SelEnds */
-  guint8 tells_once : 1;     /* a second poll may find nothing */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
+  guint8 is_told : 1;        /* given to a callback that may not take it; of the mirror only */
+  guint64 order;             /* of the registration, if a second poll may find nothing; otherwise 0 */
 } SelFinding;
 
 /* The owner is a source; the list of the wait room contains it while it is handed over. While it is not, the thread of
@@ -39,13 +41,17 @@ struct _SelFound
 void     sel_found_init        (SelFound            *self);
 void     sel_found_clear       (SelFound            *self);
 
-/* Adds a finding. */
+/* Adds a finding. @order is that of the registration if the file tells its news only once, and 0 otherwise. */
 void     sel_found_add         (SelFound            *self,
                                 const SelReadyEvent *event,
-                                gboolean             tells_once);
+                                guint64              order);
 
 /* TRUE if @self contains findings that a second poll may not repeat. */
 gboolean sel_found_tells_once  (SelFound            *self);
+
+/* With the lock: the same, for findings that can be reported now. Drops those whose descriptor was unregistered. */
+gboolean sel_found_has_kept    (SelFound            *self,
+                                SelCore             *core);
 
 /* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. Both
  * must be called without the lock. Taking back returns TRUE if no wait has taken anything. */

@@ -31,6 +31,7 @@ struct _SelWatcher
   guint flags;               /* atomic: of SelWatcherFlags */
   gboolean is_prepared;      /* of the thread only: the context is about to poll, or polls */
   gboolean is_rung;          /* the bell has to be drained */
+  gboolean was_rung;         /* of the thread only: the bell was drained or opened since the rings were forgotten */
   gboolean is_inherited;     /* in a child process: the bell is that of the parent */
   gboolean keeps_selector;   /* the source has a reference to the selector; see sel_notify_keep_selector() */
   gboolean mirrored;         /* the context polls each armed descriptor */
@@ -94,7 +95,8 @@ void         sel_notify_keep_selector    (SelCore         *core);
 void         sel_watcher_clear           (SelWatcher      *watcher);
 
 /* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and
- * drains the bell if it was rung, here or as @is_rung tells. Returns: FALSE if the bell has to be opened anew */
+ * drains the bell if it was rung, here or as @is_rung tells. Notes if somebody has rung it, or may have rung a bell
+ * that was not there. Returns: FALSE if the bell has to be opened anew */
 gboolean     sel_watcher_begin_sync      (SelWatcher      *watcher,
                                           gboolean         is_rung);
 
@@ -236,6 +238,19 @@ static inline gboolean
 sel_watcher_is_prepared (const SelWatcher *watcher)
 {
   return watcher->is_prepared;
+}
+
+/* In the thread of the watcher: TRUE if the bell was rung, or may have been rung, since sel_watcher_forget_rings(). */
+static inline gboolean
+sel_watcher_was_rung (const SelWatcher *watcher)
+{
+  return watcher->was_rung;
+}
+
+static inline void
+sel_watcher_forget_rings (SelWatcher *watcher)
+{
+  watcher->was_rung = FALSE;
 }
 
 /* TRUE if the context polls each armed descriptor. */

@@ -215,12 +215,16 @@ sel_watcher_begin_sync (SelWatcher *watcher,
 {
   __atomic_store_n (&watcher->thread, sel_thread_self (), __ATOMIC_RELAXED);
   g_atomic_int_and (&watcher->flags, ~(guint) SEL_WATCHER_SYNC);
-  if (watcher->is_inherited || watcher->bell->read_fd < 0)
-    return FALSE;
-
-  if (watcher->is_rung || is_rung)
-    sel_wakeup_drain (watcher->bell);
+  is_rung |= watcher->is_rung;
   watcher->is_rung = FALSE;
+  if (watcher->is_inherited || watcher->bell->read_fd < 0)
+    {
+      watcher->was_rung = TRUE;
+      return FALSE;
+    }
+
+  if (is_rung && sel_wakeup_drain (watcher->bell))
+    watcher->was_rung = TRUE;
 
   return TRUE;
 }

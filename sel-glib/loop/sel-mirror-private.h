@@ -24,6 +24,7 @@ typedef struct
   guint n_pages;
   guint n_polled;
   SelFound found;            /* the findings of the context, the oldest first */
+  guint n_new;               /* so many of them are of the last poll() */
   GArray *closed;            /* descriptors that were not open */
   GArray *held;              /* descriptors that are not polled while the callback of the source runs */
 } SelMirror;
@@ -73,10 +74,11 @@ void     sel_mirror_note_taken    (SelMirror           *self,
                                    gssize               n_events,
                                    guint                batch);
 
-/* @events are the rest of a batch that is over. Keeps those that the kernel tells only once, unless a later batch has
- * taken the same descriptor. */
+/* @events are those of a batch that is over, which has come to the one at @n_passed. Of those that no callback was
+ * called for, keeps the ones that the kernel tells only once, unless a later batch has taken the same descriptor. */
 void     sel_mirror_keep          (SelMirror           *self,
                                    const SelReadyEvent *events,
+                                   gssize               n_passed,
                                    gssize               n_events,
                                    guint                batch);
 
@@ -85,11 +87,14 @@ void     sel_mirror_give_back     (SelMirror           *self,
                                    const SelReadyEvent *events,
                                    gssize               n_events);
 
+/* That callback has not asked: drops what it was told by being called, but not what was found since. */
+void     sel_mirror_drop_told     (SelMirror           *self);
+
 /* TRUE if dispatch () has something to do. */
 static inline gboolean
 sel_mirror_has_found (const SelMirror *self)
 {
-  return sel_found_get_n (&self->found) > 0 || self->closed->len > 0;
+  return self->n_new > 0 || self->closed->len > 0;
 }
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/sel-dispatch-private.h"
 #include "core/sel-event-mask-private.h"
 #include "loop/sel-mirror-private.h"
 
@@ -22,7 +23,7 @@ struct _SelMirrorPage
   guint32 generations[MIRROR_PAGE_SIZE]; /* of the registrations that are polled for */
   guint32 places[MIRROR_PAGE_SIZE]; /* the index of an old finding, plus 1; 0 outside of sel_mirror_collect() */
   guint32 batches[MIRROR_PAGE_SIZE]; /* see sel_mirror_note_taken() */
-  guint8 tells_once[MIRROR_PAGE_SIZE];
+  guint64 orders[MIRROR_PAGE_SIZE]; /* of registrations of files that tell their news only once; 0 for others */
 };
 
 void
@@ -171,7 +172,7 @@ sel_mirror_sync_fd (SelMirror *self,
     }
 
   if (poll->events == 0 || page->generations[i] != generation)
-    page->tells_once[i] = sel_mirror_tells_once (fd);
+    page->orders[i] = sel_mirror_tells_once (fd) ? sel_registry_get_fd_order (core, fd) : 0;
   page->generations[i] = generation;
   poll->fd = fd;
   if (poll->events == 0)
@@ -306,14 +307,17 @@ sel_mirror_add_finding (SelMirror     *self,
     {
       SelFinding *old = sel_found_get (&self->found, page->places[i] - 1);
 
-      old->events = (guint8) (old->generation == event.generation ? old->events | event.events : event.events);
+      old->events = (guint8) (old->order != 0 && old->order == page->orders[i] ? old->events | event.events
+                                                                               : event.events);
       old->generation = event.generation;
+      old->order = page->orders[i];
       old->ends = (guint8) event.ends;
       old->is_old = FALSE;
+      old->is_told = FALSE;
     }
   else
     {
-      sel_found_add (&self->found, &event, page->tells_once[i]);
+      sel_found_add (&self->found, &event, page->orders[i]);
     }
 }
 
@@ -332,7 +336,7 @@ sel_mirror_scan (SelMirror *self)
     }
 }
 
-/* Drops the findings from earlier polls that this one has not repeated. */
+/* Drops the findings from earlier polls that this one has not repeated, and counts the others. */
 static void
 sel_mirror_drop_old (SelMirror *self,
                      guint      n_old)
@@ -345,7 +349,8 @@ sel_mirror_drop_old (SelMirror *self,
 
       if (i < n_old)
         sel_mirror_get_page (self, finding->fd)->places[MIRROR_PAGE_INDEX (finding->fd)] = 0;
-      if (!finding->is_old || finding->tells_once)
+      self->n_new += !finding->is_old;
+      if (!finding->is_old || finding->order != 0)
         *sel_found_get (&self->found, n++) = *finding;
     }
   sel_found_set_n (&self->found, n);
@@ -365,6 +370,7 @@ sel_mirror_collect (SelMirror *self)
     }
 
   sel_mirror_scan (self);
+  self->n_new = n_old > 0 ? 0 : sel_found_get_n (&self->found);
   if (n_old > 0)
     sel_mirror_drop_old (self, n_old);
 }
@@ -447,6 +453,7 @@ sel_mirror_note_taken (SelMirror           *self,
 void
 sel_mirror_keep (SelMirror           *self,
                  const SelReadyEvent *events,
+                 gssize               n_passed,
                  gssize               n_events,
                  guint                batch)
 {
@@ -454,9 +461,12 @@ sel_mirror_keep (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
       guint j = MIRROR_PAGE_INDEX (events[i].fd);
+      SelReadyEvent event = events[i];
 
-      if (page != NULL && page->tells_once[j] && page->batches[j] == batch)
-        sel_found_add (&self->found, &events[i], TRUE);
+      event.ends &= ~SEL_DISPATCH_SKIPPED;
+      if (page != NULL && page->orders[j] != 0 && page->batches[j] == batch &&
+          (i >= n_passed || event.ends != events[i].ends))
+        sel_found_add (&self->found, &event, page->orders[j]);
     }
 }
 
@@ -469,6 +479,23 @@ sel_mirror_give_back (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
-      sel_found_add (&self->found, &events[i], page != NULL && page->tells_once[MIRROR_PAGE_INDEX (events[i].fd)]);
+      sel_found_add (&self->found, &events[i], page != NULL ? page->orders[MIRROR_PAGE_INDEX (events[i].fd)] : 0);
     }
+  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
+    sel_found_get (&self->found, i)->is_told = TRUE;
+}
+
+void
+sel_mirror_drop_told (SelMirror *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
+    {
+      SelFinding finding = *sel_found_get (&self->found, i);
+
+      if (!finding.is_told)
+        *sel_found_get (&self->found, n++) = finding;
+    }
+  sel_found_set_n (&self->found, n);
 }

@@ -150,14 +150,28 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
-/* Makes the checks that are due before a call. Returns: TRUE if there is nothing to call the callback for */
+/* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
+ * so that it needs no check of that, which would take the next news of a file that tells them once.
+ * Returns: TRUE if there is nothing to call the callback for */
+static gboolean
+sel_source_check_event (SelSource           *self,
+                        const SelReadyEvent *event,
+                        SelHangupChecks      checks,
+                        gboolean             calls_select)
+{
+  if (sel_watcher_is_mirrored (&self->watcher))
+    checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
+
+  return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks, calls_select);
+}
+
+/* The same for an entry of a batch. */
 static G_NO_INLINE gboolean
 sel_source_check_entry (SelSource           *self,
                         const SelBatch      *batch,
                         const SelBatchEntry *entry)
 {
-  return sel_hangup_check (sel_core (self->selector), sel_batch_get_event (batch, entry),
-                           sel_batch_entry_get_checks (entry), FALSE);
+  return sel_source_check_event (self, sel_batch_get_event (batch, entry), sel_batch_entry_get_checks (entry), FALSE);
 }
 
 /* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
@@ -231,7 +245,7 @@ sel_source_dispatch_events (GSource     *source,
   goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
   if (G_UNLIKELY (is_mirrored))
     {
-      sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
+      sel_mirror_keep (&self->mirror, events, n_passed, n, n_dispatches);
       self->has_kept = sel_found_tells_once (&self->mirror.found);
     }
 
@@ -258,9 +272,7 @@ sel_source_check_plain_events (SelSource     *self,
 
   for (gssize i = 0; i < n; i++)
     {
-      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
-
-      if (checks == 0 || !sel_hangup_check (core, &events[i], checks, TRUE))
+      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i]), TRUE))
         events[n_left++] = events[i];
     }
 
@@ -302,8 +314,10 @@ sel_source_call_plain (SelSource           *self,
   sel_found_hand_over (found, core);
   goes_on = sel_source_call_function (self, callback, user_data);
 
-  /* Findings that the callback has not asked for are dropped: it was called for them. */
-  if (sel_found_take_back (found, core) || !sel_watcher_is_mirrored (&self->watcher))
+  /* A callback that has not asked for the findings was told. */
+  if (sel_found_take_back (found, core))
+    sel_mirror_drop_told (&self->mirror);
+  if (!sel_watcher_is_mirrored (&self->watcher))
     sel_found_drop_all (found);
   self->has_kept = sel_found_tells_once (found);
 
@@ -362,6 +376,9 @@ sel_source_dispatch_wait (GSource     *source,
       return self->is_idle ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
     }
   sel_source_begin_dispatch (self);
+
+  /* The callback has to look again if the bell is rung from now on: GLib may pass over check () in the next turn. */
+  sel_watcher_forget_rings (&self->watcher);
 
   /* If the wait ends in the callback, the source does not keep the selector alive any more. */
   selector = g_object_ref (self->selector);

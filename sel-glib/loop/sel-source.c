@@ -67,6 +67,14 @@ sel_source_ref (SelWatcher *watcher)
   g_source_ref (&sel_source_from_watcher (watcher)->source);
 }
 
+/* TRUE if the context of the source is being freed. It destroys its sources then, and would leak one that was destroyed
+ * before. */
+static gboolean
+sel_source_is_dying (GSource *source)
+{
+  return source->source_id != 0 && source->context == NULL;
+}
+
 /* The selector was closed in the thread of the source. Drops a reference. GLib frees a callback in the middle of
  * g_source_destroy(), which uses the context after that. The data may have the last reference to the context, so it is
  * freed before. */
@@ -79,7 +87,8 @@ sel_source_close (SelWatcher *watcher)
   if (!self->awaits || self->is_idle)
     {
       g_source_set_callback_indirect (&self->source, NULL, NULL);
-      g_source_destroy (&self->source);
+      if (!sel_source_is_dying (&self->source))
+        g_source_destroy (&self->source);
     }
   g_source_unref (&self->source);
 }
@@ -117,8 +126,9 @@ sel_source_sync_locked (SelSource *self)
     {
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
-                       (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
-      self->has_kept = sel_found_tells_once (&self->mirror.found);
+                       (self->awaits &&
+                        (sel_watcher_was_rung (&self->watcher) || sel_state_has (core, SEL_STATE_WOKEN)));
+      self->has_kept = sel_found_has_kept (&self->mirror.found, core);
       self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
 }
@@ -362,6 +372,7 @@ sel_source_new_wait (SelBaseSelector *selector,
   SelSource *self = (SelSource *) source;
 
   self->awaits = TRUE;
+  sel_watcher_forget_rings (&self->watcher); /* nobody knows the bell yet */
   self->context = context;
 
   return source;
