@@ -767,13 +767,13 @@ test_close_in_free (Room          *room,
 
 /* --- Forking --- */
 
-/* In the list, '-' stands for a batch of another thread, 'x' for one of a source of another thread, 'i' for one that is
- * not in use. */
+/* In the list, '-' stands for a nested batch of another thread, 'n' for one of this thread, 'x' for a batch of a source
+ * of another thread, 'i' for one that is not in use. */
 static void
 test_forked (Room          *room,
              gconstpointer  data)
 {
-  static const char *const cases[] = { "a-b", "-a-", "a--", "--a", "---", "abc", "a-bc", "axi", "x-i", "" };
+  static const char *const cases[] = { "a-b", "-a-", "a--", "--a", "---", "abc", "a-bc", "axi", "x-i", "n-n", "-na", "" };
   static const SelBatchEntry entry;
   static const char other_thread;
 
@@ -789,7 +789,7 @@ test_forked (Room          *room,
           char c = cases[i][j];
 
           batches[j].thread = strchr ("-xi", c) != NULL ? (gpointer) &other_thread : sel_thread_self ();
-          batches[j].is_nested = c == '-';
+          batches[j].is_nested = c == '-' || c == 'n';
           batches[j].current = c != 'i' ? &entry : NULL;
           batches[j].has_deferred = TRUE;
           *tail = &batches[j];

@@ -301,6 +301,17 @@ test_closed (void)
   assert_probe (closed_fd (), BOTH, SEL_FD_CLOSED, 0);
 }
 
+/* Only a hang-up in a report of poll () proves that reading has ended; no report proves that it has not. */
+static void
+test_ends_from_poll (void)
+{
+  g_assert_cmpuint (sel_ends_from_poll (POLLIN), ==, SEL_UNKNOWN_END);
+  g_assert_cmpuint (sel_ends_from_poll (POLLOUT | POLLERR), ==, SEL_UNKNOWN_END);
+  g_assert_cmpuint (sel_ends_from_poll (POLLIN | POLLHUP), ==, SEL_READ_END);
+  if (POLLRDHUP != 0)
+    g_assert_cmpuint (sel_ends_from_poll (POLLIN | POLLRDHUP), ==, SEL_READ_END);
+}
+
 #ifdef O_PATH
 /* poll () does not support this descriptor. It is open, whatever errno was before. */
 static void
@@ -338,6 +349,7 @@ main (int    argc,
   g_test_add_func ("/fd-probe/file", test_file);
   g_test_add_func ("/fd-probe/null", test_null);
   g_test_add_func ("/fd-probe/closed", test_closed);
+  g_test_add_func ("/fd-probe/ends-from-poll", test_ends_from_poll);
 #ifdef O_PATH
   g_test_add_func ("/fd-probe/path", test_path);
 #endif
