@@ -485,8 +485,9 @@ sel_base_selector_get_map (SelBaseSelector *self)
  * Opens the selector again: the kernel is told about every registered descriptor anew. A child process must call this
  * before it can use a selector of its parent. Descriptors that are closed in the child keep their keys.
  *
- * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits, or a %SEL_OS_ERROR if the
- * kernel refuses. In the last case the selector is not open, and this function may be called again.
+ * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits or a virtual function of
+ * @self calls this, or a %SEL_OS_ERROR if the kernel refuses. In the last case the selector is not open, and this
+ * function may be called again.
  *
  * Returns: %TRUE on success
  *

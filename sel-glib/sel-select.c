@@ -23,13 +23,15 @@
  * then has the descriptors that are ready by then, or is empty. Nothing else ends the wait before its time. The wait
  * can be longer than @timeout by the resolution of the kernel's clock.
  *
- * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with
- * %SEL_SELECTOR_ERROR_BUSY if another thread waits, with %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed
- * during the wait, with %SEL_SELECTOR_ERROR_FORKED, with %G_IO_ERROR_CANCELLED, or with a %SEL_OS_ERROR. Nothing
- * is lost by a failure: the next call reports the same descriptors, if they are still ready.
+ * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with %SEL_SELECTOR_ERROR_BUSY if another
+ * thread waits, an asynchronous wait is in progress, or a virtual function of @self calls this, with
+ * %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed during the wait, with %SEL_SELECTOR_ERROR_FORKED, with
+ * %G_IO_ERROR_CANCELLED, or with a %SEL_OS_ERROR. If @self was not opened before, this function opens it, and also
+ * fails if that fails. Nothing is lost by a failure: the next call reports the same descriptors, if they are still
+ * ready.
  *
- * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready; free with
- *   g_ptr_array_unref()
+ * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready, or %NULL on error;
+ *   free with g_ptr_array_unref()
  *
  * Since: 1.0
  */
@@ -92,6 +94,8 @@ sel_base_selector_select_list (SelBaseSelector  *self,
  * turn.
  *
  * The elements do not own anything: the data of an element is valid as long as its descriptor is registered.
+ *
+ * Fails like sel_base_selector_select(). On failure the contents of @events are undefined.
  *
  * Returns: how many elements were stored, or -1 on error
  *

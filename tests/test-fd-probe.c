@@ -301,6 +301,21 @@ test_closed (void)
   assert_probe (closed_fd (), BOTH, SEL_FD_CLOSED, 0);
 }
 
+#ifdef O_PATH
+/* poll () does not support this descriptor. It is open, whatever errno was before. */
+static void
+test_path (void)
+{
+  int fd = open ("/", O_PATH); /* without close-on-exec: F_GETFD returns 0 */
+
+  g_assert_cmpint (fd, >=, 0);
+  errno = EBADF;
+  g_assert_cmpint (sel_fd_probe (fd, READ, SEL_UNKNOWN_END, NULL), ==, SEL_FD_READY);
+  g_assert_cmpint (errno, ==, EBADF);
+  close (fd);
+}
+#endif
+
 int
 main (int    argc,
       char **argv)
@@ -323,6 +338,9 @@ main (int    argc,
   g_test_add_func ("/fd-probe/file", test_file);
   g_test_add_func ("/fd-probe/null", test_null);
   g_test_add_func ("/fd-probe/closed", test_closed);
+#ifdef O_PATH
+  g_test_add_func ("/fd-probe/path", test_path);
+#endif
 
   return g_test_run ();
 }
