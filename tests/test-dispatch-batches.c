@@ -773,7 +773,9 @@ static void
 test_forked (Room          *room,
              gconstpointer  data)
 {
-  static const char *const cases[] = { "a-b", "-a-", "a--", "--a", "---", "abc", "a-bc", "axi", "x-i", "n-n", "-na", "" };
+  static const char *const cases[] = {
+    "a-b", "-a-", "a--", "--a", "---", "abc", "a-bc", "axi", "x-i", "n-n", "-na", ""
+  };
   static const SelBatchEntry entry;
   static const char other_thread;
 
