@@ -43,6 +43,8 @@ sel_source_begin_dispatch (SelSource *self)
   if (G_UNLIKELY (self->watcher.is_prepared))
     sel_source_collect (self);
   self->has_kept = FALSE;
+  self->n_checks_left = MAX (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH) /
+                             SEL_WAIT_IGNORED_SHARE, 1);
 
   return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
 }
@@ -174,6 +176,20 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
+/* TRUE if the turn has time for another probe of an end. If thousands of descriptors are hung up, the others do not have
+ * to wait for all probes: the callback is called, and the probe is due again before the next call. With the policy ONCE
+ * there must not be another call. */
+static gboolean
+sel_source_can_check_end (SelSource *self)
+{
+  if (self->n_checks_left > 0)
+    self->n_checks_left--;
+  else if (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_HANGUP_POLICY) != SEL_HANGUP_POLICY_ONCE)
+    return FALSE;
+
+  return TRUE;
+}
+
 /* Makes the checks that are due before the call. A context that polls each descriptor mistakes no file for another one,
  * so that it needs no check of that, which would take the next news of a file that tells them once.
  * Returns: TRUE if there is nothing to call the function for */
@@ -184,6 +200,8 @@ sel_source_check_event (SelSource           *self,
 {
   if (self->watcher.mirrored)
     checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
+  if ((checks & SEL_HANGUP_CHECK_ENDED) != 0 && !sel_source_can_check_end (self))
+    checks &= ~(SelHangupChecks) (SEL_HANGUP_CHECK_ENDED | SEL_HANGUP_CALLS_SELECT);
 
   return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks);
 }
