@@ -600,19 +600,54 @@ typedef struct
 {
   GMainContext *context;
   GSource      *source;
+  gboolean      is_plain;
   Situation     rows[G_N_ELEMENTS (ignorers)];
   gboolean      is_open[G_N_ELEMENTS (ignorers)];
   Situation     active;
 } Ignorance;
 
+/* The callback of a plain source is told of all of them at once. */
+static gboolean
+on_any (gpointer user_data)
+{
+  SelReadyEvent events[G_N_ELEMENTS (ignorers) + 1];
+  gssize n = sel_base_selector_select_ready (user_data, 0, events, G_N_ELEMENTS (events), NULL, NULL);
+
+  for (gssize i = 0; i < n; i++)
+    on_ready (user_data, NULL, events[i].events, events[i].data);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+ignorance_register (Ignorance       *self,
+                    Situation       *row,
+                    SelBaseSelector *selector)
+{
+  if (self->is_plain)
+    g_assert_true (sel_base_selector_register (selector, row->fd, row->events, row, NULL, NULL));
+  else
+    situation_register (row, selector);
+}
+
 static void
 ignorance_open (Ignorance       *self,
-                SelBaseSelector *selector)
+                SelBaseSelector *selector,
+                gboolean         is_plain)
 {
   static const Situation active = { "active", READ, NULL, NULL, read_byte };
 
   self->context = g_main_context_new ();
-  self->source = sel_base_selector_create_dispatch_source (selector, NULL, NULL, NULL);
+  self->is_plain = is_plain;
+  if (is_plain)
+    {
+      self->source = sel_base_selector_create_source (selector);
+      g_source_set_callback (self->source, on_any, selector, NULL);
+    }
+  else
+    {
+      self->source = sel_base_selector_create_dispatch_source (selector, NULL, NULL, NULL);
+    }
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
     {
       self->rows[i] = ignorers[i];
@@ -624,10 +659,10 @@ ignorance_open (Ignorance       *self,
           self->is_open[i] = FALSE;
         }
       if (self->is_open[i])
-        situation_register (&self->rows[i], selector);
+        ignorance_register (self, &self->rows[i], selector);
     }
   situation_open (&self->active, &active);
-  situation_register (&self->active, selector);
+  ignorance_register (self, &self->active, selector);
   g_source_attach (self->source, self->context);
 }
 
@@ -675,12 +710,13 @@ ignorance_run (Ignorance *self,
 }
 
 static void
-test_ignored (BackendFixture *fixture)
+check_ignored (BackendFixture *fixture,
+               gboolean        is_plain)
 {
   Ignorance self;
   guint ms;
 
-  ignorance_open (&self, fixture->selector);
+  ignorance_open (&self, fixture->selector, is_plain);
   /* Pauses grow with each call. After 16 calls they have their full length, also if the loop had few turns. */
   ms = ignorance_run (&self, 100, 16);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
@@ -708,6 +744,18 @@ test_ignored (BackendFixture *fixture)
       g_assert_cmpuint (self.active.n_done, ==, n);
     }
   ignorance_close (&self, fixture->selector);
+}
+
+static void
+test_ignored (BackendFixture *fixture)
+{
+  check_ignored (fixture, FALSE);
+}
+
+static void
+test_ignored_plain (BackendFixture *fixture)
+{
+  check_ignored (fixture, TRUE);
 }
 
 /* Callbacks that are known to ignore an end leave room for others: these need not wait for their turn. Few descriptors
@@ -821,12 +869,13 @@ test_few_probes (BackendFixture *fixture)
 }
 
 static void
-test_once (BackendFixture *fixture)
+check_once (BackendFixture *fixture,
+            gboolean        is_plain)
 {
   Ignorance self;
 
   sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
-  ignorance_open (&self, fixture->selector);
+  ignorance_open (&self, fixture->selector, is_plain);
   ignorance_run (&self, 250, 1);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
     {
@@ -837,12 +886,24 @@ test_once (BackendFixture *fixture)
 }
 
 static void
+test_once (BackendFixture *fixture)
+{
+  check_once (fixture, FALSE);
+}
+
+static void
+test_once_plain (BackendFixture *fixture)
+{
+  check_once (fixture, TRUE);
+}
+
+static void
 test_report (BackendFixture *fixture)
 {
   Ignorance self;
 
   sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_REPORT);
-  ignorance_open (&self, fixture->selector);
+  ignorance_open (&self, fixture->selector, FALSE);
   for (guint n = 0; n < 200; n++)
     g_main_context_iteration (self.context, FALSE);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
@@ -932,9 +993,11 @@ main (int    argc,
 
   backend_add_both_modes ("situations/workers", test_workers);
   backend_add_both_modes ("situations/ignored", test_ignored);
+  backend_add_both_modes ("situations/ignored-plain", test_ignored_plain);
   backend_add_both_modes ("situations/crowd", test_crowd);
   backend_add_both_modes ("situations/few-probes", test_few_probes);
   backend_add_both_modes ("situations/once", test_once);
+  backend_add_both_modes ("situations/once-plain", test_once_plain);
   backend_add_both_modes ("situations/report", test_report);
   backend_add_both_modes ("situations/returners", test_returners);
 

@@ -36,6 +36,7 @@ struct _SelFound
 
   /* Of the room only. */
   gpointer thread;
+  gboolean is_taken;         /* by a wait; it stays in the list until it is taken back */
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
 };
@@ -61,6 +62,10 @@ void     sel_found_hand_over   (SelFound            *self,
                                 SelCore             *core);
 gboolean sel_found_take_back   (SelFound            *self,
                                 SelCore             *core);
+
+/* With the lock: TRUE if a source of the calling thread has handed something over, and has not taken it back. Its
+ * callback runs. */
+gboolean sel_found_is_handed_over (SelCore          *core);
 
 /* For a wait that begins, with the lock held: reports what was handed over last. Returns: TRUE if that is all that the
  * kernel could tell, so that it need not be asked */
