@@ -16,7 +16,9 @@
  * poll () comes first, a GPollFunc stands for the kernel. */
 
 static char *mount_point;      /* NULL: mounting is not allowed */
+#ifdef __linux__
 static gboolean is_mounted;
+#endif
 static gboolean is_simulated;
 static int simulated_fd;
 static gboolean has_news;

@@ -62,14 +62,6 @@ read_number (Situation    *self,
     self->n_done++;
 }
 
-/* Every second packet is empty. A packet is there in each turn. */
-static void
-feed_packets (Situation *self)
-{
-  while (self->n_fed < self->goal && send (self->peer, "x", self->n_fed % 2, MSG_DONTWAIT) >= 0)
-    self->n_fed++;
-}
-
 /* The peer sends nothing, but reads what it gets. */
 static void
 feed_reader (Situation *self)
@@ -195,6 +187,14 @@ feed_byte (Situation *self)
 }
 
 #ifdef __linux__
+
+/* Every second packet is empty. A packet is there in each turn. */
+static void
+feed_packets (Situation *self)
+{
+  while (self->n_fed < self->goal && send (self->peer, "x", self->n_fed % 2, MSG_DONTWAIT) >= 0)
+    self->n_fed++;
+}
 
 static void
 bind_datagrams (Situation *self)
