@@ -6,7 +6,7 @@
 #include "core/sel-wait-private.h"
 #include "room-fixture.h"
 
-/* What a main loop has found, by hand: the test is the source, and begins and ends the waits. */
+/* The findings of a main loop, by hand: the test is the source, and begins and ends the waits. */
 
 static void
 found_open (SelFound *found,
@@ -55,7 +55,7 @@ hand_over_fresh (SelFound *found,
   sel_found_hand_over (found, room->core);
 }
 
-/* A wait of this thread that takes what was handed over, and compares the list with, for instance, "a:1 b:3".
+/* A wait of this thread that takes the findings, and compares the list with, for instance, "a:1 b:3".
  * Returns: TRUE if the kernel need not be asked */
 static gboolean
 take (Room         *room,

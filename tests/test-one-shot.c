@@ -19,9 +19,9 @@
 #include "backends.h"
 
 /* Files that tell their news only once, to whoever polls them first. /proc/self/mountinfo has an error condition after
- * each mount, which means that it can be written for a selector. A perf event can be read after each event. A context polls each descriptor here, and each
- * consumer must hear of the news exactly once. If the process may not mount anything, or a case needs to know which
- * poll () comes first, a GPollFunc stands for the kernel. */
+ * each mount, which means that it can be written for a selector. A perf event can be read after each event. A context
+ * polls each descriptor here, and each consumer must hear of the news exactly once. If the process may not mount
+ * anything, or a case needs to know which poll () comes first, a GPollFunc stands for the kernel. */
 
 static char *mount_point;      /* NULL: mounting is not allowed */
 #ifdef __linux__

@@ -62,7 +62,7 @@ read_number (Situation    *self,
     self->n_done++;
 }
 
-/* The peer sends nothing, but reads what it gets. */
+/* The peer sends nothing, but reads all that it gets. */
 static void
 feed_reader (Situation *self)
 {
@@ -87,7 +87,7 @@ write_much (Situation    *self,
       ;
 }
 
-/* The other way round: this side has ended its direction, and reads what the peer sends slowly. */
+/* The other way round: this side has ended its direction, and reads the data that the peer sends slowly. */
 static gboolean
 open_half_closed_here (Situation *self)
 {
@@ -824,8 +824,8 @@ test_crowd (BackendFixture *fixture)
   situation_close (&active);
 }
 
-/* A turn probes only a few of them, as probes take time, and calls the others once more. So the number of calls does not
- * fall at once when all of them are due for a probe. */
+/* A turn probes only a few of them, as probes take time, and calls the others once more. So the number of calls does
+ * not fall at once when all of them are due for a probe. */
 static void
 test_few_probes (BackendFixture *fixture)
 {

@@ -7,7 +7,7 @@
 
 /* --- Batches --- */
 
-/* What is published while no callback runs. */
+/* The entry that a batch publishes while no callback runs. */
 static const SelBatchEntry sel_batch_idle;
 
 /* The entries of a batch are allocated in steps of so many. */
@@ -230,7 +230,7 @@ sel_batch_fill (SelCore       *core,
 {
   SelKeyTable *table = sel_registry_get_table (core);
 
-  for (gsize i = sel_ready_list_get (core)->n_entries; i < n; i++)
+  for (gsize i = sel_ready_list_get_n_entries (core); i < n; i++)
     {
       SelKeySlot *slot = sel_key_table_get_slot (table, events[i].fd);
 

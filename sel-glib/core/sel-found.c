@@ -104,7 +104,7 @@ sel_found_update_state (SelCore *core)
     sel_state_unset (core, SEL_STATE_FOUND);
 }
 
-/* FALSE if a wait has taken what was handed over. */
+/* FALSE if a wait has taken the findings. */
 static gboolean
 sel_found_unlink (SelFound *self,
                   SelCore  *core)
@@ -204,8 +204,8 @@ sel_found_take (SelCore *core)
   sel_found_update_state (core);
   sel_found_report (self, core, is_fresh);
 
-  /* A program that calls select() expects to hear of what it has registered since, and the truth if all findings are
-   * out of date. */
+  /* A program that calls select() expects reports of descriptors that it has registered since. If all findings are out
+   * of date, the kernel has to be asked. */
   return is_fresh && self->is_complete && self->generation == sel_registry_get_generation (core) &&
          ((core->wait.flags & (SEL_WAIT_DISPATCH | SEL_WAIT_ASYNC)) != 0 || core->wait.list.n_events > 0);
 }

@@ -25,7 +25,7 @@ sel_source_do_work (SelSource *self)
   garbage = sel_watcher_steal_garbage (&self->watcher);
   sel_state_unlock (core);
 
-  if (!sel_source_has_flag (self, SEL_WATCHER_CLOSED))
+  if (!sel_watcher_has (&self->watcher, SEL_WATCHER_CLOSED))
     return TRUE;
 
   sel_source_leave (&self->source, FALSE);
@@ -40,13 +40,14 @@ sel_source_begin_dispatch (SelSource *self)
   SEL_POINT ("dispatch");
 
   /* GLib does not call check () if prepare () has returned TRUE. */
-  if (G_UNLIKELY (self->watcher.is_prepared))
+  if (G_UNLIKELY (sel_watcher_is_prepared (&self->watcher)))
     sel_source_collect (self);
   self->has_kept = FALSE;
   self->n_checks_left = MAX (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH) /
                              SEL_WAIT_IGNORED_SHARE, 1);
 
-  return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
+  return G_LIKELY (!sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) ||
+         sel_source_do_work (self);
 }
 
 static void
@@ -62,7 +63,7 @@ sel_source_retry_later (SelSource    *self,
   self->next_resume = self->retry_time;
 }
 
-/* In mirrored mode, the next wait of this thread takes what the context has found. Fails if the selector's own
+/* In mirrored mode, the next wait of this thread takes the findings of the context. Fails if the selector's own
  * descriptor is closed. */
 static gboolean
 sel_source_hand_over (SelSource  *self,
@@ -70,7 +71,7 @@ sel_source_hand_over (SelSource  *self,
 {
   SelCore *core = sel_core (self->selector);
 
-  if (!self->watcher.mirrored)
+  if (!sel_watcher_is_mirrored (&self->watcher))
     return TRUE;
 
   sel_found_hand_over (&self->mirror.found, core);
@@ -85,7 +86,7 @@ sel_source_hand_over (SelSource  *self,
 static void
 sel_source_take_back (SelSource *self)
 {
-  if (self->watcher.mirrored)
+  if (sel_watcher_is_mirrored (&self->watcher))
     sel_found_take_back (&self->mirror.found, sel_core (self->selector));
 }
 
@@ -110,7 +111,7 @@ sel_source_handle_nothing (SelSource *self,
       sel_state_lock (core);
       sel_mirror_poll_nothing (&self->mirror, &self->watcher);
       sel_state_unlock (core);
-      g_array_set_size (self->mirror.found.findings, 0);
+      sel_found_drop_all (&self->mirror.found);
       return TRUE;
     }
 
@@ -132,31 +133,6 @@ sel_source_handle_nothing (SelSource *self,
   return FALSE;
 }
 
-/* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be
- * removed */
-static inline gboolean
-sel_source_call (SelSource           *self,
-                 const SelBatchEntry *entry,
-                 SelSelectorFunc      func,
-                 gpointer             user_data)
-{
-  gboolean goes_on;
-
-  if (entry->callback != NULL)
-    {
-      func = (SelSelectorFunc) entry->callback->func;
-      user_data = entry->callback->user_data;
-    }
-
-  goes_on = func (self->selector, entry->key, entry->events, user_data);
-  if (G_LIKELY (goes_on) || entry->callback == NULL)
-    return goes_on;
-
-  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, entry->callback);
-
-  return TRUE;
-}
-
 /* The function of a source that has none. @user_data is the batch. */
 static gboolean
 sel_source_pause_without_callback (SelBaseSelector *selector,
@@ -176,9 +152,9 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
-/* TRUE if the turn has time for another probe of an end. If thousands of descriptors are hung up, the others do not have
- * to wait for all probes: the callback is called, and the probe is due again before the next call. With the policy ONCE
- * there must not be another call. */
+/* TRUE if the turn has time for another probe of an end. If thousands of descriptors are hung up, the others do not
+ * have to wait for all probes: the callback is called, and the probe is due again before the next call. With the policy
+ * ONCE there must not be another call. */
 static gboolean
 sel_source_can_check_end (SelSource *self)
 {
@@ -190,38 +166,30 @@ sel_source_can_check_end (SelSource *self)
   return TRUE;
 }
 
-/* Makes the checks that are due before the call. A context that polls each descriptor mistakes no file for another one,
+/* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
  * so that it needs no check of that, which would take the next news of a file that tells them once.
- * Returns: TRUE if there is nothing to call the function for */
+ * Returns: TRUE if there is nothing to call the callback for */
 static gboolean
 sel_source_check_event (SelSource           *self,
                         const SelReadyEvent *event,
-                        SelHangupChecks      checks)
+                        SelHangupChecks      checks,
+                        gboolean             calls_select)
 {
-  if (self->watcher.mirrored)
+  if (sel_watcher_is_mirrored (&self->watcher))
     checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
   if ((checks & SEL_HANGUP_CHECK_ENDED) != 0 && !sel_source_can_check_end (self))
-    checks &= ~(SelHangupChecks) (SEL_HANGUP_CHECK_ENDED | SEL_HANGUP_CALLS_SELECT);
+    checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_ENDED;
 
-  return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks);
+  return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks, calls_select);
 }
 
-/* Calls a callback for which checks are due. Returns: FALSE if the source is to be removed */
+/* The same for an entry of a batch. */
 static G_NO_INLINE gboolean
-sel_source_call_checked (SelSource           *self,
-                         const SelReadyEvent *event,
-                         const SelBatchEntry *entry,
-                         SelSelectorFunc      func,
-                         gpointer             user_data)
+sel_source_check_entry (SelSource           *self,
+                        const SelBatch      *batch,
+                        const SelBatchEntry *entry)
 {
-  SelBatchEntry unchecked = *entry;
-
-  if (sel_source_check_event (self, event, sel_batch_entry_get_checks (entry)))
-    return TRUE;
-
-  unchecked.events = event->events;
-
-  return sel_source_call (self, &unchecked, func, user_data);
+  return sel_source_check_event (self, sel_batch_get_event (batch, entry), sel_batch_entry_get_checks (entry), FALSE);
 }
 
 /* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
@@ -247,13 +215,11 @@ sel_source_dispatch_batch (SelSource       *self,
   while (goes_on && sel_dispatch_next (core, batch, &entry) && !g_source_is_destroyed (&self->source))
     {
       SEL_POINT ("dispatch-entered");
-      if (G_LIKELY (entry->events < 1u << SEL_BATCH_CHECKS_SHIFT))
-        goes_on = sel_source_call (self, entry, func, user_data);
-      else
-        goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
+      if (!sel_batch_entry_has_checks (entry) || !sel_source_check_entry (self, batch, entry))
+        goes_on = sel_dispatch_call (core, self->selector, entry, func, user_data);
     }
 
-  *n_passed = batch->next_entry - batch->entries;
+  *n_passed = sel_batch_get_n_passed (batch);
   sel_dispatch_end (core, batch);
 
   return goes_on;
@@ -270,7 +236,7 @@ sel_source_dispatch_events (GSource     *source,
   SelReadyEvent *events;
   gsize n_events;
   GError *error = NULL;
-  gboolean is_mirrored = self->watcher.mirrored;
+  gboolean is_mirrored = sel_watcher_is_mirrored (&self->watcher);
   gssize n, n_passed;
   guint n_dispatches = 0;
   gboolean goes_on;
@@ -324,14 +290,14 @@ sel_source_check_plain_events (SelSource     *self,
 
   for (gssize i = 0; i < n; i++)
     {
-      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i])))
+      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i]), TRUE))
         events[n_left++] = events[i];
     }
 
   return n_left;
 }
 
-/* Calls a GSourceFunc. The next wait of this thread, in the function, takes what was found. */
+/* Calls a GSourceFunc. The next wait of this thread, in the function, takes the findings. */
 static gboolean
 sel_source_call_function (SelSource   *self,
                           GSourceFunc  callback,
@@ -346,7 +312,7 @@ sel_source_call_function (SelSource   *self,
   return goes_on;
 }
 
-/* Calls the callback of a plain source, which asks the selector again: the first select() gets what was found.
+/* Calls the callback of a plain source, which asks the selector again: the first select() gets the findings.
  * @is_complete is TRUE if nothing else is ready. */
 static gboolean
 sel_source_call_plain (SelSource           *self,
@@ -361,16 +327,16 @@ sel_source_call_plain (SelSource           *self,
   gboolean goes_on;
 
   sel_mirror_give_back (&self->mirror, events, n);
-  found->n_waits = sel_found_get_n_waits (core);
-  found->is_complete = self->watcher.mirrored || is_complete;
+  sel_found_set_now (found, core);
+  sel_found_set_complete (found, sel_watcher_is_mirrored (&self->watcher) || is_complete);
   sel_found_hand_over (found, core);
   goes_on = sel_source_call_function (self, callback, user_data);
 
-  /* A callback that does not ask was told. */
+  /* A callback that has not asked for the findings was told. */
   if (sel_found_take_back (found, core))
     sel_mirror_drop_told (&self->mirror);
-  if (!self->watcher.mirrored)
-    g_array_set_size (found->findings, 0);
+  if (!sel_watcher_is_mirrored (&self->watcher))
+    sel_found_drop_all (found);
   self->has_kept = sel_found_tells_once (found);
 
   return goes_on;
@@ -417,7 +383,7 @@ sel_source_dispatch_wait (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   g_autoptr(SelBaseSelector) selector = NULL;
-  gboolean goes_on;
+  gboolean is_mirrored, goes_on;
 
   if (G_UNLIKELY (self->run.is_running))
     return sel_source_run_hold_ready_time (&self->run, source);
@@ -429,16 +395,22 @@ sel_source_dispatch_wait (GSource     *source,
     }
   sel_source_begin_dispatch (self);
 
+  /* The callback has to look again if the bell is rung from now on: GLib may pass over check () in the next turn. */
+  sel_watcher_forget_rings (&self->watcher);
+
   /* If the wait ends in the callback, the source does not keep the selector alive any more. */
   selector = g_object_ref (self->selector);
 
   /* The callback gets the same error when it asks the selector. */
   sel_mirror_report_closed (&self->mirror, sel_core (self->selector), NULL);
 
-  if (self->watcher.mirrored)
+  /* The mode may change in the callback. */
+  is_mirrored = sel_watcher_is_mirrored (&self->watcher);
+  if (is_mirrored)
     sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
   goes_on = sel_source_call_function (self, callback, user_data);
-  sel_source_take_back (self);
+  if (is_mirrored)
+    sel_found_take_back (&self->mirror.found, sel_core (self->selector));
 
   return goes_on;
 }
