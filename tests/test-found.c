@@ -87,6 +87,18 @@ take (Room         *room,
   return is_all;
 }
 
+static gboolean
+is_handed_over (Room *room)
+{
+  gboolean result;
+
+  sel_state_lock (room->core);
+  result = sel_found_is_handed_over (room->core);
+  sel_state_unlock (room->core);
+
+  return result;
+}
+
 /* The next wait takes it, once. */
 static void
 test_taken (Room          *room,
@@ -103,7 +115,11 @@ test_taken (Room          *room,
   g_assert_true (take (room, 4, 0, "a:1 b:3"));
   g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_false (take (room, 4, 0, ""));
+
+  /* The callback still runs. */
+  g_assert_true (is_handed_over (room));
   g_assert_false (sel_found_take_back (&found, room->core));
+  g_assert_false (is_handed_over (room));
   sel_found_clear (&found);
 }
 
@@ -126,6 +142,7 @@ test_taken_back (Room          *room,
 static gpointer
 take_nothing (gpointer user_data)
 {
+  g_assert_false (is_handed_over (user_data));
   g_assert_false (take (user_data, 4, 0, ""));
 
   return NULL;

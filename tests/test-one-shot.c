@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "config.h"
+
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
@@ -7,16 +9,25 @@
 #include <sched.h>
 #include <sys/mount.h>
 #endif
+#ifdef HAVE_LINUX_PERF_EVENT_H
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#endif
 
 #include "backends.h"
 
 /* Files that tell their news only once, to whoever polls them first. /proc/self/mountinfo has an error condition after
- * each mount, which means that it can be written for a selector. A context polls each descriptor here, and each
- * consumer must hear of the news exactly once. If the process may not mount anything, or a case needs to know which
- * poll () comes first, a GPollFunc stands for the kernel. */
+ * each mount, which means that it can be written for a selector. A perf event can be read after each event. A context
+ * polls each descriptor here, and each consumer must hear of the news exactly once. If the process may not mount
+ * anything, or a case needs to know which poll () comes first, a GPollFunc stands for the kernel. */
 
 static char *mount_point;      /* NULL: mounting is not allowed */
+#ifdef __linux__
 static gboolean is_mounted;
+#endif
+static gboolean is_perf;
 static gboolean is_simulated;
 static int simulated_fd;
 static gboolean has_news;
@@ -41,6 +52,54 @@ poll_simulated (GPollFD *fds,
   return n;
 }
 
+#ifdef HAVE_LINUX_PERF_EVENT_H
+
+/* An event that counts the page faults of this thread. */
+static int perf_fd;
+static struct perf_event_mmap_page *perf_page;
+
+/* Returns -1 if this process may not have one. */
+static int
+open_perf_event (void)
+{
+  struct perf_event_attr attributes = { .size = sizeof attributes, .type = PERF_TYPE_SOFTWARE,
+                                        .config = PERF_COUNT_SW_PAGE_FAULTS, .sample_period = 1, .wakeup_events = 1,
+                                        .disabled = 1, .exclude_kernel = 1 };
+
+  perf_fd = (int) syscall (SYS_perf_event_open, &attributes, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+  if (perf_fd < 0)
+    return -1;
+
+  perf_page = mmap (NULL, 2 * (gsize) getpagesize (), PROT_READ | PROT_WRITE, MAP_SHARED, perf_fd, 0);
+  if (perf_page == MAP_FAILED)
+    {
+      close (perf_fd);
+      return -1;
+    }
+
+  return perf_fd;
+}
+
+static void
+unmap_perf_event (void)
+{
+  g_assert_no_errno (munmap (perf_page, 2 * (gsize) getpagesize ()));
+}
+
+static void
+make_page_fault (void)
+{
+  char *page = mmap (NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  g_assert_true (page != MAP_FAILED);
+  g_assert_no_errno (ioctl (perf_fd, PERF_EVENT_IOC_ENABLE, 0));
+  *(volatile char *) page = 1;
+  g_assert_no_errno (ioctl (perf_fd, PERF_EVENT_IOC_DISABLE, 0));
+  munmap (page, 1);
+}
+
+#endif
+
 static void
 make_news (void)
 {
@@ -50,6 +109,14 @@ make_news (void)
       return;
     }
 
+#ifdef HAVE_LINUX_PERF_EVENT_H
+  if (is_perf)
+    {
+      make_page_fault ();
+      return;
+    }
+#endif
+
 #ifdef __linux__
   if (is_mounted)
     g_assert_no_errno (umount (mount_point));
@@ -57,6 +124,24 @@ make_news (void)
     g_assert_no_errno (mount ("tmpfs", mount_point, "tmpfs", 0, NULL));
   is_mounted = !is_mounted;
 #endif
+}
+
+/* What the file is ready for when it has news. */
+static SelEventMask
+get_news_events (void)
+{
+  return is_perf ? SEL_EVENT_READ : SEL_EVENT_WRITE;
+}
+
+static int
+open_file (void)
+{
+#ifdef HAVE_LINUX_PERF_EVENT_H
+  if (is_perf)
+    return open_perf_event ();
+#endif
+
+  return open ("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 }
 
 typedef struct
@@ -83,7 +168,7 @@ loop_open (Loop           *loop,
   g_main_context_set_poll_func (loop->context, poll_simulated);
   if (pipe_first)
     open_pipe (loop->pipe);
-  loop->file = open ("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+  loop->file = open_file ();
   g_assert_cmpint (loop->file, >=, 0);
   if (!pipe_first)
     open_pipe (loop->pipe);
@@ -110,6 +195,10 @@ loop_close (Loop *loop)
   g_clear_pointer (&loop->source, g_source_unref);
   unwatch (loop->selector, loop->file);
   unwatch (loop->selector, loop->pipe[0]);
+#ifdef HAVE_LINUX_PERF_EVENT_H
+  if (is_perf)
+    unmap_perf_event ();
+#endif
   close (loop->file);
   close_pair (loop->pipe);
   g_main_context_pop_thread_default (loop->context);
@@ -147,7 +236,12 @@ note (Loop         *loop,
 {
   if (fd == loop->file)
     {
-      g_assert_cmpuint (events, ==, SEL_EVENT_WRITE);
+      g_assert_cmpuint (events, ==, get_news_events ());
+#ifdef HAVE_LINUX_PERF_EVENT_H
+      /* The program has read the events. */
+      if (is_perf)
+        perf_page->data_tail = perf_page->data_head;
+#endif
       loop->n_news++;
       if (loop->loops_in_news)
         {
@@ -194,14 +288,14 @@ select_now (gpointer user_data)
 static void
 watch_both (Loop *loop)
 {
-  watch (loop->selector, loop->file, SEL_EVENT_WRITE);
+  watch (loop->selector, loop->file, get_news_events ());
   watch (loop->selector, loop->pipe[0], SEL_EVENT_READ);
 }
 
 static void
 watch_with_callbacks (Loop *loop)
 {
-  sel_base_selector_register_callback (loop->selector, loop->file, SEL_EVENT_WRITE, on_ready, loop, NULL, NULL);
+  sel_base_selector_register_callback (loop->selector, loop->file, get_news_events (), on_ready, loop, NULL, NULL);
   sel_base_selector_register_callback (loop->selector, loop->pipe[0], SEL_EVENT_READ, on_ready, loop, NULL, NULL);
   loop_attach (loop, sel_base_selector_create_dispatch_source (loop->selector, NULL, NULL, NULL), NULL);
 }
@@ -378,7 +472,7 @@ test_registered_anew (BackendFixture *fixture)
   if (loop.n_news == 0)
     {
       unwatch (loop.selector, loop.file);
-      sel_base_selector_register_callback (loop.selector, loop.file, SEL_EVENT_WRITE, on_ready, &loop, NULL, NULL);
+      sel_base_selector_register_callback (loop.selector, loop.file, get_news_events (), on_ready, &loop, NULL, NULL);
       assert_heard (&loop, 0, 1);
     }
   loop_close (&loop);
@@ -487,10 +581,17 @@ test_blocking (BackendFixture *fixture)
   loop_open (&loop, fixture, TRUE);
   watch_both (&loop);
   make_news ();
-  assert_ready (loop.selector, 10, loop.file, SEL_EVENT_WRITE, -1);
+  assert_ready (loop.selector, 10, loop.file, get_news_events (), -1);
   assert_ready (loop.selector, 0, -1);
+  if (is_perf)
+    {
+      /* The event is one of this thread. */
+      loop_close (&loop);
+      return;
+    }
+
   thread = g_thread_new ("news", make_news_in_thread, NULL);
-  assert_ready (loop.selector, 10, loop.file, SEL_EVENT_WRITE, -1);
+  assert_ready (loop.selector, 10, loop.file, get_news_events (), -1);
   g_thread_join (thread);
   assert_ready (loop.selector, 0, -1);
   loop_close (&loop);
@@ -515,22 +616,52 @@ static const struct
   { "blocking", test_blocking, FALSE },
 };
 
+static gboolean
+skip_without_file (void)
+{
+  int fd = -1;
+
+  if (is_perf)
+    {
+#ifdef HAVE_LINUX_PERF_EVENT_H
+      fd = open_perf_event ();
+#endif
+      if (fd < 0)
+        {
+          g_test_skip ("this process may not have perf events");
+          return TRUE;
+        }
+
+#ifdef HAVE_LINUX_PERF_EVENT_H
+      unmap_perf_event ();
+#endif
+      close (fd);
+      return FALSE;
+    }
+
+  if (!g_file_test ("/proc/self/mountinfo", G_FILE_TEST_EXISTS))
+    {
+      g_test_skip ("this system has no /proc/self/mountinfo");
+      return TRUE;
+    }
+  if (!is_simulated && mount_point == NULL)
+    {
+      g_test_skip ("this process may not mount anything");
+      return TRUE;
+    }
+
+  return FALSE;
+}
+
 static void
 run_case (BackendFixture *fixture)
 {
   const char *name = strrchr (g_test_get_path (), '/') + 1;
 
   is_simulated = strstr (g_test_get_path (), "/simulated/") != NULL;
-  if (!g_file_test ("/proc/self/mountinfo", G_FILE_TEST_EXISTS))
-    {
-      g_test_skip ("this system has no /proc/self/mountinfo");
-      return;
-    }
-  if (!is_simulated && mount_point == NULL)
-    {
-      g_test_skip ("this process may not mount anything");
-      return;
-    }
+  is_perf = strstr (g_test_get_path (), "/perf/") != NULL;
+  if (skip_without_file ())
+    return;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
@@ -579,12 +710,14 @@ main (int   argc,
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autofree char *real = g_strconcat ("one-shot/", cases[i].name, NULL);
+      g_autofree char *perf = g_strconcat ("one-shot/perf/", cases[i].name, NULL);
       g_autofree char *simulated = g_strconcat ("one-shot/simulated/", cases[i].name, NULL);
 
       /* The simulators of the other mechanisms poll more than once, and a system with kqueue has no such file. */
       for (guint j = 0; j < G_N_ELEMENTS (names) - !cases[i].is_loop; j++)
         {
           backend_add_for (names[j], real, run_case);
+          backend_add_for (names[j], perf, run_case);
           if (cases[i].is_loop)
             backend_add_for (names[j], simulated, run_case);
         }

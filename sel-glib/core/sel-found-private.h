@@ -34,6 +34,7 @@ struct _SelFound
   gboolean is_complete;      /* the poll has looked at all registered descriptors */
   guint n_waits;             /* how many waits had begun before the poll */
   gpointer thread;
+  gboolean is_taken;         /* by a wait; it stays in the list until it is taken back */
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
 };
@@ -59,6 +60,10 @@ void     sel_found_hand_over   (SelFound            *self,
                                 SelCore             *core);
 gboolean sel_found_take_back   (SelFound            *self,
                                 SelCore             *core);
+
+/* With the lock: TRUE if a source of the calling thread has handed something over, and has not taken it back. Its
+ * callback runs. */
+gboolean sel_found_is_handed_over (SelCore          *core);
 
 /* For a wait that begins, with the lock held: reports the findings that were handed over last. Returns: TRUE if the
  * kernel could not tell more, so that it need not be asked */

@@ -73,6 +73,37 @@ sel_found_has_kept (SelFound *self,
   return has_kept;
 }
 
+/* What the calling thread has handed over last, or NULL. */
+static SelFound *
+sel_found_find (SelCore  *core,
+                gboolean  also_taken)
+{
+  gpointer thread = sel_thread_self ();
+  SelFound *found = core->wait.found;
+
+  while (found != NULL && (found->thread != thread || (found->is_taken && !also_taken)))
+    found = found->next;
+
+  return found;
+}
+
+gboolean
+sel_found_is_handed_over (SelCore *core)
+{
+  return sel_found_find (core, TRUE) != NULL;
+}
+
+static void
+sel_found_update_state (SelCore *core)
+{
+  const SelFound *found = core->wait.found;
+
+  while (found != NULL && found->is_taken)
+    found = found->next;
+  if (found == NULL)
+    sel_state_unset (core, SEL_STATE_FOUND);
+}
+
 /* FALSE if a wait has taken the findings. */
 static gboolean
 sel_found_unlink (SelFound *self,
@@ -86,10 +117,9 @@ sel_found_unlink (SelFound *self,
     return FALSE;
 
   *found = self->next;
-  if (core->wait.found == NULL)
-    sel_state_unset (core, SEL_STATE_FOUND);
+  sel_found_update_state (core);
 
-  return TRUE;
+  return !self->is_taken;
 }
 
 void
@@ -99,6 +129,7 @@ sel_found_hand_over (SelFound *self,
   sel_state_lock (core);
   sel_found_unlink (self, core);
   self->thread = sel_thread_self ();
+  self->is_taken = FALSE;
   self->generation = sel_registry_get_generation (core);
   self->next = core->wait.found;
   core->wait.found = self;
@@ -161,18 +192,16 @@ sel_found_report (SelFound *self,
 gboolean
 sel_found_take (SelCore *core)
 {
-  gpointer thread = sel_thread_self ();
-  SelFound *self = core->wait.found;
+  SelFound *self = sel_found_find (core, FALSE);
   gboolean is_fresh;
 
-  while (self != NULL && self->thread != thread)
-    self = self->next;
   if (self == NULL)
     return FALSE;
 
   /* The wait that has just begun counts, too. */
   is_fresh = self->n_waits + 1 == sel_found_get_n_waits (core);
-  sel_found_unlink (self, core);
+  self->is_taken = TRUE;
+  sel_found_update_state (core);
   sel_found_report (self, core, is_fresh);
 
   /* A program that calls select() expects reports of descriptors that it has registered since. If all findings are out

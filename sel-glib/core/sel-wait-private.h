@@ -26,8 +26,9 @@ typedef enum
 } SelWaitFlags;
 
 /* The part of the room of a main loop that descriptors can use whose callbacks ignore that they have ended. If there
- * are thousands of them, others need not wait for their turn. */
-#define SEL_WAIT_IGNORED_SHARE 4
+ * are thousands of them, others need not wait for their turn. In a turn, a source also probes no more than this part of
+ * #SelBaseSelector:max-dispatch. */
+#define SEL_WAIT_IGNORED_SHARE 8
 
 typedef enum
 {

@@ -101,7 +101,11 @@ sel_wait_prepare (SelCore  *core,
   gint64 next;
 
   sel_state_lock (core);
-  sel_pause_resume_due (core, is_first && sel_state_has (core, SEL_STATE_WAITING));
+
+  /* A thread that waits gets everything. A select (0) in the callback of a source belongs to the turn of that source:
+   * what is paused stays so, as nothing is waited for. */
+  sel_pause_resume_due (core, is_first && sel_state_has (core, SEL_STATE_WAITING) &&
+                              !(timeout <= 0 && sel_found_is_handed_over (core)));
   if (is_first)
     {
       sel_registry_clear_changed (core);

@@ -43,6 +43,8 @@ sel_source_begin_dispatch (SelSource *self)
   if (G_UNLIKELY (sel_watcher_is_prepared (&self->watcher)))
     sel_source_collect (self);
   self->has_kept = FALSE;
+  self->n_checks_left = MAX (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH) /
+                             SEL_WAIT_IGNORED_SHARE, 1);
 
   return G_LIKELY (!sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) ||
          sel_source_do_work (self);
@@ -150,6 +152,20 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
+/* TRUE if the turn has time for another probe of an end. If thousands of descriptors are hung up, the others do not
+ * have to wait for all probes: the callback is called, and the probe is due again before the next call. With the policy
+ * ONCE there must not be another call. */
+static gboolean
+sel_source_can_check_end (SelSource *self)
+{
+  if (self->n_checks_left > 0)
+    self->n_checks_left--;
+  else if (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_HANGUP_POLICY) != SEL_HANGUP_POLICY_ONCE)
+    return FALSE;
+
+  return TRUE;
+}
+
 /* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
  * so that it needs no check of that, which would take the next news of a file that tells them once.
  * Returns: TRUE if there is nothing to call the callback for */
@@ -161,6 +177,8 @@ sel_source_check_event (SelSource           *self,
 {
   if (sel_watcher_is_mirrored (&self->watcher))
     checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
+  if ((checks & SEL_HANGUP_CHECK_ENDED) != 0 && !sel_source_can_check_end (self))
+    checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_ENDED;
 
   return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks, calls_select);
 }
@@ -365,7 +383,7 @@ sel_source_dispatch_wait (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   g_autoptr(SelBaseSelector) selector = NULL;
-  gboolean goes_on;
+  gboolean is_mirrored, goes_on;
 
   if (G_UNLIKELY (self->run.is_running))
     return sel_source_run_hold_ready_time (&self->run, source);
@@ -386,10 +404,13 @@ sel_source_dispatch_wait (GSource     *source,
   /* The callback gets the same error when it asks the selector. */
   sel_mirror_report_closed (&self->mirror, sel_core (self->selector), NULL);
 
-  if (sel_watcher_is_mirrored (&self->watcher))
+  /* The mode may change in the callback. */
+  is_mirrored = sel_watcher_is_mirrored (&self->watcher);
+  if (is_mirrored)
     sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
   goes_on = sel_source_call_function (self, callback, user_data);
-  sel_source_take_back (self);
+  if (is_mirrored)
+    sel_found_take_back (&self->mirror.found, sel_core (self->selector));
 
   return goes_on;
 }

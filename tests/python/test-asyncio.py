@@ -612,6 +612,46 @@ class Signals(TestCase):
                 self.assertEqual(signal.set_wakeup_fd(old), left.fileno())
 
 
+class HangUps(TestCase):
+    """Callbacks that neither read nor remove themselves, and one that works beside them."""
+
+    def test_ignored(self):
+        calls = [0] * 5
+        words = []
+
+        def ignore(i):
+            calls[i] += 1
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            for i, pair in enumerate(pairs):
+                pair[1].close()
+                loop.add_reader(pair[0], ignore, i)
+            loop.add_reader(left, lambda: words.append(left.recv(1)))
+            start = loop.time()
+            while loop.time() - start < 0.4 or min(calls) < 8:
+                await asyncio.sleep(0.02)
+                right.send(b'x')
+            tenths = int(10 * (loop.time() - start)) + 1
+            for fd in [left] + [pair[0] for pair in pairs]:
+                loop.remove_reader(fd)
+            # They are called after each pause, and no pause ends early.
+            self.assertLessEqual(max(calls), 20 + tenths)
+            self.assertTrue(words)
+
+        pairs = [socket.socketpair() for _ in range(5)]
+        left, right = socket.socketpair()
+        with contextlib.ExitStack() as stack:
+            for fd in [left, right] + [pair[0] for pair in pairs]:
+                stack.enter_context(fd)
+                fd.setblocking(False)
+            for kind in (Sel.EpollSelector, Sel.PollSelector, Sel.SelectSelector):
+                with self.subTest(kind), asyncio.Runner(
+                        loop_factory=lambda: Sel.asyncio.EventLoop(selector=kind())) as runner:
+                    calls[:] = [0] * 5
+                    runner.run(main())
+
+
 class MainLoops(TestCase):
     """The program runs a main loop, and coroutines run as well."""
 
