@@ -12,7 +12,9 @@
  * There is one registered descriptor. It may become ready, and stays so then. The kernel's wait either sees changes,
  * like that of epoll, or it works with a copy that was made before, like poll (). In the first case reports have tags.
  *
- * The model has no asynchronous waits, no descriptors that are always ready and no virtual function that calls back.
+ * Beside it there may be one that is always ready, for which the kernel does not wait.
+ *
+ * The model has no asynchronous waits.
  *
  * What is checked:
  *
@@ -21,6 +23,8 @@
  * - A wait that begins in a thread resumes a paused descriptor.
  * - One wait is in progress at a time. It ends once, in the thread that has begun it.
  * - No thread uses the kernel's object, the wake-up descriptor or the ready list when it must not.
+ * - While a descriptor is always ready, the wake-up descriptor is readable, so that programs that poll the kernel's
+ *   object see it.
  * - After close () the kernel's object is released, once, by the last thread that leaves.
  *
  * A macro WITHOUT_... takes one step out of the protocol. The check must fail then.
@@ -51,6 +55,12 @@
 #ifndef N_PAUSES
 #define N_PAUSES 0      /* calls in a main loop that pause the descriptor, or arm it again */
 #endif
+#ifndef N_FILES
+#define N_FILES 0       /* calls that register or unregister another descriptor, which is always ready */
+#endif
+#ifndef N_VFUNC_CLOSES
+#define N_VFUNC_CLOSES 0 /* calls of sel_base_selector_close () in the virtual function update () */
+#endif
 #ifndef FORK
 #define FORK 0          /* 1: the threads are those of a child process that has not called any function yet */
 #endif
@@ -64,6 +74,7 @@
 #define CHANGED 64
 #define WOKEN 128
 #define PAUSED 256
+#define ALWAYS_READY 512
 #define SOURCE_BLOCKED 1024
 #define IN_WAIT (WAITING | POLLING)
 
@@ -75,6 +86,7 @@
 short word;
 byte lock = NOBODY;
 byte fork_lock = NOBODY;
+bool close_later;       /* SEL_STATE_CLOSE_LATER in lock_depth */
 bool fork_count = !FORK; /* TRUE if it is that of this process */
 
 /* SelWakeup. Each descriptor has a number of its own; 0 stands for none. */
@@ -116,7 +128,7 @@ byte n_others;          /* ... and do not wait */
 
 /* The reasons for which a thread that waits in the kernel has to return. */
 #define must_end() \
-  (owed || has (CLOSED) || (cancellable && cancelled) || (fd_ready && registered && (!paused || in_pause_list)))
+  (owed || has (CLOSED | ALWAYS_READY) || (cancellable && cancelled) || (fd_ready && registered && (!paused || in_pause_list)))
 
 /* --- sel-state --- */
 
@@ -288,7 +300,7 @@ inline sel_notify_changed ()
 #ifdef WITHOUT_CHANGE_WAKE
   :: false ->
 #else
-  :: has (IN_WAIT) && !wait_sees_updates ->
+  :: has (IN_WAIT) && (!wait_sees_updates || has (ALWAYS_READY)) ->
 #endif
      sel_wakeup_signal ()
   :: else
@@ -413,6 +425,12 @@ inline sel_lifecycle_open ()
      set (OPEN);
 #endif
      sel_wakeup_open ();
+     if
+#ifndef WITHOUT_WAKE_OF_OPEN
+     :: has (ALWAYS_READY) -> sel_wakeup_signal ()
+#endif
+     :: else
+     fi;
      atomic { paused = false; in_pause_list = false; unset (PAUSED); kernel_armed = registered };
      set (OPEN);
      success = true
@@ -461,9 +479,10 @@ inline end_thread (is_other)
     :: n_threads > 0
     :: n_threads == 0 ->
        assert (kernel_open == has (OPEN) && kernel_open == (wakeup_fd != 0));
-#if !FORK || N_CLOSES > 0
+#if !FORK || N_CLOSES > 0 || N_VFUNC_CLOSES > 0
        assert (!(has (CLOSED) && kernel_open));
 #endif
+       assert (!(has (OPEN) && has (ALWAYS_READY)) || readable);
        assert (has (IN_WAIT) == (claims != 0));
        assert (owed == has (WOKEN))
     fi
@@ -556,6 +575,7 @@ once:
 #ifndef WITHOUT_WOKEN_TEST_OF_PREPARE
        no_time = no_time || has (WOKEN);
 #endif
+       no_time = no_time || has (ALWAYS_READY);
        assert (!(is_first && claimed == WAITING && in_pause_list));
        ends_by_itself = has (PAUSED)
      };
@@ -585,7 +605,13 @@ once:
   atomic {
     assert (kernel_open && events == ME);
     if
-    :: got_wakeup -> assert (read_fd == wakeup_fd && read_fd != 0 && !parents); readable = false
+    :: got_wakeup -> /* sel_notify_drain_wakeup () */
+       assert (read_fd == wakeup_fd && read_fd != 0 && !parents);
+#ifdef WITHOUT_TEST_OF_DRAIN
+       readable = false
+#else
+       readable = has (ALWAYS_READY)
+#endif
     :: else
     fi;
     n_events = got_fd && registered && !paused &&
@@ -629,7 +655,8 @@ once:
      :: claimed == WAITING -> atomic { unset (WOKEN); owed = false }
      :: else
      fi
-  :: !(!fast && has (WOKEN)) && !n_events && claimed == WAITING -> /* TOO_SHORT: sel_wait_continue () */
+  :: !(!fast && has (WOKEN)) && !n_events && !(!fast && has (ALWAYS_READY)) && claimed == WAITING ->
+     /* TOO_SHORT: sel_wait_continue () */
      sel_state_unlock ();
      is_first = false;
      goto once
@@ -711,6 +738,23 @@ proctype canceller ()
   end_thread (1)
 }
 
+/* The first lines are sel_base_selector_take_all (). */
+inline sel_base_selector_finish_close ()
+{
+  sel_state_lock ();
+  atomic { registered = false; unset (ALWAYS_READY) };
+  if
+#ifndef WITHOUT_CLOSE_WAKE
+  :: has (IN_WAIT) -> sel_wakeup_signal ()
+#endif
+  :: else
+  fi;
+  sel_state_unlock ();
+  sel_state_lock ();
+  sel_lifecycle_release_if_unused ();
+  sel_state_unlock ()
+}
+
 proctype closer ()
 {
   bool success;
@@ -725,20 +769,7 @@ proctype closer ()
   set (CLOSED);
   sel_state_unlock ();
   if
-  :: success ->
-     /* sel_base_selector_take_all () */
-     sel_state_lock ();
-     registered = false;
-     if
-#ifndef WITHOUT_CLOSE_WAKE
-     :: has (IN_WAIT) -> sel_wakeup_signal ()
-#endif
-     :: else
-     fi;
-     sel_state_unlock ();
-     sel_state_lock ();
-     sel_lifecycle_release_if_unused ();
-     sel_state_unlock ()
+  :: success -> sel_base_selector_finish_close ()
   :: else
   fi;
   end_thread (1)
@@ -749,6 +780,7 @@ proctype reiniter (byte n)
 {
   short old_word;
   bool success;
+  byte fd;
 
   do
   :: n == 0 -> break
@@ -802,6 +834,71 @@ proctype changer (byte n)
      fi;
      sel_state_unlock ()
   od;
+  end_thread (1)
+}
+
+/* sel_registry_change_always_ready (), and what its caller does after it. */
+proctype filer (byte n)
+{
+  bool success;
+  byte fd;
+
+  do
+  :: n == 0 -> break
+  :: n > 0 ->
+     n--;
+     sel_state_lock ();
+     sel_lifecycle_ensure_open ();
+     if
+     :: success ->
+        if
+        :: has (ALWAYS_READY) -> unset (ALWAYS_READY)
+        :: else ->
+           set (ALWAYS_READY);
+#ifndef WITHOUT_ALWAYS_READY_WAKE
+           sel_wakeup_signal ()
+#endif
+        fi;
+        sel_registry_mark_changed ();
+#ifndef WITHOUT_ALWAYS_READY_WAKE
+        sel_notify_changed ()
+#endif
+     :: else
+     fi;
+     sel_state_unlock ()
+  od;
+  end_thread (1)
+}
+
+/* update () is called with the lock, by a call that modifies the registration: that call finishes to close the
+ * selector when it unlocks. */
+proctype vfunc_closer ()
+{
+  bool success;
+  byte fd;
+
+  sel_state_lock ();
+  sel_lifecycle_ensure_open ();
+  if
+  :: success ->
+     /* sel_base_selector_close (), in the virtual function */
+     set (CLOSED);
+     close_later = true; /* sel_state_close_later () */
+     sel_registry_mark_changed ();
+     sel_notify_changed ()
+  :: else
+  fi;
+
+  /* sel_state_unlock_slow () */
+  success = close_later;
+  close_later = false;
+  sel_state_unlock ();
+  if
+#ifndef WITHOUT_CLOSE_LATER
+  :: success -> sel_base_selector_finish_close ()
+#endif
+  :: else
+  fi;
   end_thread (1)
 }
 
@@ -907,6 +1004,12 @@ init
 #endif
 #if N_PAUSES > 0
     start_other (pauser (N_PAUSES));
+#endif
+#if N_FILES > 0
+    start_other (filer (N_FILES));
+#endif
+#if N_VFUNC_CLOSES > 0
+    start_other (vfunc_closer ());
 #endif
     start_other (device ())
   }
