@@ -124,9 +124,10 @@ sel_source_sync_locked (SelSource *self)
     {
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
-                       (self->awaits && (self->watcher.was_rung || sel_state_has (core, SEL_STATE_WOKEN)));
+                       (self->awaits && (self->watcher.was_rung || sel_state_has (core, SEL_STATE_WOKEN) ||
+                                         !sel_state_is_usable (core)));
       self->has_kept = sel_found_tells_once (&self->mirror.found);
-      self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
+      self->next_resume = sel_pause_get_next (core);
     }
 }
 
