@@ -14,7 +14,8 @@
  *
  * Beside it there may be one that is always ready, for which the kernel does not wait.
  *
- * The model has no asynchronous waits.
+ * An asynchronous wait has a source in a main loop of its own thread. The poll () of the context is like the kernel's
+ * wait, but it ends the wait only if sel_async_wait_look () finds a reason.
  *
  * What is checked:
  *
@@ -58,6 +59,9 @@
 #ifndef N_FILES
 #define N_FILES 0       /* calls that register or unregister another descriptor, which is always ready */
 #endif
+#ifndef N_ASYNC
+#define N_ASYNC 0       /* calls of sel_base_selector_select_async (), one after the other, in a main loop */
+#endif
 #ifndef N_VFUNC_CLOSES
 #define N_VFUNC_CLOSES 0 /* calls of sel_base_selector_close () in the virtual function update () */
 #endif
@@ -71,6 +75,7 @@
 #define FORKED 4
 #define WAITING 8
 #define POLLING 16
+#define ASYNC_PENDING 32
 #define CHANGED 64
 #define WOKEN 128
 #define PAUSED 256
@@ -114,6 +119,11 @@ bool in_pause_list;     /* the pause ends by itself; otherwise it ends when the 
 bool open_error;
 bool bell;              /* of the source that has found the selector BUSY */
 bool cancelled, connected;
+
+/* The source of an asynchronous wait. */
+bool has_watcher;
+bool async_bell;        /* readable */
+bool async_connected;   /* the canceller rings it */
 
 /* Of the check. */
 bool owed;              /* no wait has ended yet for the last call of sel_base_selector_wakeup () */
@@ -225,17 +235,17 @@ inline sel_state_try_claim ()
 }
 
 /* The slow path. */
-inline sel_state_claim ()
+inline sel_state_claim (busy)
 {
 #ifdef WITHOUT_COMPARE
-  success = !has (IN_WAIT);
+  success = !has (busy);
   if
   :: success -> atomic { set (claimed); count_claim () }
   :: else
   fi
 #else
   atomic {
-    success = !has (IN_WAIT);
+    success = !has (busy);
     if
     :: success -> set (claimed); count_claim ()
     :: else
@@ -294,6 +304,12 @@ inline sel_registry_clear_changed ()
   atomic { changed_in_wait = false; unset (CHANGED) }
 }
 
+/* With mark () of the watcher. */
+inline sel_notify_watchers ()
+{
+  async_bell = async_bell || has_watcher
+}
+
 inline sel_notify_changed ()
 {
   if
@@ -303,6 +319,10 @@ inline sel_notify_changed ()
   :: has (IN_WAIT) && (!wait_sees_updates || has (ALWAYS_READY)) ->
 #endif
      sel_wakeup_signal ()
+  :: else
+  fi;
+  if
+  :: has_watcher && (!wait_sees_updates || has (ALWAYS_READY)) -> sel_notify_watchers ()
   :: else
   fi
 }
@@ -406,7 +426,7 @@ inline sel_lifecycle_release_if_unused ()
 #ifdef WITHOUT_IN_WAIT_TEST_OF_RELEASE
   :: has (OPEN) && has (CLOSED) ->
 #else
-  :: has (OPEN) && has (CLOSED) && !has (IN_WAIT) ->
+  :: has (OPEN) && has (CLOSED) && !has (IN_WAIT) && !has_watcher ->
 #endif
      sel_lifecycle_give_back ();
      unset (OPEN | FORKED)
@@ -481,6 +501,7 @@ inline end_thread (is_other)
        assert (kernel_open == has (OPEN) && kernel_open == (wakeup_fd != 0));
 #if !FORK || N_CLOSES > 0 || N_VFUNC_CLOSES > 0
        assert (!(has (CLOSED) && kernel_open));
+       assert (!(has (CLOSED) && has (ASYNC_PENDING)));
 #endif
        assert (!(has (OPEN) && has (ALWAYS_READY)) || readable);
        assert (has (IN_WAIT) == (claims != 0));
@@ -517,7 +538,7 @@ again:
   :: !success -> sel_state_unlock (); goto call
   :: else
   fi;
-  sel_state_claim ();
+  sel_state_claim (IN_WAIT | (claimed == WAITING -> ASYNC_PENDING : 0));
   sel_state_unlock ();
   if
   :: success -> goto begin
@@ -653,6 +674,9 @@ once:
   :: !fast && has (WOKEN) ->
      if
      :: claimed == WAITING -> atomic { unset (WOKEN); owed = false }
+#ifndef WITHOUT_BELL_OF_TAKE_WAKEUP
+     :: claimed == POLLING && has (ASYNC_PENDING) -> sel_notify_watchers ()
+#endif
      :: else
      fi
   :: !(!fast && has (WOKEN)) && !n_events && !(!fast && has (ALWAYS_READY)) && claimed == WAITING ->
@@ -697,6 +721,171 @@ end:
   end_thread (0)
 }
 
+/* sel_base_selector_select_async () without a timeout, and the turns of its source. */
+proctype async_waiter (byte n)
+{
+  short claimed = POLLING;
+  bool success, cancellable, resume, ready, was_rung, got_wakeup, got_fd, n_events, armed;
+  byte fd, tag;
+
+call:
+  if
+  :: n == 0 -> goto end
+  :: else -> n--
+  fi;
+  cancellable = CANCELLABLE;
+
+  /* sel_wait_begin_async () */
+  sel_state_lock ();
+  sel_lifecycle_ensure_open ();
+  if
+  :: !success -> sel_state_unlock (); goto call
+  :: else
+  fi;
+  atomic {
+    success = !has (ASYNC_PENDING | WAITING);
+    if
+    :: success -> set (ASYNC_PENDING)
+    :: else
+    fi
+  };
+  sel_state_unlock ();
+  if
+  :: !success -> goto call
+  :: else
+  fi;
+
+  /* sel_source_new_wait () and sel_async_wait_connect () */
+  sel_state_lock ();
+  success = !has (CLOSED);
+  has_watcher = success;
+  sel_state_unlock ();
+  if
+  :: !success -> goto done
+  :: else
+  fi;
+  if
+  :: cancellable -> async_connected = true; was_rung = cancelled
+  :: else
+  fi;
+
+turn:
+  /* sel_source_sync () */
+  sel_state_lock ();
+  atomic {
+#ifndef WITHOUT_WAS_RUNG
+    was_rung = was_rung || async_bell;
+#endif
+    async_bell = false;
+    ready = was_rung || has (CLOSED | ALWAYS_READY) || (word & (OPEN | FORKED)) != OPEN;
+#ifndef WITHOUT_WOKEN_TEST_OF_SYNC
+    ready = ready || has (WOKEN);
+#endif
+    armed = kernel_armed
+  };
+  sel_state_unlock ();
+
+  /* The poll () of the context. GLib may pass over check (). */
+  atomic {
+    if
+    :: ready || async_bell || (kernel_open && (readable || (fd_ready && (wait_sees_updates -> kernel_armed : armed))))
+    :: n_others == 0 && !must_end () -> goto end
+    fi
+  };
+  if
+  :: true
+  :: goto turn
+  fi;
+  was_rung = false;
+
+  /* sel_async_wait_look (); sel_wait_poll_list () is a wait without time */
+  if
+  :: cancellable && cancelled -> goto done
+  :: else
+  fi;
+  sel_state_try_claim ();
+  if
+  :: success -> goto begin
+  :: else
+  fi;
+  sel_state_lock ();
+  sel_lifecycle_ensure_open ();
+  if
+  :: !success -> sel_state_unlock (); goto done
+  :: else
+  fi;
+  sel_state_claim (IN_WAIT);
+  sel_state_unlock ();
+  if
+  :: !success -> goto turn
+  :: else
+  fi;
+
+begin:
+  atomic { assert (events == NOBODY); events = ME };
+  if
+  :: sel_state_is_fast ()
+  :: else ->
+     sel_state_lock ();
+     sel_registry_clear_changed ();
+     sel_state_unlock ()
+  fi;
+  if
+  :: !wait_sees_updates -> sel_state_lock (); armed = kernel_armed; sel_state_unlock ()
+  :: else
+  fi;
+  atomic {
+    assert (kernel_open && wakeup_fd != 0 && !parents);
+    got_wakeup = readable;
+    got_fd = fd_ready && (wait_sees_updates -> kernel_armed : armed);
+    tag = generation
+  };
+  sel_state_lock ();
+  atomic {
+    assert (kernel_open && events == ME);
+    if
+    :: got_wakeup -> readable = has (ALWAYS_READY)
+    :: else
+    fi;
+    n_events = got_fd && registered && !paused &&
+               ((wait_sees_updates && tag == generation) || (!wait_sees_updates && !changed_in_wait));
+    n_events = n_events || has (WOKEN | ALWAYS_READY | CLOSED);
+    success = !has (CLOSED);
+    tag = 0
+  };
+  if
+  :: success && has (WOKEN) -> atomic { unset (WOKEN); owed = false } /* sel_wait_take_wakeup () */
+  :: else
+  fi;
+
+  /* sel_wait_end (), or sel_wait_abort () */
+  atomic { assert (events == ME); events = NOBODY };
+  atomic { assert (claims == 1); claims--; unset (IN_WAIT) };
+  sel_registry_clear_changed ();
+  sel_lifecycle_release_if_unused ();
+  sel_state_unlock ();
+  if
+  :: !n_events -> goto turn
+  :: else -> n_events = false
+  fi;
+
+done:
+  /* sel_async_wait_end () and sel_source_leave () */
+  async_connected = false;
+  assert (has (ASYNC_PENDING));
+  unset (ASYNC_PENDING);
+  sel_state_lock ();
+  atomic { has_watcher = false; async_bell = false };
+#ifndef WITHOUT_RELEASE_OF_LEAVE
+  sel_lifecycle_release_if_unused ();
+#endif
+  sel_state_unlock ();
+  goto call;
+
+end:
+  end_thread (0)
+}
+
 /* sel_wait_wake () */
 proctype waker (byte n)
 {
@@ -735,6 +924,7 @@ proctype canceller ()
   :: was_connected -> sel_wakeup_signal ()
   :: else
   fi;
+  async_bell = async_bell || async_connected; /* sel_async_wait_cancelled () */
   end_thread (1)
 }
 
@@ -743,6 +933,9 @@ inline sel_base_selector_finish_close ()
 {
   sel_state_lock ();
   atomic { registered = false; unset (ALWAYS_READY) };
+#ifndef WITHOUT_BELL_OF_CLOSE
+  sel_notify_watchers (); /* sel_notify_close_watchers () */
+#endif
   if
 #ifndef WITHOUT_CLOSE_WAKE
   :: has (IN_WAIT) -> sel_wakeup_signal ()
@@ -799,7 +992,10 @@ proctype reiniter (byte n)
            fi;
            unset (FORKED);
            open_error = false;
-           sel_lifecycle_open ()
+           sel_lifecycle_open ();
+#ifndef WITHOUT_BELL_OF_REINIT
+           sel_notify_watchers () /* sel_notify_changed () */
+#endif
         :: else
         fi
      fi;
@@ -1004,6 +1200,9 @@ init
 #endif
 #if N_PAUSES > 0
     start_other (pauser (N_PAUSES));
+#endif
+#if N_ASYNC > 0
+    start (async_waiter (N_ASYNC));
 #endif
 #if N_FILES > 0
     start_other (filer (N_FILES));
