@@ -490,8 +490,8 @@ sel_base_selector_get_map (SelBaseSelector *self)
  * before it can use a selector of its parent. Descriptors that are closed in the child keep their keys.
  *
  * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits, or a %SEL_OS_ERROR if the
- * kernel refuses. In the last case the selector is not open, and this function may be called again; an asynchronous wait
- * that is in progress fails with the same error.
+ * kernel refuses. In the last case the selector is not open, and this function may be called again; an asynchronous
+ * wait that is in progress fails with the same error.
  *
  * Returns: %TRUE on success
  *
