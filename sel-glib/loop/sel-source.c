@@ -55,6 +55,10 @@ sel_source_leave (GSource  *source,
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
   sel_notify_remove_watcher (core, &self->watcher);
+
+  /* Otherwise the other sources end the pauses. */
+  if (!sel_notify_has_watchers (core) && sel_state_is_usable (core))
+    sel_pause_resume_due (core, TRUE);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
 }
