@@ -430,6 +430,19 @@ run_select_ready (World *world,
 }
 
 static void
+run_select_fds (World *world,
+                guint  thread)
+{
+  g_autofree int *fds = NULL;
+  g_autofree guint8 *masks = NULL;
+  gsize n_fds, n_masks;
+  GError *error = NULL;
+
+  sel_base_selector_select_fds (world->selector, 0, NULL, &fds, &n_fds, &masks, &n_masks, &error);
+  check_error (error);
+}
+
+static void
 run_select_forever (World *world,
                     guint  thread)
 {
@@ -649,6 +662,7 @@ static const Operation operations[] = {
   { "get-map", run_get_map, 0 },
   { "select-0", run_select_0, 0 },
   { "select-ready", run_select_ready, 0 },
+  { "select-fds", run_select_fds, 0 },
   { "select-forever", run_select_forever, OPERATION_WAITS },
   { "select-async", run_select_async, OPERATION_WAITS },
   { "wakeup", run_wakeup, OPERATION_ENDS_WAITS },
