@@ -98,15 +98,16 @@ class Result:
         self.errors = re.findall(r'^pan:\d+: (.*?)(?: \(at depth \d+\))?$', output, re.M)
         states = re.search(r'(\d+) states, stored', output)
         self.n_states = int(states.group(1)) if states else 0
-        self.unreached = set()
+        self.unreached = {} # for each process that exists
         process = None
         for line in output.splitlines():
             header = re.match(r'unreached in (.*)', line)
             step = re.match(r'\t\S*:(\d+), state (\d+), (".*")', line)
             if header:
                 process = header.group(1)
+                self.unreached[process] = set()
             elif step:
-                self.unreached.add((process,) + step.groups())
+                self.unreached[process].add((process,) + step.groups())
 
     def is_complete(self):
         return (self.n_errors == 0 and not self.errors and self.n_states > 100 and
@@ -188,7 +189,7 @@ def main():
     wrong = list(different_names(text, sources(source))) + list(different_variants(text))
     report('the names are those of the code', not wrong, wrong)
 
-    unreached = None # the steps that no scenario takes
+    unreached = {} # the steps of each process that no scenario takes
     with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
         scenarios = [(name, pool.submit(check, model, macros.split())) for name, macros in SCENARIOS.items()]
         variants = [(macro, text, pool.submit(check, model, SCENARIOS[scenario].split() + [macro]))
@@ -199,9 +200,11 @@ def main():
             report('no error: ' + name, success,
                    ['%d states' % result.n_states] if success else result.errors or result.output.splitlines())
             if 'FORK=1' not in SCENARIOS[name]: # which gives the states other numbers
-                unreached = result.unreached if unreached is None else unreached & result.unreached
-        report('every step of the model is taken', not unreached,
-               ['%s: line %s, state %s, %s' % step for step in sorted(unreached)])
+                for process, steps in result.unreached.items():
+                    unreached[process] = unreached.get(process, steps) & steps
+        steps = set().union(*unreached.values())
+        report('every step of the model is taken', not steps,
+               ['%s: line %s, state %s, %s' % step for step in sorted(steps)])
         for macro, step, future in variants:
             result = future.result()
             success = result.has_error()

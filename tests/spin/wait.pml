@@ -28,6 +28,8 @@
  *   object see it.
  * - After close () the kernel's object is released, once, by the last thread that leaves.
  *
+ * A process that a scenario does not start is left out, so that the check is shorter.
+ *
  * A macro WITHOUT_... takes one step out of the protocol. The check must fail then.
  */
 
@@ -445,12 +447,6 @@ inline sel_lifecycle_open ()
      set (OPEN);
 #endif
      sel_wakeup_open ();
-     if
-#ifndef WITHOUT_WAKE_OF_OPEN
-     :: has (ALWAYS_READY) -> sel_wakeup_signal ()
-#endif
-     :: else
-     fi;
      atomic { paused = false; in_pause_list = false; unset (PAUSED); kernel_armed = registered };
      set (OPEN);
      success = true
@@ -511,6 +507,7 @@ inline end_thread (is_other)
 }
 
 /* sel_wait_run () with a timeout that is infinite, or 0 if it claims POLLING. */
+#if N_WAITS + N_WAITS_2 > 0
 proctype waiter (byte n; short claimed)
 {
   bool success, cancellable, fast, is_first, no_time, ends_by_itself, got_wakeup, got_fd, n_events, resume, armed;
@@ -720,8 +717,10 @@ abort:
 end:
   end_thread (0)
 }
+#endif
 
 /* sel_base_selector_select_async () without a timeout, and the turns of its source. */
+#if N_ASYNC > 0
 proctype async_waiter (byte n)
 {
   short claimed = POLLING;
@@ -803,13 +802,8 @@ turn:
   :: cancellable && cancelled -> goto done
   :: else
   fi;
-  sel_state_try_claim ();
-  if
-  :: success -> goto begin
-  :: else
-  fi;
-  sel_state_lock ();
-  sel_lifecycle_ensure_open ();
+  sel_state_lock (); /* ASYNC_PENDING keeps the wait off the fast path */
+  success = has (OPEN) && !has (CLOSED | FORKED); /* it was open when the wait began, and is not opened here */
   if
   :: !success -> sel_state_unlock (); goto done
   :: else
@@ -821,15 +815,10 @@ turn:
   :: else
   fi;
 
-begin:
   atomic { assert (events == NOBODY); events = ME };
-  if
-  :: sel_state_is_fast ()
-  :: else ->
-     sel_state_lock ();
-     sel_registry_clear_changed ();
-     sel_state_unlock ()
-  fi;
+  sel_state_lock (); /* sel_wait_prepare () */
+  sel_registry_clear_changed ();
+  sel_state_unlock ();
   if
   :: !wait_sees_updates -> sel_state_lock (); armed = kernel_armed; sel_state_unlock ()
   :: else
@@ -862,8 +851,7 @@ begin:
   atomic { assert (events == ME); events = NOBODY };
   atomic { assert (claims == 1); claims--; unset (IN_WAIT) };
   sel_registry_clear_changed ();
-  sel_lifecycle_release_if_unused ();
-  sel_state_unlock ();
+  sel_state_unlock (); /* nothing is released as long as there is a watcher */
   if
   :: !n_events -> goto turn
   :: else -> n_events = false
@@ -885,8 +873,10 @@ done:
 end:
   end_thread (0)
 }
+#endif
 
 /* sel_wait_wake () */
+#if N_WAKEUPS > 0
 proctype waker (byte n)
 {
   byte fd;
@@ -912,8 +902,10 @@ proctype waker (byte n)
   od;
   end_thread (1)
 }
+#endif
 
 /* g_cancellable_cancel() */
+#if CANCELLABLE
 proctype canceller ()
 {
   bool was_connected;
@@ -927,6 +919,7 @@ proctype canceller ()
   async_bell = async_bell || async_connected; /* sel_async_wait_cancelled () */
   end_thread (1)
 }
+#endif
 
 /* The first lines are sel_base_selector_take_all (). */
 inline sel_base_selector_finish_close ()
@@ -948,6 +941,7 @@ inline sel_base_selector_finish_close ()
   sel_state_unlock ()
 }
 
+#if N_CLOSES > 0
 proctype closer ()
 {
   bool success;
@@ -967,8 +961,10 @@ proctype closer ()
   fi;
   end_thread (1)
 }
+#endif
 
 /* sel_lifecycle_reinit_locked () */
+#if N_REINITS > 0
 proctype reiniter (byte n)
 {
   short old_word;
@@ -993,6 +989,12 @@ proctype reiniter (byte n)
            unset (FORKED);
            open_error = false;
            sel_lifecycle_open ();
+           if
+#ifndef WITHOUT_WAKE_OF_OPEN
+           :: success && has (ALWAYS_READY) -> sel_wakeup_signal () /* in the code before OPEN is set */
+#endif
+           :: else
+           fi;
 #ifndef WITHOUT_BELL_OF_REINIT
            sel_notify_watchers () /* sel_notify_changed () */
 #endif
@@ -1004,7 +1006,9 @@ proctype reiniter (byte n)
   od;
   end_thread (1)
 }
+#endif
 
+#if N_CHANGES > 0
 proctype changer (byte n)
 {
   bool success;
@@ -1032,8 +1036,10 @@ proctype changer (byte n)
   od;
   end_thread (1)
 }
+#endif
 
 /* sel_registry_change_always_ready (), and what its caller does after it. */
+#if N_FILES > 0
 proctype filer (byte n)
 {
   bool success;
@@ -1065,9 +1071,11 @@ proctype filer (byte n)
   od;
   end_thread (1)
 }
+#endif
 
 /* update () is called with the lock, by a call that modifies the registration: that call finishes to close the
  * selector when it unlocks. */
+#if N_VFUNC_CLOSES > 0
 proctype vfunc_closer ()
 {
   bool success;
@@ -1097,8 +1105,10 @@ proctype vfunc_closer ()
   fi;
   end_thread (1)
 }
+#endif
 
 /* A main loop. */
+#if N_PAUSES > 0
 proctype pauser (byte n)
 {
   bool waits;
@@ -1122,6 +1132,7 @@ proctype pauser (byte n)
   od;
   end_thread (1)
 }
+#endif
 
 proctype device ()
 {
