@@ -380,8 +380,9 @@ cancel_without_bell (Wait *wait)
 static void
 test_cancel_is_heard (BackendFixture *fixture)
 {
-  static void (*const funcs[]) (Wait *wait) =
-    { cancel_beside_higher_priority, cancel_after_change, cancel_without_bell };
+  static void (*const funcs[]) (Wait *wait) = {
+    cancel_beside_higher_priority, cancel_after_change, cancel_without_bell,
+  };
 
   for (gsize i = 0; i < G_N_ELEMENTS (funcs); i++)
     {
