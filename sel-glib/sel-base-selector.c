@@ -487,7 +487,7 @@ sel_base_selector_get_map (SelBaseSelector *self)
  *
  * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits or a virtual function of
  * @self calls this, or a %SEL_OS_ERROR if the kernel refuses. In the last case the selector is not open, and this
- * function may be called again.
+ * function may be called again; an asynchronous wait that is in progress fails with the same error.
  *
  * Returns: %TRUE on success
  *

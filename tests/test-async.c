@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <math.h>
 #include <signal.h>
@@ -1018,6 +1019,117 @@ test_wakeup_from_signal (BackendFixture *fixture)
   wait_close (&wait);
 }
 
+static gboolean
+ignore_hang_up (SelBaseSelector *selector,
+                SelSelectorKey  *key,
+                SelEventMask     events,
+                gpointer         user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+static int
+poll_for_a_while (GPollFD *fds,
+                  guint    n_fds,
+                  int      timeout)
+{
+  g_assert_cmpint (timeout, >=, 0);
+
+  return g_poll (fds, n_fds, timeout);
+}
+
+/* A source pauses a descriptor during the wait, and is destroyed: the wait has to end the pause. */
+static void
+test_paused_by_source (BackendFixture *fixture)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr(GSource) source = NULL;
+  int fds[2];
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  open_pipe (fds);
+  close (fds[1]);
+  g_assert_true (sel_base_selector_register_callback (wait.selector, fds[0], SEL_EVENT_READ, ignore_hang_up, NULL,
+                                                      NULL, NULL));
+  source = sel_base_selector_create_dispatch_source (wait.selector, NULL, NULL, NULL);
+  g_source_attach (source, context);
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_source_destroy (source);
+
+  g_main_context_set_poll_func (wait.context, poll_for_a_while);
+  while (wait.n_done == 0)
+    g_main_context_iteration (wait.context, TRUE);
+  g_assert_no_error (wait.error);
+  g_assert_cmpuint (wait.ready->len, ==, 1);
+  unwatch (wait.selector, fds[0]);
+  close (fds[0]);
+  wait_close (&wait);
+}
+
+static gpointer
+reinit_in_thread (gpointer user_data)
+{
+  Wait *wait = user_data;
+
+  g_assert_false (sel_base_selector_reinit (wait->selector, NULL));
+
+  return NULL;
+}
+
+static int other_files[3][2];
+
+/* The old numbers of the library stand for other files when the context polls. */
+static int
+poll_while_reinit_fails (GPollFD *fds,
+                         guint    n_fds,
+                         int      timeout)
+{
+  struct rlimit saved;
+
+  forbid_open (&saved);
+  g_thread_join (g_thread_new ("reinit", reinit_in_thread, polling_wait));
+  allow_open (&saved);
+  for (gsize i = 0; i < G_N_ELEMENTS (other_files); i++)
+    open_pipe (other_files[i]);
+  g_assert_cmpint (g_poll (fds, n_fds, 0), >, 0);
+
+  return 0;
+}
+
+static void
+test_reinit_fails (BackendFixture *fixture)
+{
+  GPollFunc poll_func;
+  Wait wait;
+
+  wait_open (&wait, fixture);
+  watch (wait.selector, wait.pair[0], SEL_EVENT_READ);
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  wait_settle (&wait);
+  polling_wait = &wait;
+  poll_func = g_main_context_get_poll_func (wait.context);
+  g_main_context_set_poll_func (wait.context, poll_while_reinit_fails);
+  g_main_context_iteration (wait.context, FALSE);
+  g_main_context_set_poll_func (wait.context, poll_func);
+
+  wait_settle (&wait);
+  g_assert_cmpuint (wait.n_done, ==, 1);
+  g_assert_error (wait.error, SEL_OS_ERROR, EMFILE);
+  for (gsize i = 0; i < G_N_ELEMENTS (other_files); i++)
+    close_pair (other_files[i]);
+
+  wait_reset (&wait);
+  g_assert_true (sel_base_selector_reinit (wait.selector, NULL));
+  put_byte (wait.pair[1]);
+  wait_begin (&wait, SEL_WAIT_FOREVER);
+  wait_until_done (&wait);
+  assert_done_ready (&wait);
+  wait_close (&wait);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -1033,6 +1145,8 @@ main (int    argc,
   backend_add_both_modes ("async/not-a-number", test_not_a_number);
   backend_add_both_modes ("async/cancel", test_cancel);
   backend_add_both_modes ("async/cancel-is-heard", test_cancel_is_heard);
+  backend_add_both_modes ("async/paused-by-source", test_paused_by_source);
+  backend_add_both_modes ("async/reinit-fails", test_reinit_fails);
   backend_add_both_modes ("async/close", test_close);
   backend_add_both_modes ("async/close-priority", test_close_priority);
   backend_add_both_modes ("async/wrong-result", test_wrong_result);

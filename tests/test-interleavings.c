@@ -430,6 +430,19 @@ run_select_ready (World *world,
 }
 
 static void
+run_select_fds (World *world,
+                guint  thread)
+{
+  g_autofree int *fds = NULL;
+  g_autofree guint8 *masks = NULL;
+  gsize n_fds, n_masks;
+  GError *error = NULL;
+
+  sel_base_selector_select_fds (world->selector, 0, NULL, &fds, &n_fds, &masks, &n_masks, &error);
+  check_error (error);
+}
+
+static void
 run_select_forever (World *world,
                     guint  thread)
 {
@@ -649,6 +662,7 @@ static const Operation operations[] = {
   { "get-map", run_get_map, 0 },
   { "select-0", run_select_0, 0 },
   { "select-ready", run_select_ready, 0 },
+  { "select-fds", run_select_fds, 0 },
   { "select-forever", run_select_forever, OPERATION_WAITS },
   { "select-async", run_select_async, OPERATION_WAITS },
   { "wakeup", run_wakeup, OPERATION_ENDS_WAITS },
@@ -723,6 +737,28 @@ run_iterate_often (World *world,
     g_main_context_iteration (world->context, FALSE);
 }
 
+/* The change rings the bell of the wait where the context polls each descriptor, and the cancellation rings again. */
+static void
+run_register_and_cancel (World *world,
+                         guint  thread)
+{
+  run_register (world, thread);
+  run_cancel (world, thread);
+}
+
+static void
+run_select_async_often (World *world,
+                        guint  thread)
+{
+  run_select_async (world, thread);
+  for (guint i = 0; i < 2; i++)
+    g_main_context_iteration (world->async_contexts[thread], FALSE);
+}
+
+static const Operation register_and_cancel = {
+  "register-and-cancel", run_register_and_cancel, OPERATION_ENDS_WAITS
+};
+static const Operation select_async_often = { "select-async-often", run_select_async_often, OPERATION_WAITS };
 static const Operation attach_and_destroy = { "attach-and-destroy", run_attach_and_destroy, OPERATION_NEEDS_CONTEXT };
 static const Operation context_life = { "context-life", run_context_life, 0 };
 static const Operation register_and_unregister = { "register-and-unregister", run_register_and_unregister, 0 };
@@ -1039,6 +1075,7 @@ add_faults (PairCase *pair)
     { "free-context-while-changed", { &context_life, &register_and_unregister }, .max_preemptions = 2 },
     { "free-context-while-closed", { &context_life, find_operation ("close") }, .max_preemptions = 2 },
     { "async-while-closed", { find_operation ("select-async"), find_operation ("close") }, .max_preemptions = 3 },
+    { "async-cancelled-after-change", { &select_async_often, &register_and_cancel }, .max_preemptions = 2 },
     { "attach-while-closed", { find_operation ("attach"), find_operation ("close") }, .max_preemptions = 3 },
     { "reused-number-wakeup", { find_operation ("select-forever"), find_operation ("wakeup") }, set_up_reused_number,
       tear_down_reused_number, .max_preemptions = 2 },

@@ -420,6 +420,41 @@ test_destroyed_with_reference (BackendFixture *fixture)
   state_close (&state);
 }
 
+static gboolean
+ignore_event (SelBaseSelector *selector,
+              SelSelectorKey  *key,
+              SelEventMask     events,
+              gpointer         user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+/* Programs that poll the descriptor of the mechanism hear of what a source has paused before it was destroyed. */
+static void
+test_pauses_end_with_source (BackendFixture *fixture)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  GPollFD poll_fd = { .events = G_IO_IN };
+  GSource *source;
+  int fds[2];
+
+  open_pipe (fds);
+  close (fds[1]);
+  g_assert_true (sel_base_selector_register_callback (fixture->selector, fds[0], SEL_EVENT_READ, ignore_event, NULL,
+                                                      NULL, NULL));
+  source = sel_base_selector_create_dispatch_source (fixture->selector, NULL, NULL, NULL);
+  g_source_attach (source, context);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  poll_fd.fd = fixture->backend->get_fd (fixture->selector, NULL);
+  g_source_destroy (source);
+  g_source_unref (source);
+  g_assert_cmpint (g_poll (&poll_fd, 1, 0), ==, 1);
+
+  unwatch (fixture->selector, fds[0]);
+  close (fds[0]);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -441,6 +476,8 @@ main (int    argc,
   backend_add_both_modes ("source/opened-late", test_opened_late);
   backend_add_both_modes ("source/reinit", test_reinit);
   backend_add_both_modes ("source/destroyed-with-reference", test_destroyed_with_reference);
+  backend_add_for ("epoll", "source/pauses-end-with-source", test_pauses_end_with_source);
+  backend_add_for ("kqueue", "source/pauses-end-with-source", test_pauses_end_with_source);
   backend_add_for ("epoll", "source/own-descriptor-closed", test_own_descriptor_closed);
   backend_add_for ("kqueue", "source/own-descriptor-closed", test_own_descriptor_closed);
 

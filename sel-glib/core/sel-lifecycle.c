@@ -172,8 +172,13 @@ sel_lifecycle_reinit_locked (SelCore  *core,
     sel_lifecycle_give_back (core, (old_word & SEL_STATE_FORKED) != 0);
   sel_state_unset (core, SEL_STATE_FORKED);
   sel_lifecycle_clear (core);
+  if (sel_lifecycle_open (core, error))
+    return TRUE;
 
-  return sel_lifecycle_open (core, error);
+  /* The numbers that the sources poll may soon stand for other files. */
+  sel_notify_changed (core, -1);
+
+  return FALSE;
 }
 
 gboolean

@@ -57,6 +57,10 @@ sel_source_leave (GSource  *source,
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
   sel_notify_remove_watcher (core, &self->watcher);
+
+  /* Otherwise the other sources end the pauses. */
+  if (!sel_notify_has_watchers (core) && sel_state_is_usable (core))
+    sel_pause_resume_due (core, TRUE);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
 }
@@ -126,10 +130,10 @@ sel_source_sync_locked (SelSource *self)
     {
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
-                       (self->awaits &&
-                        (sel_watcher_was_rung (&self->watcher) || sel_state_has (core, SEL_STATE_WOKEN)));
+                       (self->awaits && (sel_watcher_was_rung (&self->watcher) ||
+                                         sel_state_has (core, SEL_STATE_WOKEN) || !sel_state_is_usable (core)));
       self->has_kept = sel_found_has_kept (&self->mirror.found, core);
-      self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
+      self->next_resume = sel_pause_get_next (core);
     }
 }
 

@@ -30,6 +30,18 @@ SCENARIOS = {
     'changes': 'N_WAITS=1 N_WAITS_2=1 N_CHANGES=1',
     'changes and wake-up': 'N_WAITS=1 N_CHANGES=2 N_WAKEUPS=1',
     'changes and close': 'N_WAITS=1 N_CHANGES=1 N_CLOSES=1',
+    'always ready': 'N_WAITS=2 N_FILES=1',
+    'always ready for a while': 'N_WAITS=1 N_FILES=3 N_WAKEUPS=1',
+    'always ready and main loop': 'N_WAITS=1 N_WAITS_2=1 N_FILES=1',
+    'always ready and close': 'N_WAITS=1 N_FILES=2 N_CLOSES=1',
+    'always ready and reinit': 'N_WAITS=1 N_FILES=1 N_REINITS=1',
+    'close in update': 'N_WAITS=1 N_WAITS_2=1 N_VFUNC_CLOSES=1',
+    'close in update, and another close': 'N_WAITS=1 N_VFUNC_CLOSES=1 N_CLOSES=1 N_WAKEUPS=1',
+    'asynchronous wait': 'N_WAITS=0 N_ASYNC=2 N_WAKEUPS=1 N_CHANGES=1',
+    'asynchronous wait and close': 'N_WAITS=0 N_ASYNC=2 N_CLOSES=1 N_WAKEUPS=1',
+    'asynchronous wait and cancellation': 'N_WAITS=0 N_ASYNC=1 CANCELLABLE=1 N_CHANGES=1',
+    'asynchronous wait and reinit': 'N_WAITS=0 N_ASYNC=1 N_REINITS=1 N_WAKEUPS=1',
+    'asynchronous wait and others': 'N_WAITS=0 N_ASYNC=1 N_WAITS_2=1 N_WAKEUPS=1',
     'pauses': 'N_WAITS=1 N_CHANGES=1 N_PAUSES=2',
     'pauses and main loop': 'N_WAITS=1 N_WAITS_2=1 N_PAUSES=1',
     'pauses and reinit': 'N_WAITS=1 N_CHANGES=1 N_PAUSES=1 N_REINITS=1',
@@ -55,6 +67,16 @@ VARIANTS = [
     ('WITHOUT_OPEN_LAST', 'reinit', 'OPEN is set when everything is open'),
     ('WITHOUT_IN_USE', 'reinit and wake-up', 'the wake-up descriptor is not closed while it is signalled'),
     ('WITHOUT_CHANGE_WAKE', 'changes', 'a change wakes a wait that does not see it'),
+    ('WITHOUT_ALWAYS_READY_WAKE', 'always ready', 'a descriptor that is always ready wakes a wait'),
+    ('WITHOUT_TEST_OF_DRAIN', 'always ready', 'the wake-up descriptor is not drained beside such a descriptor'),
+    ('WITHOUT_WAKE_OF_OPEN', 'always ready and reinit', 'the new wake-up descriptor is readable beside such a descriptor'),
+    ('WITHOUT_CLOSE_LATER', 'close in update', 'the last unlock finishes what a virtual function has closed'),
+    ('WITHOUT_WAS_RUNG', 'asynchronous wait and cancellation', 'an asynchronous wait looks after each ring of its bell'),
+    ('WITHOUT_WOKEN_TEST_OF_SYNC', 'asynchronous wait and others', 'an asynchronous wait looks if WOKEN is set'),
+    ('WITHOUT_BELL_OF_TAKE_WAKEUP', 'asynchronous wait and others', 'a main loop that drains a wake-up rings for it'),
+    ('WITHOUT_BELL_OF_CLOSE', 'asynchronous wait and close', 'close () rings the bells of sources'),
+    ('WITHOUT_BELL_OF_REINIT', 'asynchronous wait and reinit', 'reinit () rings the bells of sources'),
+    ('WITHOUT_RELEASE_OF_LEAVE', 'asynchronous wait and close', 'a source that leaves after close () releases'),
     ('WITHOUT_PAUSED_FIRST', 'pauses', 'PAUSED is set before WAITING is tested'),
     ('WITHOUT_WAITING_TEST', 'pauses', 'nothing is paused while a thread waits'),
     ('WITHOUT_RESUME', 'pauses', 'a wait that begins resumes all'),
@@ -76,15 +98,16 @@ class Result:
         self.errors = re.findall(r'^pan:\d+: (.*?)(?: \(at depth \d+\))?$', output, re.M)
         states = re.search(r'(\d+) states, stored', output)
         self.n_states = int(states.group(1)) if states else 0
-        self.unreached = set()
+        self.unreached = {} # for each process that exists
         process = None
         for line in output.splitlines():
             header = re.match(r'unreached in (.*)', line)
             step = re.match(r'\t\S*:(\d+), state (\d+), (".*")', line)
             if header:
                 process = header.group(1)
+                self.unreached[process] = set()
             elif step:
-                self.unreached.add((process,) + step.groups())
+                self.unreached[process].add((process,) + step.groups())
 
     def is_complete(self):
         return (self.n_errors == 0 and not self.errors and self.n_states > 100 and
@@ -166,7 +189,7 @@ def main():
     wrong = list(different_names(text, sources(source))) + list(different_variants(text))
     report('the names are those of the code', not wrong, wrong)
 
-    unreached = None # the steps that no scenario takes
+    unreached = {} # the steps of each process that no scenario takes
     with concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
         scenarios = [(name, pool.submit(check, model, macros.split())) for name, macros in SCENARIOS.items()]
         variants = [(macro, text, pool.submit(check, model, SCENARIOS[scenario].split() + [macro]))
@@ -177,9 +200,11 @@ def main():
             report('no error: ' + name, success,
                    ['%d states' % result.n_states] if success else result.errors or result.output.splitlines())
             if 'FORK=1' not in SCENARIOS[name]: # which gives the states other numbers
-                unreached = result.unreached if unreached is None else unreached & result.unreached
-        report('every step of the model is taken', not unreached,
-               ['%s: line %s, state %s, %s' % step for step in sorted(unreached)])
+                for process, steps in result.unreached.items():
+                    unreached[process] = unreached.get(process, steps) & steps
+        steps = set().union(*unreached.values())
+        report('every step of the model is taken', not steps,
+               ['%s: line %s, state %s, %s' % step for step in sorted(steps)])
         for macro, step, future in variants:
             result = future.result()
             success = result.has_error()

@@ -12,7 +12,10 @@
  * There is one registered descriptor. It may become ready, and stays so then. The kernel's wait either sees changes,
  * like that of epoll, or it works with a copy that was made before, like poll (). In the first case reports have tags.
  *
- * The model has no asynchronous waits, no descriptors that are always ready and no virtual function that calls back.
+ * Beside it there may be one that is always ready, for which the kernel does not wait.
+ *
+ * An asynchronous wait has a source in a main loop of its own thread. The poll () of the context is like the kernel's
+ * wait, but it ends the wait only if sel_async_wait_look () finds a reason.
  *
  * What is checked:
  *
@@ -21,7 +24,11 @@
  * - A wait that begins in a thread resumes a paused descriptor.
  * - One wait is in progress at a time. It ends once, in the thread that has begun it.
  * - No thread uses the kernel's object, the wake-up descriptor or the ready list when it must not.
+ * - While a descriptor is always ready, the wake-up descriptor is readable, so that programs that poll the kernel's
+ *   object see it.
  * - After close () the kernel's object is released, once, by the last thread that leaves.
+ *
+ * A process that a scenario does not start is left out, so that the check is shorter.
  *
  * A macro WITHOUT_... takes one step out of the protocol. The check must fail then.
  */
@@ -51,6 +58,15 @@
 #ifndef N_PAUSES
 #define N_PAUSES 0      /* calls in a main loop that pause the descriptor, or arm it again */
 #endif
+#ifndef N_FILES
+#define N_FILES 0       /* calls that register or unregister another descriptor, which is always ready */
+#endif
+#ifndef N_ASYNC
+#define N_ASYNC 0       /* calls of sel_base_selector_select_async (), one after the other, in a main loop */
+#endif
+#ifndef N_VFUNC_CLOSES
+#define N_VFUNC_CLOSES 0 /* calls of sel_base_selector_close () in the virtual function update () */
+#endif
 #ifndef FORK
 #define FORK 0          /* 1: the threads are those of a child process that has not called any function yet */
 #endif
@@ -61,9 +77,11 @@
 #define FORKED 4
 #define WAITING 8
 #define POLLING 16
+#define ASYNC_PENDING 32
 #define CHANGED 64
 #define WOKEN 128
 #define PAUSED 256
+#define ALWAYS_READY 512
 #define SOURCE_BLOCKED 1024
 #define IN_WAIT (WAITING | POLLING)
 
@@ -75,6 +93,7 @@
 short word;
 byte lock = NOBODY;
 byte fork_lock = NOBODY;
+bool close_later;       /* SEL_STATE_CLOSE_LATER in lock_depth */
 bool fork_count = !FORK; /* TRUE if it is that of this process */
 
 /* SelWakeup. Each descriptor has a number of its own; 0 stands for none. */
@@ -103,6 +122,11 @@ bool open_error;
 bool bell;              /* of the source that has found the selector BUSY */
 bool cancelled, connected;
 
+/* The source of an asynchronous wait. */
+bool has_watcher;
+bool async_bell;        /* readable */
+bool async_connected;   /* the canceller rings it */
+
 /* Of the check. */
 bool owed;              /* no wait has ended yet for the last call of sel_base_selector_wakeup () */
 byte claims;
@@ -116,7 +140,7 @@ byte n_others;          /* ... and do not wait */
 
 /* The reasons for which a thread that waits in the kernel has to return. */
 #define must_end() \
-  (owed || has (CLOSED) || (cancellable && cancelled) || (fd_ready && registered && (!paused || in_pause_list)))
+  (owed || has (CLOSED | ALWAYS_READY) || (cancellable && cancelled) || (fd_ready && registered && (!paused || in_pause_list)))
 
 /* --- sel-state --- */
 
@@ -213,17 +237,17 @@ inline sel_state_try_claim ()
 }
 
 /* The slow path. */
-inline sel_state_claim ()
+inline sel_state_claim (busy)
 {
 #ifdef WITHOUT_COMPARE
-  success = !has (IN_WAIT);
+  success = !has (busy);
   if
   :: success -> atomic { set (claimed); count_claim () }
   :: else
   fi
 #else
   atomic {
-    success = !has (IN_WAIT);
+    success = !has (busy);
     if
     :: success -> set (claimed); count_claim ()
     :: else
@@ -282,15 +306,25 @@ inline sel_registry_clear_changed ()
   atomic { changed_in_wait = false; unset (CHANGED) }
 }
 
+/* With mark () of the watcher. */
+inline sel_notify_watchers ()
+{
+  async_bell = async_bell || has_watcher
+}
+
 inline sel_notify_changed ()
 {
   if
 #ifdef WITHOUT_CHANGE_WAKE
   :: false ->
 #else
-  :: has (IN_WAIT) && !wait_sees_updates ->
+  :: has (IN_WAIT) && (!wait_sees_updates || has (ALWAYS_READY)) ->
 #endif
      sel_wakeup_signal ()
+  :: else
+  fi;
+  if
+  :: has_watcher && (!wait_sees_updates || has (ALWAYS_READY)) -> sel_notify_watchers ()
   :: else
   fi
 }
@@ -394,7 +428,7 @@ inline sel_lifecycle_release_if_unused ()
 #ifdef WITHOUT_IN_WAIT_TEST_OF_RELEASE
   :: has (OPEN) && has (CLOSED) ->
 #else
-  :: has (OPEN) && has (CLOSED) && !has (IN_WAIT) ->
+  :: has (OPEN) && has (CLOSED) && !has (IN_WAIT) && !has_watcher ->
 #endif
      sel_lifecycle_give_back ();
      unset (OPEN | FORKED)
@@ -461,9 +495,11 @@ inline end_thread (is_other)
     :: n_threads > 0
     :: n_threads == 0 ->
        assert (kernel_open == has (OPEN) && kernel_open == (wakeup_fd != 0));
-#if !FORK || N_CLOSES > 0
+#if !FORK || N_CLOSES > 0 || N_VFUNC_CLOSES > 0
        assert (!(has (CLOSED) && kernel_open));
+       assert (!(has (CLOSED) && has (ASYNC_PENDING)));
 #endif
+       assert (!(has (OPEN) && has (ALWAYS_READY)) || readable);
        assert (has (IN_WAIT) == (claims != 0));
        assert (owed == has (WOKEN))
     fi
@@ -471,6 +507,7 @@ inline end_thread (is_other)
 }
 
 /* sel_wait_run () with a timeout that is infinite, or 0 if it claims POLLING. */
+#if N_WAITS + N_WAITS_2 > 0
 proctype waiter (byte n; short claimed)
 {
   bool success, cancellable, fast, is_first, no_time, ends_by_itself, got_wakeup, got_fd, n_events, resume, armed;
@@ -498,7 +535,7 @@ again:
   :: !success -> sel_state_unlock (); goto call
   :: else
   fi;
-  sel_state_claim ();
+  sel_state_claim (IN_WAIT | (claimed == WAITING -> ASYNC_PENDING : 0));
   sel_state_unlock ();
   if
   :: success -> goto begin
@@ -556,6 +593,7 @@ once:
 #ifndef WITHOUT_WOKEN_TEST_OF_PREPARE
        no_time = no_time || has (WOKEN);
 #endif
+       no_time = no_time || has (ALWAYS_READY);
        assert (!(is_first && claimed == WAITING && in_pause_list));
        ends_by_itself = has (PAUSED)
      };
@@ -585,7 +623,13 @@ once:
   atomic {
     assert (kernel_open && events == ME);
     if
-    :: got_wakeup -> assert (read_fd == wakeup_fd && read_fd != 0 && !parents); readable = false
+    :: got_wakeup -> /* sel_notify_drain_wakeup () */
+       assert (read_fd == wakeup_fd && read_fd != 0 && !parents);
+#ifdef WITHOUT_TEST_OF_DRAIN
+       readable = false
+#else
+       readable = has (ALWAYS_READY)
+#endif
     :: else
     fi;
     n_events = got_fd && registered && !paused &&
@@ -627,9 +671,13 @@ once:
   :: !fast && has (WOKEN) ->
      if
      :: claimed == WAITING -> atomic { unset (WOKEN); owed = false }
+#ifndef WITHOUT_BELL_OF_TAKE_WAKEUP
+     :: claimed == POLLING && has (ASYNC_PENDING) -> sel_notify_watchers ()
+#endif
      :: else
      fi
-  :: !(!fast && has (WOKEN)) && !n_events && claimed == WAITING -> /* TOO_SHORT: sel_wait_continue () */
+  :: !(!fast && has (WOKEN)) && !n_events && !(!fast && has (ALWAYS_READY)) && claimed == WAITING ->
+     /* TOO_SHORT: sel_wait_continue () */
      sel_state_unlock ();
      is_first = false;
      goto once
@@ -669,8 +717,166 @@ abort:
 end:
   end_thread (0)
 }
+#endif
+
+/* sel_base_selector_select_async () without a timeout, and the turns of its source. */
+#if N_ASYNC > 0
+proctype async_waiter (byte n)
+{
+  short claimed = POLLING;
+  bool success, cancellable, resume, ready, was_rung, got_wakeup, got_fd, n_events, armed;
+  byte fd, tag;
+
+call:
+  if
+  :: n == 0 -> goto end
+  :: else -> n--
+  fi;
+  cancellable = CANCELLABLE;
+
+  /* sel_wait_begin_async () */
+  sel_state_lock ();
+  sel_lifecycle_ensure_open ();
+  if
+  :: !success -> sel_state_unlock (); goto call
+  :: else
+  fi;
+  atomic {
+    success = !has (ASYNC_PENDING | WAITING);
+    if
+    :: success -> set (ASYNC_PENDING)
+    :: else
+    fi
+  };
+  sel_state_unlock ();
+  if
+  :: !success -> goto call
+  :: else
+  fi;
+
+  /* sel_source_new_wait () and sel_async_wait_connect () */
+  sel_state_lock ();
+  success = !has (CLOSED);
+  has_watcher = success;
+  sel_state_unlock ();
+  if
+  :: !success -> goto done
+  :: else
+  fi;
+  if
+  :: cancellable -> async_connected = true; was_rung = cancelled
+  :: else
+  fi;
+
+turn:
+  /* sel_source_sync () */
+  sel_state_lock ();
+  atomic {
+#ifndef WITHOUT_WAS_RUNG
+    was_rung = was_rung || async_bell;
+#endif
+    async_bell = false;
+    ready = was_rung || has (CLOSED | ALWAYS_READY) || (word & (OPEN | FORKED)) != OPEN;
+#ifndef WITHOUT_WOKEN_TEST_OF_SYNC
+    ready = ready || has (WOKEN);
+#endif
+    armed = kernel_armed
+  };
+  sel_state_unlock ();
+
+  /* The poll () of the context. GLib may pass over check (). */
+  atomic {
+    if
+    :: ready || async_bell || (kernel_open && (readable || (fd_ready && (wait_sees_updates -> kernel_armed : armed))))
+    :: n_others == 0 && !must_end () -> goto end
+    fi
+  };
+  if
+  :: true
+  :: goto turn
+  fi;
+  was_rung = false;
+
+  /* sel_async_wait_look (); sel_wait_poll_list () is a wait without time */
+  if
+  :: cancellable && cancelled -> goto done
+  :: else
+  fi;
+  sel_state_lock (); /* ASYNC_PENDING keeps the wait off the fast path */
+  success = has (OPEN) && !has (CLOSED | FORKED); /* it was open when the wait began, and is not opened here */
+  if
+  :: !success -> sel_state_unlock (); goto done
+  :: else
+  fi;
+  sel_state_claim (IN_WAIT);
+  sel_state_unlock ();
+  if
+  :: !success -> goto turn
+  :: else
+  fi;
+
+  atomic { assert (events == NOBODY); events = ME };
+  sel_state_lock (); /* sel_wait_prepare () */
+  sel_registry_clear_changed ();
+  sel_state_unlock ();
+  if
+  :: !wait_sees_updates -> sel_state_lock (); armed = kernel_armed; sel_state_unlock ()
+  :: else
+  fi;
+  atomic {
+    assert (kernel_open && wakeup_fd != 0 && !parents);
+    got_wakeup = readable;
+    got_fd = fd_ready && (wait_sees_updates -> kernel_armed : armed);
+    tag = generation
+  };
+  sel_state_lock ();
+  atomic {
+    assert (kernel_open && events == ME);
+    if
+    :: got_wakeup -> readable = has (ALWAYS_READY)
+    :: else
+    fi;
+    n_events = got_fd && registered && !paused &&
+               ((wait_sees_updates && tag == generation) || (!wait_sees_updates && !changed_in_wait));
+    n_events = n_events || has (WOKEN | ALWAYS_READY | CLOSED);
+    success = !has (CLOSED);
+    tag = 0
+  };
+  if
+  :: success && has (WOKEN) -> atomic { unset (WOKEN); owed = false } /* sel_wait_take_wakeup () */
+  :: else
+  fi;
+
+  /* sel_wait_end (), or sel_wait_abort () */
+  atomic { assert (events == ME); events = NOBODY };
+  atomic { assert (claims == 1); claims--; unset (IN_WAIT) };
+  sel_registry_clear_changed ();
+  sel_state_unlock (); /* nothing is released as long as there is a watcher */
+  if
+  :: !n_events -> goto turn
+  :: else -> n_events = false
+  fi;
+
+done:
+  /* sel_async_wait_end () and sel_source_leave () */
+  async_connected = false;
+  assert (has (ASYNC_PENDING));
+  unset (ASYNC_PENDING);
+  sel_state_lock ();
+  atomic { has_watcher = false; async_bell = false };
+#ifndef WITHOUT_RELEASE_OF_LEAVE
+  sel_lifecycle_release_if_unused ();
+#endif
+  sel_state_unlock ();
+  goto call;
+
+end:
+  end_thread (0)
+}
+#endif
 
 /* sel_wait_wake () */
+#if N_WAKEUPS > 0
 proctype waker (byte n)
 {
   byte fd;
@@ -696,8 +902,10 @@ proctype waker (byte n)
   od;
   end_thread (1)
 }
+#endif
 
 /* g_cancellable_cancel() */
+#if CANCELLABLE
 proctype canceller ()
 {
   bool was_connected;
@@ -708,9 +916,32 @@ proctype canceller ()
   :: was_connected -> sel_wakeup_signal ()
   :: else
   fi;
+  async_bell = async_bell || async_connected; /* sel_async_wait_cancelled () */
   end_thread (1)
 }
+#endif
 
+/* The first lines are sel_base_selector_take_all (). */
+inline sel_base_selector_finish_close ()
+{
+  sel_state_lock ();
+  atomic { registered = false; unset (ALWAYS_READY) };
+#ifndef WITHOUT_BELL_OF_CLOSE
+  sel_notify_watchers (); /* sel_notify_close_watchers () */
+#endif
+  if
+#ifndef WITHOUT_CLOSE_WAKE
+  :: has (IN_WAIT) -> sel_wakeup_signal ()
+#endif
+  :: else
+  fi;
+  sel_state_unlock ();
+  sel_state_lock ();
+  sel_lifecycle_release_if_unused ();
+  sel_state_unlock ()
+}
+
+#if N_CLOSES > 0
 proctype closer ()
 {
   bool success;
@@ -725,30 +956,20 @@ proctype closer ()
   set (CLOSED);
   sel_state_unlock ();
   if
-  :: success ->
-     /* sel_base_selector_take_all () */
-     sel_state_lock ();
-     registered = false;
-     if
-#ifndef WITHOUT_CLOSE_WAKE
-     :: has (IN_WAIT) -> sel_wakeup_signal ()
-#endif
-     :: else
-     fi;
-     sel_state_unlock ();
-     sel_state_lock ();
-     sel_lifecycle_release_if_unused ();
-     sel_state_unlock ()
+  :: success -> sel_base_selector_finish_close ()
   :: else
   fi;
   end_thread (1)
 }
+#endif
 
 /* sel_lifecycle_reinit_locked () */
+#if N_REINITS > 0
 proctype reiniter (byte n)
 {
   short old_word;
   bool success;
+  byte fd;
 
   do
   :: n == 0 -> break
@@ -767,7 +988,16 @@ proctype reiniter (byte n)
            fi;
            unset (FORKED);
            open_error = false;
-           sel_lifecycle_open ()
+           sel_lifecycle_open ();
+           if
+#ifndef WITHOUT_WAKE_OF_OPEN
+           :: success && has (ALWAYS_READY) -> sel_wakeup_signal () /* in the code before OPEN is set */
+#endif
+           :: else
+           fi;
+#ifndef WITHOUT_BELL_OF_REINIT
+           sel_notify_watchers () /* sel_notify_changed () */
+#endif
         :: else
         fi
      fi;
@@ -776,7 +1006,9 @@ proctype reiniter (byte n)
   od;
   end_thread (1)
 }
+#endif
 
+#if N_CHANGES > 0
 proctype changer (byte n)
 {
   bool success;
@@ -804,8 +1036,79 @@ proctype changer (byte n)
   od;
   end_thread (1)
 }
+#endif
+
+/* sel_registry_change_always_ready (), and what its caller does after it. */
+#if N_FILES > 0
+proctype filer (byte n)
+{
+  bool success;
+  byte fd;
+
+  do
+  :: n == 0 -> break
+  :: n > 0 ->
+     n--;
+     sel_state_lock ();
+     sel_lifecycle_ensure_open ();
+     if
+     :: success ->
+        if
+        :: has (ALWAYS_READY) -> unset (ALWAYS_READY)
+        :: else ->
+           set (ALWAYS_READY);
+#ifndef WITHOUT_ALWAYS_READY_WAKE
+           sel_wakeup_signal ()
+#endif
+        fi;
+        sel_registry_mark_changed ();
+#ifndef WITHOUT_ALWAYS_READY_WAKE
+        sel_notify_changed ()
+#endif
+     :: else
+     fi;
+     sel_state_unlock ()
+  od;
+  end_thread (1)
+}
+#endif
+
+/* update () is called with the lock, by a call that modifies the registration: that call finishes to close the
+ * selector when it unlocks. */
+#if N_VFUNC_CLOSES > 0
+proctype vfunc_closer ()
+{
+  bool success;
+  byte fd;
+
+  sel_state_lock ();
+  sel_lifecycle_ensure_open ();
+  if
+  :: success ->
+     /* sel_base_selector_close (), in the virtual function */
+     set (CLOSED);
+     close_later = true; /* sel_state_close_later () */
+     sel_registry_mark_changed ();
+     sel_notify_changed ()
+  :: else
+  fi;
+
+  /* sel_state_unlock_slow () */
+  success = close_later;
+  close_later = false;
+  sel_state_unlock ();
+  if
+#ifndef WITHOUT_CLOSE_LATER
+  :: success -> sel_base_selector_finish_close ()
+#endif
+  :: else
+  fi;
+  end_thread (1)
+}
+#endif
 
 /* A main loop. */
+#if N_PAUSES > 0
 proctype pauser (byte n)
 {
   bool waits;
@@ -829,6 +1132,7 @@ proctype pauser (byte n)
   od;
   end_thread (1)
 }
+#endif
 
 proctype device ()
 {
@@ -907,6 +1211,15 @@ init
 #endif
 #if N_PAUSES > 0
     start_other (pauser (N_PAUSES));
+#endif
+#if N_ASYNC > 0
+    start (async_waiter (N_ASYNC));
+#endif
+#if N_FILES > 0
+    start_other (filer (N_FILES));
+#endif
+#if N_VFUNC_CLOSES > 0
+    start_other (vfunc_closer ());
 #endif
     start_other (device ())
   }
