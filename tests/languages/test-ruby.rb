@@ -244,6 +244,18 @@ test 'an asynchronous select' do
   end
 end
 
+# Version 3.4.3 does not call the virtual functions of a class in Ruby.
+test 'a class without virtual functions' do
+  with_pipe do |writer|
+    class BareSelector < Sel::BaseSelector
+      type_register
+    end
+    error = failure { BareSelector.new.register(writer.fileno, READ) }
+    same(error.class, Sel::SelectorError::Failed)
+    same(error.message, 'BareSelector does not implement update ()')
+  end
+end
+
 # Calls a block 100,000 times. Returns the bytes that each call leaves: the median of five batches, because tables of the
 # interpreter grow and shrink in some of them.
 def growth_of
