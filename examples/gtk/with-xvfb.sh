@@ -24,9 +24,9 @@ fi
 
 # Use no settings of the desktop, and draw without a graphics driver.
 export DISPLAY=":$display" GDK_BACKEND=x11 GDK_DEBUG=gl-disable GDK_DISABLE=gl GSK_RENDERER=cairo
-export GSETTINGS_BACKEND=memory GTK_THEME=Default
+export GSETTINGS_BACKEND=memory
 LSAN_OPTIONS="suppressions=$(dirname "$0")/lsan.supp:print_suppressions=0"
 export LSAN_OPTIONS
-unset WAYLAND_DISPLAY
+unset WAYLAND_DISPLAY GTK_THEME
 
 "$@"
