@@ -294,10 +294,21 @@ bare_selector_init (BareSelector *self)
 {
 }
 
+static gboolean
+bare_selector_update (SelBaseSelector  *selector,
+                      int               fd,
+                      SelEventMask      old_events,
+                      SelEventMask      new_events,
+                      GError          **error)
+{
+  return TRUE;
+}
+
 static void
 test_bare (Fixture *fixture)
 {
   g_autoptr (SelBaseSelector) selector = g_object_new (BARE_TYPE_SELECTOR, NULL);
+  g_autoptr (SelBaseSelector) half = NULL;
   guint n_open = count_open_fds ();
   g_autoptr (GError) error = NULL;
 
@@ -308,6 +319,14 @@ test_bare (Fixture *fixture)
   assert_select_fails (selector, 0, NULL, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
   sel_base_selector_close (selector);
   g_assert_cmpuint (count_open_fds (), ==, n_open);
+
+  SEL_BASE_SELECTOR_GET_CLASS (selector)->update = bare_selector_update;
+  half = g_object_new (BARE_TYPE_SELECTOR, NULL);
+  g_assert_true (sel_base_selector_register (half, fixture->a, ALL_EVENTS, NULL, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_null (sel_base_selector_select (half, 0, NULL, &error));
+  g_assert_nonnull (strstr (error->message, "BareSelector does not implement wait ()"));
+  assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FAILED);
 }
 
 static const CoreCase cases[] =

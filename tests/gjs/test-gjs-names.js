@@ -217,6 +217,23 @@ test('for await and wakeup()', () => withSockets(async a => {
     selector.close();
 }));
 
+test('a class without a virtual function', () => withSockets(a => {
+    const Bare = GObject.registerClass(class BareSelector extends Sel.BaseSelector {});
+    const Half = GObject.registerClass(class HalfSelector extends Sel.BaseSelector {
+        vfunc_update() {
+            return true;
+        }
+    });
+    const bare = new Bare(), half = new Half();
+    const names = text => error => error instanceof Sel.SelectorError && error.message.includes(text);
+
+    assertThrows(() => bare.register(a, READ), names('BareSelector does not implement update ()'));
+    half.register(a, READ);
+    assertThrows(() => half.select(0), names('HalfSelector does not implement wait ()'));
+    bare.close();
+    half.close();
+}));
+
 test('for await throws other errors', async () => {
     const Failing = GObject.registerClass(class Failing extends Sel.BaseSelector {
         vfunc_open() {

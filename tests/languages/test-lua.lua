@@ -280,6 +280,31 @@ test('an asynchronous select is cancelled', function ()
   same(failure:matches(Gio.IOErrorEnum, 'CANCELLED'), true)
 end)
 
+test('a backend in Lua', function ()
+  local own = lgi.package('Own')
+  local fd = new_socket():get_fd()
+
+  own:class('BareSelector', Sel.BaseSelector)
+  own:class('HalfSelector', Sel.BaseSelector)
+  own:class('Selector', Sel.BaseSelector)
+  function own.HalfSelector:do_update() return true end
+  function own.Selector:do_update(number) self.priv.fd = number return true end
+  function own.Selector:do_wait() self:report(self.priv.fd, 'READ') return true end
+
+  local _, err = own.BareSelector():register(fd, 'READ', nil)
+  same(err.message, 'OwnBareSelector does not implement update ()')
+
+  local half = own.HalfSelector()
+  assert(half:register(fd, 'READ', nil))
+  _, err = half:select(0, nil)
+  same(err.message, 'OwnHalfSelector does not implement wait ()')
+
+  local selector = own.Selector()
+  assert(selector:register(fd, 'READ', nil))
+  same(list(selector:select(0, nil))[1]:get_key():get_fd(), fd)
+  selector:close()
+end)
+
 -- Calls a function 5 * n times. Returns the bytes that each call leaves: the median of five batches, because tables of the
 -- interpreter grow and shrink in some of them.
 local function growth_of(n, func)

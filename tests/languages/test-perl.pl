@@ -11,8 +11,11 @@ use Glib::Object::Introspection;
 use Socket;
 use Test::More;
 
-Glib::Object::Introspection->setup(basename => 'Gio', version => '2.0', package => 'Gio');
-Glib::Object::Introspection->setup(basename => 'Sel', version => '1.0', package => 'Sel');
+# The classes below derive from Sel's, so these have to be there when Perl compiles them.
+BEGIN {
+  Glib::Object::Introspection->setup(basename => 'Gio', version => '2.0', package => 'Gio');
+  Glib::Object::Introspection->setup(basename => 'Sel', version => '1.0', package => 'Sel');
+}
 
 # The binding refuses undef for a nullable GValue. A GValue without a value takes its place.
 my $NO_DATA = Glib::Object::Introspection::GValueWrapper->new('Glib::String', undef);
@@ -279,6 +282,36 @@ group 'an asynchronous select is cancelled' => sub {
   $cancellable->cancel;
   run_until(sub { defined $error });
   is($error->value, 'cancelled');
+};
+
+{
+  package BareSelector;
+  use Glib::Object::Subclass 'Sel::BaseSelector';
+
+  package HalfSelector;
+  use Glib::Object::Subclass 'Sel::BaseSelector';
+  sub UPDATE { return 1 }
+
+  package OwnSelector;
+  use Glib::Object::Subclass 'Sel::BaseSelector';
+  my $watched;
+  sub UPDATE { $watched = $_[1]; return 1 }
+  sub WAIT { $_[0]->report($watched, 'read'); return 1 }
+}
+
+group 'a backend in Perl' => sub {
+  my ($one, $two) = new_pair();
+  my $half = HalfSelector->new;
+  my $own = OwnSelector->new;
+
+  my $error = failure(sub { BareSelector->new->register(fileno $one, 'read', $NO_DATA) });
+  is($error->message, 'BareSelector does not implement update ()');
+  $half->register(fileno $one, 'read', $NO_DATA);
+  is(failure(sub { $half->select(0, undef) })->message, 'HalfSelector does not implement wait ()');
+
+  $own->register(fileno $one, 'read', $NO_DATA);
+  is($own->select(0, undef)->[0]->get_key->get_fd, fileno $one);
+  $own->close;
 };
 
 # Calls a function 100,000 times. Returns the bytes that each call leaves: the median of five batches.

@@ -244,6 +244,45 @@ test 'an asynchronous select' do
   end
 end
 
+class BareSelector < Sel::BaseSelector
+  type_register
+end
+
+class OwnSelector < Sel::BaseSelector
+  type_register
+
+  def virtual_do_update(fd, _old_events, _new_events)
+    @watched = fd
+    true
+  end
+
+  def virtual_do_wait(_timeout)
+    report(@watched, READ)
+    true
+  end
+end
+
+test 'a class without virtual functions' do
+  with_pipe do |writer|
+    error = failure { BareSelector.new.register(writer.fileno, READ) }
+    same(error.class, Sel::SelectorError::Failed)
+    same(error.message, 'BareSelector does not implement update ()')
+  end
+end
+
+test 'a backend in Ruby' do
+  with_pipe do |writer|
+    selector = OwnSelector.new
+    begin
+      selector.register(writer.fileno, READ)
+    rescue Sel::SelectorError::Failed => e
+      raise Missing, e.message
+    end
+    same(selector.select(0).map { |event| event.key.fd }, [writer.fileno])
+    selector.close
+  end
+end
+
 # Calls a block 100,000 times. Returns the bytes that each call leaves: the median of five batches, because tables of the
 # interpreter grow and shrink in some of them.
 def growth_of

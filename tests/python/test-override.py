@@ -777,6 +777,23 @@ class Subclasses(TestCase):
             selector.exception = None
             self.assertEqual(selector.select(0), [])
 
+    def test_missing_methods(self):
+        class BareSelector(Sel.BaseSelector):
+            pass
+
+        class HalfSelector(Sel.BaseSelector):
+            def do_update(self, fd, old_events, new_events):
+                return True
+
+        r, unused = self.pipe()
+        with BareSelector() as selector:
+            with self.assertRaisesRegex(RuntimeError, r'BareSelector does not implement update \(\)'):
+                selector.register(r, READ)
+        with HalfSelector() as selector:
+            selector.register(r, READ)
+            with self.assertRaisesRegex(RuntimeError, r'HalfSelector does not implement wait \(\)'):
+                selector.select(0)
+
     def test_nothing_returned(self):
         class Silent(PythonSelector):
             def do_wait(self, timeout):

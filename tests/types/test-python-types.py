@@ -28,6 +28,8 @@ import tap  # noqa: E402
 
 Sel = tap.import_sel()
 
+from gi.repository import GObject  # noqa: E402
+
 MISTAKES = {
     'name': 'Sel.NoSuchSelector()',
     'method': 'Sel.DefaultSelector().no_such_method()',
@@ -109,7 +111,7 @@ class TestNames(unittest.TestCase):
                 continue
             for member, value in members.items():
                 if member == 'Props':
-                    names = {pspec.name.replace('-', '_') for pspec in getattr(Sel, name).props}
+                    names = {pspec.name.replace('-', '_') for pspec in GObject.list_properties(getattr(Sel, name))}
                     self.assertLessEqual(set(value), names | {'props'})
                 elif member.startswith('do_'):
                     # An interface does not have its virtual functions.

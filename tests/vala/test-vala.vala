@@ -478,6 +478,49 @@ void test_subclass ()
   close_pipe ();
 }
 
+// A class that implements nothing, and one that cannot wait.
+class BareSelector : Sel.BaseSelector
+{
+}
+
+class HalfSelector : Sel.BaseSelector
+{
+  public override bool update (int fd, Sel.EventMask old_events, Sel.EventMask new_events) throws Error
+  {
+    return true;
+  }
+}
+
+void test_missing_functions ()
+{
+  var half = new HalfSelector ();
+
+  open_pipe ();
+  try
+    {
+      new BareSelector ().register (pipe_fds[0], Sel.EventMask.READ);
+      assert_not_reached ();
+    }
+  catch (Error e)
+    {
+      assert (e is Sel.SelectorError.FAILED);
+      assert ("BareSelector does not implement update ()" in e.message);
+    }
+  try
+    {
+      half.register (pipe_fds[0], Sel.EventMask.READ);
+      half.select (0);
+      assert_not_reached ();
+    }
+  catch (Error e)
+    {
+      assert (e is Sel.SelectorError.FAILED);
+      assert ("HalfSelector does not implement wait ()" in e.message);
+    }
+  half.close ();
+  close_pipe ();
+}
+
 void test_base_wait ()
 {
   var selector = new CountingSelector ();
@@ -529,6 +572,7 @@ int main (string[] args)
   Test.add_func ("/vala/async", () => test_all (test_async));
   Test.add_func ("/vala/file-object", () => test_all (test_file_object));
   Test.add_func ("/vala/subclass", test_subclass);
+  Test.add_func ("/vala/missing-functions", test_missing_functions);
   Test.add_func ("/vala/base-wait", test_base_wait);
   Test.add_func ("/vala/context-selector", test_context_selector);
   return Test.run ();
