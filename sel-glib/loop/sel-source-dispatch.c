@@ -150,7 +150,7 @@ sel_source_call (SelSource           *self,
   if (G_LIKELY (goes_on) || entry->callback == NULL)
     return goes_on;
 
-  sel_dispatch_remove_callback (sel_core (self->selector), entry->fd, entry->callback);
+  sel_dispatch_remove_callback (sel_core (self->selector), sel_selector_key_get_fd (entry->key), entry->callback);
 
   return TRUE;
 }
@@ -201,11 +201,12 @@ sel_source_dispatch_batch (SelSource       *self,
                            SelBatch        *batch,
                            SelSelectorFunc  func,
                            gpointer         user_data,
+                           const guint     *may_be_destroyed,
                            gssize          *n_passed)
 {
+  gboolean goes_on = !g_source_is_destroyed (&self->source);
   SelCore *core = sel_core (self->selector);
   const SelBatchEntry *entry;
-  gboolean goes_on = TRUE;
 
   if (func == NULL)
     {
@@ -213,7 +214,8 @@ sel_source_dispatch_batch (SelSource       *self,
       user_data = batch;
     }
 
-  while (goes_on && sel_dispatch_next (core, batch, &entry) && !g_source_is_destroyed (&self->source))
+  while (goes_on && sel_dispatch_next (core, batch, &entry) &&
+         !(sel_source_function_is_dropped (may_be_destroyed) && g_source_is_destroyed (&self->source)))
     {
       SEL_POINT ("dispatch-entered");
       if (G_LIKELY (entry->events < 1u << SEL_BATCH_CHECKS_SHIFT))
@@ -235,6 +237,7 @@ sel_source_dispatch_events (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelBatch *batch = self->batch;
+  const guint *may_be_destroyed = sel_source_function_begin (g_steal_pointer (&self->function));
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   SelReadyEvent *events;
   gsize n_events;
@@ -263,7 +266,7 @@ sel_source_dispatch_events (GSource     *source,
       n_dispatches = ++self->n_dispatches;
       sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
     }
-  goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
+  goes_on = sel_source_dispatch_batch (self, batch, func, user_data, may_be_destroyed, &n_passed);
   if (G_UNLIKELY (is_mirrored))
     {
       sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
