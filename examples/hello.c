@@ -23,9 +23,11 @@ main (void)
   for (guint i = 0; ready != NULL && i < ready->len; i++)
     {
       SelSelectorKey *key = sel_selector_event_get_key (ready->pdata[i]);
+      SelEventMask mask = sel_selector_event_get_events (ready->pdata[i]);
+      g_autofree char *events = g_flags_to_string (SEL_TYPE_EVENT_MASK, mask);
 
-      g_print ("%s, descriptor %d, is ready for %d\n", (char *) sel_selector_key_get_data (key),
-               sel_selector_key_get_fd (key), sel_selector_event_get_events (ready->pdata[i]));
+      g_print ("%s, descriptor %d, is ready for %s\n", (char *) sel_selector_key_get_data (key),
+               sel_selector_key_get_fd (key), events);
     }
 
   return ready != NULL && ready->len == 1 ? 0 : 1;

@@ -151,11 +151,7 @@ sel_base_selector_finish_close (SelCore *core)
   watchers = sel_base_selector_take_all (core, &table, callbacks);
   SEL_POINT ("close-taken");
   for (guint i = 0; watchers != NULL && i < watchers->len; i++)
-    {
-      SelWatcher *watcher = g_ptr_array_index (watchers, i);
-
-      watcher->close (watcher);
-    }
+    sel_watcher_close (g_ptr_array_index (watchers, i));
 
   SEL_POINT ("close-release");
   sel_state_lock (core);
@@ -405,7 +401,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * Since: 1.0
    */
   properties[PROP (SEL_SETTING_HANGUP_POLICY)] =
-    g_param_spec_enum ("hangup-policy", NULL, "What a main loop does with a hang-up that a callback ignores",
+    g_param_spec_enum ("hangup-policy", NULL, "How a main loop treats a hang-up that a callback ignores",
                        SEL_TYPE_HANGUP_POLICY, SEL_HANGUP_POLICY_THROTTLE,
                        G_PARAM_READWRITE | G_PARAM_EXPLICIT_NOTIFY | G_PARAM_STATIC_STRINGS);
 
@@ -489,8 +485,9 @@ sel_base_selector_get_map (SelBaseSelector *self)
  * Opens the selector again: the kernel is told about every registered descriptor anew. A child process must call this
  * before it can use a selector of its parent. Descriptors that are closed in the child keep their keys.
  *
- * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits, or a %SEL_OS_ERROR if the
- * kernel refuses. In the last case the selector is not open, and this function may be called again.
+ * Fails with %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_BUSY if another thread waits or a virtual function of
+ * @self calls this, or a %SEL_OS_ERROR if the kernel refuses. In the last case the selector is not open, and this
+ * function may be called again.
  *
  * Returns: %TRUE on success
  *

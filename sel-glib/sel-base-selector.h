@@ -44,7 +44,7 @@ struct _SelBaseSelectorClass
    * constructed. sel_base_selector_reinit() calls it again, after @release. It may be %NULL if there is
    * nothing to make.
    *
-   * If it fails, @release is not called, so it must free what it has made. The error is kept: later calls that
+   * If it fails, @release is not called, so it must free its memory. The error is kept: later calls that
    * need the kernel object fail with it, until sel_base_selector_reinit() succeeds.
    *
    * The selector is locked during the call. The function may look up keys. Functions that change the selector or

@@ -20,8 +20,9 @@
  * used. It is not enough that the system has the function, because the system may refuse to use it.
  *
  * The environment variable `SEL_SELECTOR` selects another mechanism, for tests and for debugging: `kqueue`, `epoll`,
- * `devpoll`, `poll` or `select`. If this mechanism does not work, or does not exist, a warning is logged and the
- * variable is ignored. The variable is also ignored in programs that run with other privileges than their user has.
+ * `devpoll`, `poll` or `select`. If this mechanism does not work, or does not exist, the variable is ignored and
+ * a warning is logged once. The variable is also ignored in programs that run with other privileges than their user
+ * has.
  */
 
 /* In the order in which they are tried. */
@@ -53,13 +54,13 @@ sel_default_selector_new_from_override (void)
         {
           selector = sel_backend_new (mechanisms[i].get_type (), &error);
           if (selector == NULL)
-            g_warning ("SEL_SELECTOR=%s is ignored: %s", name, error->message);
+            g_warning_once ("SEL_SELECTOR=%s is ignored: %s", name, error->message);
 
           return selector;
         }
     }
 
-  g_warning ("SEL_SELECTOR=%s is ignored: there is no such selector", name);
+  g_warning_once ("SEL_SELECTOR=%s is ignored: there is no such selector", name);
 
   return NULL;
 }

@@ -49,7 +49,7 @@ sel_base_selector_resolve (SelBaseSelector  *self,
  * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is
  * negative, or %SEL_SELECTOR_ERROR_CLOSED.
  *
- * Returns: (transfer full): the key
+ * Returns: (transfer full): the key, or %NULL on error
  *
  * Since: 1.0
  */
@@ -85,7 +85,7 @@ sel_base_selector_get_key (SelBaseSelector  *self,
  * Gets the key of the descriptor of @fileobj, which is found as in
  * sel_base_selector_unregister_object(). Fails like that function.
  *
- * Returns: (transfer full): the key
+ * Returns: (transfer full): the key, or %NULL on error
  *
  * Since: 1.0
  */
@@ -118,8 +118,8 @@ sel_base_selector_get_key_object (SelBaseSelector  *self,
  *
  * Fails with %SEL_SELECTOR_ERROR_CLOSED if @self is closed.
  *
- * Returns: (transfer container) (element-type SelSelectorKey): the keys of closed descriptors, in the
- *   order of their registration; free with g_ptr_array_unref()
+ * Returns: (transfer container) (element-type SelSelectorKey): the keys of closed descriptors, in the order of their
+ *   registration, or %NULL on error; free with g_ptr_array_unref()
  *
  * Since: 1.0
  */

@@ -53,9 +53,10 @@ sel_base_selector_change (SelBaseSelector        *self,
  * @events differ; use sel_base_selector_refresh() if @fd was closed and opened again.
  *
  * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_EVENTS,
- * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED or
- * %SEL_SELECTOR_ERROR_FORKED; then nothing is changed. Fails with a %SEL_OS_ERROR if the kernel refuses; then
- * @fd is no longer registered, as in Python. In both cases @data remains the caller's.
+ * %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, %SEL_SELECTOR_ERROR_CLOSED, %SEL_SELECTOR_ERROR_FORKED, or
+ * %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self calls this; then nothing is changed. Fails with a
+ * %SEL_OS_ERROR if the kernel refuses; then @fd is no longer registered, as in Python. In both cases @data remains the
+ * caller's.
  *
  * Returns: %TRUE on success
  *
@@ -89,7 +90,7 @@ sel_base_selector_modify (SelBaseSelector  *self,
  *
  * Fails like that function and sel_base_selector_register_value().
  *
- * Returns: (transfer full): the key of @fd; a new one if anything has changed
+ * Returns: (transfer full): the key of @fd, a new one if anything has changed; %NULL on error
  *
  * Since: 1.0
  */
@@ -120,8 +121,8 @@ sel_base_selector_modify_value (SelBaseSelector  *self,
  * @destroy: (nullable): frees @data when nothing refers to it any more
  * @error: return location for an error, or %NULL
  *
- * Changes the events and the data of the descriptor of @fileobj, as
- * sel_base_selector_modify() does; @fileobj is found as in sel_base_selector_unregister_object().
+ * Changes the events and the data of the descriptor of @fileobj, as sel_base_selector_modify() does; @fileobj is found
+ * as in sel_base_selector_unregister_object(). Fails like these functions.
  *
  * Returns: %TRUE on success
  *
@@ -155,10 +156,10 @@ sel_base_selector_modify_object (SelBaseSelector  *self,
  * @data: (nullable): the value to keep with it from now on, or %NULL
  * @error: return location for an error, or %NULL
  *
- * Changes the events and the data of the descriptor of @fileobj, as
- * sel_base_selector_modify_value() does.
+ * Changes the events and the data of the descriptor of @fileobj, as sel_base_selector_modify_value() does; @fileobj is
+ * found as in sel_base_selector_unregister_object(). Fails like these functions.
  *
- * Returns: (transfer full): the key of @fileobj; a new one if anything has changed
+ * Returns: (transfer full): the key of @fileobj, a new one if anything has changed; %NULL on error
  *
  * Since: 1.0
  */
@@ -222,8 +223,9 @@ sel_base_selector_modify_events (SelBaseSelector  *self,
  * Changes the function that a main loop calls for @fd; see sel_base_selector_register_callback(). The kernel is
  * not asked.
  *
- * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative, or
- * %SEL_SELECTOR_ERROR_CLOSED. Then nothing is changed, and @notify is called.
+ * Fails with %SEL_SELECTOR_ERROR_NOT_REGISTERED, %SEL_SELECTOR_ERROR_INVALID_FILE if @fd is negative,
+ * %SEL_SELECTOR_ERROR_CLOSED, or %SEL_SELECTOR_ERROR_BUSY if a virtual function of @self calls this. Then nothing is
+ * changed, and @notify is called.
  *
  * Returns: %TRUE on success
  *

@@ -23,13 +23,15 @@
  * then has the descriptors that are ready by then, or is empty. Nothing else ends the wait before its time. The wait
  * can be longer than @timeout by the resolution of the kernel's clock.
  *
- * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with
- * %SEL_SELECTOR_ERROR_BUSY if another thread waits, with %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed
- * during the wait, with %SEL_SELECTOR_ERROR_FORKED, with %G_IO_ERROR_CANCELLED, or with a %SEL_OS_ERROR. Nothing
- * is lost by a failure: the next call reports the same descriptors, if they are still ready.
+ * Fails with %SEL_SELECTOR_ERROR_INVALID_TIMEOUT if @timeout is not a number, with %SEL_SELECTOR_ERROR_BUSY if another
+ * thread waits, an asynchronous wait is in progress, or a virtual function of @self calls this, with
+ * %SEL_SELECTOR_ERROR_CLOSED, also if @self is closed during the wait, with %SEL_SELECTOR_ERROR_FORKED, with
+ * %G_IO_ERROR_CANCELLED, or with a %SEL_OS_ERROR. If @self was not opened before, this function opens it, and also
+ * fails if that fails. Nothing is lost by a failure: the next call reports the same descriptors, if they are still
+ * ready.
  *
- * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready; free with
- *   g_ptr_array_unref()
+ * Returns: (transfer container) (element-type SelSelectorEvent): the descriptors that are ready, or %NULL on error;
+ *   free with g_ptr_array_unref()
  *
  * Since: 1.0
  */
@@ -93,6 +95,8 @@ sel_base_selector_select_list (SelBaseSelector  *self,
  *
  * The elements do not own anything: the data of an element is valid as long as its descriptor is registered.
  *
+ * Fails like sel_base_selector_select(). On failure the contents of @events are undefined.
+ *
  * Returns: how many elements were stored, or -1 on error
  *
  * Since: 1.0
@@ -126,15 +130,14 @@ sel_base_selector_copy_fds (SelCore  *core,
                             guint8  **masks,
                             gsize    *n_fds)
 {
-  const SelReadyList *list = sel_ready_list_get (core);
+  const SelReadyEvent *events = sel_ready_list_get_events (core, n_fds);
 
-  *fds = g_new (int, list->n_events);
-  *masks = g_new (guint8, list->n_events);
-  *n_fds = list->n_events;
-  for (gsize i = 0; i < list->n_events; i++)
+  *fds = g_new (int, *n_fds);
+  *masks = g_new (guint8, *n_fds);
+  for (gsize i = 0; i < *n_fds; i++)
     {
-      (*fds)[i] = list->events[i].fd;
-      (*masks)[i] = (guint8) list->events[i].events;
+      (*fds)[i] = events[i].fd;
+      (*masks)[i] = (guint8) events[i].events;
     }
   sel_wait_end (core);
 }

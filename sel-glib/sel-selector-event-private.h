@@ -17,8 +17,9 @@ struct _SelSelectorEvent
 SelSelectorEvent *sel_selector_event_new (SelSelectorKey *key,
                                           SelEventMask    events);
 
-/* Adds a reference. The caller has one that is not given away, and no other thread uses that at the same time. If it is
- * the only one, nobody else changes the count, which then needs no locked instruction. Returns: (transfer full): @self */
+/* Adds a reference. The caller has one that is not given away, and no other thread uses that at the same time. If it
+ * is the only one, nobody else changes the count, which then needs no atomic addition. Returns: (transfer full):
+ * @self */
 static inline SelSelectorEvent *
 sel_selector_event_ref_shared (SelSelectorEvent *self)
 {

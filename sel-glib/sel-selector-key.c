@@ -161,7 +161,7 @@ sel_selector_key_class_init (SelSelectorKeyClass *klass)
    * Since: 1.0
    */
   properties[PROP_EVENTS] =
-    g_param_spec_flags ("events", NULL, "What is waited for",
+    g_param_spec_flags ("events", NULL, "The events to wait for",
                         SEL_TYPE_EVENT_MASK, 0,
                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 

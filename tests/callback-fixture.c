@@ -27,7 +27,7 @@ on_own_ready (SelBaseSelector *selector,
 
       pair->act (loop, (guint) (pair - loop->pairs));
 
-      /* Whatever act did, the arguments of the callback are valid until it returns. */
+      /* The arguments of the callback are valid until it returns, also after act. */
       g_assert_cmpint (g_atomic_int_get (&pair->n_notified), ==, n_notified);
       g_assert_true (SEL_IS_BASE_SELECTOR (selector));
       g_assert_cmpint (sel_selector_key_get_fd (key), ==, fd);

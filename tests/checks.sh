@@ -91,7 +91,6 @@ check_sanitizers ()
 
 check_fuzz ()
 {
-  build=$3/checks/sanitizers
   set_up_sanitizers
   ninja -C "$build" tests/fuzz-operations tests/fuzz-values || failures="$failures building"
   for name in operations values; do

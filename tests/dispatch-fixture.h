@@ -65,7 +65,7 @@ void                 end             (Source       *source);
 /* TRUE if the batch calls without the lock. */
 gboolean             is_fast         (SelBatch     *batch);
 
-/* Does what another thread could do when this one comes to a point; once. */
+/* Stands in for another thread: acts once, when this thread comes to a point. */
 void                 act_at_point    (const char   *name,
                                       void        (*act) (Room *room, Source *source),
                                       Room         *room,

@@ -45,7 +45,7 @@ void        assert_told            (RegistryFixture       *fixture,
                                     int                    fd);
 void        assert_not_told        (RegistryFixture       *fixture);
 
-/* Registers @fd, and forgets the log and what the waiting thread was told. */
+/* Registers @fd, and forgets the log and the changes that the waiting thread was told about. */
 SelKeySlot *add                    (RegistryFixture       *fixture,
                                     int                    fd,
                                     SelEventMask           events,

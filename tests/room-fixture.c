@@ -156,7 +156,7 @@ watcher_add (Watcher *watcher,
              Room    *room)
 {
   watcher->room = room;
-  watcher->watcher.close = watcher_close;
+  sel_watcher_init (&watcher->watcher, watcher_close, NULL, NULL);
   g_assert_true (sel_notify_add_watcher (room->core, &watcher->watcher));
   watcher->watcher.mirrored = TRUE;
   watcher->watcher.changed_all = FALSE;

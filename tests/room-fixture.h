@@ -21,7 +21,7 @@ typedef struct
   int              c[2];
 
   /* For registry-fixture.h, which scripts and records the calls of update (). */
-  int              errors[4];   /* what each update () since fail_updates() fails with; 0: it succeeds */
+  int              errors[4];   /* the errors of the updates since fail_updates(); 0: the update succeeds */
   guint            n_updates;
   guint32          tag;         /* the tag during the last update () */
   guint            word;        /* the state during the last update () */

@@ -47,7 +47,7 @@ on_ready (SelBaseSelector *selector,
   if (state->act != NULL)
     state->act (state, fd);
 
-  /* Whatever act did, the arguments of the callback are valid until it returns. */
+  /* The arguments of the callback are valid until it returns, also after act. */
   g_assert_cmpint (g_atomic_int_get (&state->n_notified), ==, 0);
   g_assert_cmpint (sel_selector_key_get_fd (key), ==, fd);
   g_assert_true (SEL_IS_BASE_SELECTOR (selector));

@@ -4,9 +4,9 @@
 
 #include "backends.h"
 
-/* What the tests ask of the running kernel, or of its simulator, because the systems differ. */
+/* Facts about the running kernel, or its simulator, in which the systems differ. */
 
-/* What poll () says that @fd is ready for. A hang-up or an error counts as both. */
+/* The events that @fd is ready for, as poll () tells. A hang-up or an error counts as both. */
 SelEventMask system_poll                 (int            fd);
 
 /* TRUE if the kernel of the backend does not tell a read end that was registered for writing that the writer has gone:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <glib-unix.h>
 #include <math.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -292,6 +293,106 @@ test_cancel (BackendFixture *fixture)
       wait_begin (&wait, SEL_WAIT_FOREVER);
       wait_until_done (&wait);
       assert_done_ready (&wait);
+      wait_close (&wait);
+    }
+}
+
+static gboolean
+remove_source (int          fd,
+               GIOCondition condition,
+               gpointer     user_data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* GLib does not ask a source if one of a higher priority is ready. */
+static void
+cancel_beside_higher_priority (Wait *wait)
+{
+  g_autoptr(GSource) source = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  source = g_unix_fd_source_new (fds[0], G_IO_IN);
+  g_source_set_callback (source, (GSourceFunc) (void (*) (void)) remove_source, NULL, NULL);
+  g_source_set_priority (source, G_PRIORITY_HIGH);
+  g_source_attach (source, wait->context);
+  wait_begin (wait, SEL_WAIT_FOREVER);
+  g_cancellable_cancel (wait->cancellable);
+  g_assert_true (g_main_context_iteration (wait->context, FALSE));
+  g_assert_cmpuint (wait->n_done, ==, 0);
+  g_assert_true (g_source_is_destroyed (source));
+  close_pair (fds);
+}
+
+static gpointer
+register_in_thread (gpointer user_data)
+{
+  Wait *wait = user_data;
+
+  watch (wait->selector, wait->pair[0], SEL_EVENT_READ);
+
+  return NULL;
+}
+
+static Wait *polling_wait;
+
+static int
+poll_while_registered (GPollFD *fds,
+                       guint    n_fds,
+                       int      timeout)
+{
+  g_thread_join (g_thread_new ("register", register_in_thread, polling_wait));
+
+  return g_poll (fds, n_fds, timeout);
+}
+
+/* The thread rings the bell where the context polls each descriptor, and the wait has looked for that reason. */
+static void
+cancel_after_change (Wait *wait)
+{
+  GPollFunc poll_func = g_main_context_get_poll_func (wait->context);
+
+  wait_begin (wait, SEL_WAIT_FOREVER);
+  wait_settle (wait);
+  polling_wait = wait;
+  g_main_context_set_poll_func (wait->context, poll_while_registered);
+  g_main_context_iteration (wait->context, FALSE);
+  g_main_context_set_poll_func (wait->context, poll_func);
+  g_cancellable_cancel (wait->cancellable);
+}
+
+static void
+cancel_without_bell (Wait *wait)
+{
+  struct rlimit saved;
+
+  watch (wait->selector, wait->pair[0], SEL_EVENT_READ);
+  forbid_open (&saved);
+  wait_begin (wait, SEL_WAIT_FOREVER);
+  allow_open (&saved);
+  g_cancellable_cancel (wait->cancellable);
+}
+
+/* The bell that the canceller rings does nothing else than to wake the context. */
+static void
+test_cancel_is_heard (BackendFixture *fixture)
+{
+  static void (*const funcs[]) (Wait *wait) = {
+    cancel_beside_higher_priority, cancel_after_change, cancel_without_bell,
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (funcs); i++)
+    {
+      Wait wait;
+
+      g_test_message ("case %" G_GSIZE_FORMAT, i);
+      wait_open (&wait, fixture);
+      funcs[i] (&wait);
+      wait_settle (&wait);
+      g_assert_cmpuint (wait.n_done, ==, 1);
+      assert_failed (&wait.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
       wait_close (&wait);
     }
 }
@@ -931,6 +1032,7 @@ main (int    argc,
   backend_add_both_modes ("async/timeout", test_timeout);
   backend_add_both_modes ("async/not-a-number", test_not_a_number);
   backend_add_both_modes ("async/cancel", test_cancel);
+  backend_add_both_modes ("async/cancel-is-heard", test_cancel_is_heard);
   backend_add_both_modes ("async/close", test_close);
   backend_add_both_modes ("async/close-priority", test_close_priority);
   backend_add_both_modes ("async/wrong-result", test_wrong_result);

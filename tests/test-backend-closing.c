@@ -18,11 +18,13 @@ test_close_registered (BackendFixture *fixture)
   for (guint i = 0; i < 2 * G_N_ELEMENTS (masks); i++)
     {
       g_autoptr (GPtrArray) dead = NULL;
+      int descriptor_flags = i % 2 == 0 ? 0 : FD_CLOEXEC;
       int fds[2];
       int others[2];
 
       open_socketpair (fds);
       open_pipe (others);
+      g_assert_no_errno (fcntl (others[0], F_SETFD, descriptor_flags));
       fill (fds[0]);
       watch (fixture->selector, fds[0], masks[i / 2]);
       watch (fixture->selector, others[0], SEL_EVENT_READ);

@@ -492,7 +492,7 @@ static const struct
   { "a timeout that is not a number", not_a_number, "INVALID_TIMEOUT", NULL, NULL },
 };
 
-/* What the kernels with kqueue say when the other end of a pipe or of a socket has gone. */
+/* The reports of the kernels with kqueue when the other end of a pipe or of a socket has gone. */
 static const struct
 {
   const char *situation;

@@ -7,7 +7,7 @@
 
 #include "dispatch-fixture.h"
 
-/* Several batches, and what ends them: loops in callbacks, functions that run already, closing, forking. */
+/* Several batches, and how they end: loops in callbacks, functions that run already, closing, forking. */
 
 /* --- Two batches --- */
 

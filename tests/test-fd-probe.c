@@ -14,7 +14,7 @@
 #include "system-facts.h"
 
 /*
- * What a probe finds about each kind of file, and that it takes nothing away from the program. No selector and no main
+ * The findings of a probe for each kind of file; it takes nothing away from the program. No selector and no main
  * loop.
  */
 
@@ -107,7 +107,7 @@ test_stream (void)
   close (fds[0]);
 }
 
-/* What the report says counts, but not against data that is left. */
+/* The ends in the report count, unless data is left. */
 static void
 test_evidence (void)
 {
@@ -247,7 +247,7 @@ test_shut_listener (void)
   close (fd);
 }
 
-/* The other side of a terminal can be opened again, and what is written now is kept for it. */
+/* The other side of a terminal can be opened again, and data that is written now is kept for it. */
 static void
 test_terminal (void)
 {
@@ -301,6 +301,21 @@ test_closed (void)
   assert_probe (closed_fd (), BOTH, SEL_FD_CLOSED, 0);
 }
 
+#ifdef O_PATH
+/* poll () does not support this descriptor. It is open, whatever errno was before. */
+static void
+test_path (void)
+{
+  int fd = open ("/", O_PATH); /* without close-on-exec: F_GETFD returns 0 */
+
+  g_assert_cmpint (fd, >=, 0);
+  errno = EBADF;
+  g_assert_cmpint (sel_fd_probe (fd, READ, SEL_UNKNOWN_END, NULL), ==, SEL_FD_READY);
+  g_assert_cmpint (errno, ==, EBADF);
+  close (fd);
+}
+#endif
+
 int
 main (int    argc,
       char **argv)
@@ -323,6 +338,9 @@ main (int    argc,
   g_test_add_func ("/fd-probe/file", test_file);
   g_test_add_func ("/fd-probe/null", test_null);
   g_test_add_func ("/fd-probe/closed", test_closed);
+#ifdef O_PATH
+  g_test_add_func ("/fd-probe/path", test_path);
+#endif
 
   return g_test_run ();
 }

@@ -6,7 +6,7 @@
 #include "core/sel-wait-private.h"
 #include "room-fixture.h"
 
-/* What a main loop has found, by hand: the test is the source, and begins and ends the waits. */
+/* The findings of a main loop, by hand: the test is the source, and begins and ends the waits. */
 
 static void
 found_open (SelFound *found,
@@ -27,7 +27,7 @@ found_add (SelFound     *found,
 {
   SelReadyEvent event = room_make_event (room, fd, events);
 
-  sel_found_add (found, &event, tells_once);
+  sel_found_add (found, &event, tells_once ? sel_registry_get_fd_order (room->core, fd) : 0);
 }
 
 static void
@@ -55,7 +55,7 @@ hand_over_fresh (SelFound *found,
   sel_found_hand_over (found, room->core);
 }
 
-/* A wait of this thread that takes what was handed over, and compares the list with, for instance, "a:1 b:3".
+/* A wait of this thread that takes the findings, and compares the list with, for instance, "a:1 b:3".
  * Returns: TRUE if the kernel need not be asked */
 static gboolean
 take (Room         *room,
@@ -167,6 +167,55 @@ test_stale (Room          *room,
   sel_found_clear (&found);
 }
 
+/* The registration was changed, or is paused: news that are told once are for it nevertheless, when it is resumed. */
+static void
+test_changed (Room          *room,
+              gconstpointer  data)
+{
+  SelFound found;
+
+  found_start (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, TRUE);
+  found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
+  g_assert_true (sel_base_selector_refresh (room->selector, room->a[0], NULL));
+  room_pause (room, room->b[0], TRUE);
+  sel_state_lock (room->core);
+  g_assert_true (sel_found_has_kept (&found, room->core));
+  sel_state_unlock (room->core);
+  hand_over_fresh (&found, room);
+  take (room, 4, 0, "a:1");
+  g_assert_true (sel_found_tells_once (&found));
+
+  sel_state_lock (room->core);
+  g_assert_false (sel_found_has_kept (&found, room->core));
+  sel_state_unlock (room->core);
+  sel_pause_resume_all (room->core);
+  sel_state_lock (room->core);
+  g_assert_true (sel_found_has_kept (&found, room->core));
+  sel_state_unlock (room->core);
+  hand_over_fresh (&found, room);
+  take (room, 4, 0, "b:1");
+  g_assert_cmpuint (found.findings->len, ==, 0);
+  sel_found_clear (&found);
+}
+
+/* News for a descriptor that was unregistered are dropped. */
+static void
+test_removed (Room          *room,
+              gconstpointer  data)
+{
+  SelFound found;
+
+  found_start (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, TRUE);
+  unwatch (room->selector, room->a[0]);
+  sel_state_lock (room->core);
+  g_assert_false (sel_found_has_kept (&found, room->core));
+  sel_state_unlock (room->core);
+  g_assert_cmpuint (found.findings->len, ==, 0);
+  sel_found_clear (&found);
+}
+
 /* The kernel is asked for descriptors that the poll has not looked at. */
 static void
 test_incomplete (Room          *room,
@@ -253,6 +302,8 @@ main (int   argc,
   room_add ("/found/taken-back", test_taken_back);
   room_add ("/found/other-thread", test_other_thread);
   room_add ("/found/stale", test_stale);
+  room_add ("/found/changed", test_changed);
+  room_add ("/found/removed", test_removed);
   room_add ("/found/incomplete", test_incomplete);
   room_add ("/found/nothing", test_nothing);
   room_add ("/found/room", test_room);

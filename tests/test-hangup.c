@@ -142,8 +142,7 @@ test_count_event (Room          *room,
       g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_NOTHING);
       assert_unlocked (room->core);
     }
-  g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==,
-                   SEL_HANGUP_CHECK_CLOSED | SEL_HANGUP_CALLS_SELECT);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_CLOSED);
 }
 
 /* A function that locks notices that the process has forked. */
@@ -163,7 +162,7 @@ test_count_event_locks (Room          *room,
 
 /* --- The checks --- */
 
-/* A pipe whose reader is registered; @state says what a probe finds. */
+/* A pipe whose reader is registered; @state is the result of a probe. */
 typedef enum
 {
   HAS_DATA,
@@ -204,7 +203,7 @@ assert_check (Room          *room,
 {
   SelKeySlot *slot = room_get_slot (room, event->fd);
 
-  g_assert_cmpint (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED), ==, is_done);
+  g_assert_cmpint (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED, FALSE), ==, is_done);
   assert_unlocked (room->core);
   g_assert_cmpuint (slot->hangup.n_useless, ==, n_useless);
   g_assert_cmpint (sel_key_slot_is_paused (slot), ==, is_paused);
@@ -307,7 +306,7 @@ test_check_again (Room          *room,
   set_up_pipe (room, ENDED, fds, &event);
   slot = room_get_slot (room, fds[0]);
   slot->hangup.pause = 1;
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED | SEL_HANGUP_CALLS_SELECT));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, TRUE));
   g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS);
   g_assert_false (sel_key_slot_is_paused (slot));
 
@@ -377,26 +376,26 @@ test_check_stale (Room          *room,
   open_socketpair (fds);
   room_watch (room, fds[0], ALL_EVENTS);
   event = room_make_event (room, fds[0], ALL_EVENTS);
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
 
   /* It is writable, but was reported as readable. */
   event.events = SEL_EVENT_READ;
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED));
-  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED, FALSE));
+  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
   assert_unlocked (room->core);
   fake_selector_assert_log (room->fake, "update(%d,3,0) update(%d,0,3)", fds[0], fds[0]);
   g_assert_cmpuint (room_get_slot (room, fds[0])->generation, !=, event.generation);
 
   /* The registration was changed. */
-  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
+  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
   assert_no_calls (room);
 
   event = room_make_event (room, fds[0], SEL_EVENT_READ);
   put_byte (fds[1]);
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
   drain (fds[0]);
   close (fds[1]);
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE));
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
   assert_no_calls (room);
   unwatch (room->selector, fds[0]);
   close (fds[0]);

@@ -267,7 +267,7 @@ world_finish_async (World *world)
   g_assert_cmpint (world->n_async, ==, world->n_async_due);
 }
 
-/* The next turn of the main loop destroys all sources, and frees what is left to them. */
+/* The next turn of the main loop destroys all sources, and frees the memory that is left to them. */
 static void
 world_check_closed (World *world)
 {

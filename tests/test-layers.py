@@ -152,6 +152,26 @@ def check_rooms(library, layers, rooms):
             yield 'nothing uses core->' + member
 
 
+def check_structs(library, layers, structs):
+    """only the files of a room use the members of its structs"""
+    for name, cell in structs:
+        struct = name.strip('`')
+        declared = re.compile(r'\b%s\s+\**(?:const )?(\w+)' % struct)
+        homes = [file for home in words(cell) for file in library.expand(home)]
+        values = {variable for text in library.files.values()
+                  for variable in re.findall(r'^  %s (\w+);' % struct, text, re.M)}
+        used = False
+        for file, text in library.files.items():
+            variables = set(declared.findall(text))
+            for before, variable, operator, member in re.findall(r'(->|\.|\b)(?<!\w)(\w+)(?=(->|\.)(\w+))', text):
+                if (variable in values and operator == '.') if before else variable in variables:
+                    used = True
+                    if file not in homes:
+                        yield '%s uses %s of a %s' % (file, member, struct)
+        if not used:
+            yield 'nothing uses the members of a ' + struct
+
+
 def check_room_tests(library, layers, rooms, programs):
     """every room has a unit test"""
     for room in rooms:
@@ -211,12 +231,14 @@ def main():
     names = table(page, 'name')
     members = table(page, 'member')
     rooms = table(page, 'room')
+    structs = table(page, 'struct')
     variables = table(page, 'variable')
     programs = os.listdir(os.path.join(source, 'tests'))
     cases = [(check, (library, layers)) for check in (
         check_table, check_order, check_includes, check_unused, check_backends, check_headers)]
     cases.append((check_names, (library, layers, names)))
     cases.append((check_rooms, (library, layers, members)))
+    cases.append((check_structs, (library, layers, structs)))
     cases.append((check_room_tests, (library, layers, rooms, programs)))
     cases.append((check_atomics, (library, layers, variables)))
 
@@ -226,7 +248,7 @@ def main():
         print('%s %d %s' % ('not ok' if wrong else 'ok', number, check.__doc__))
         for line in wrong:
             print('# ' + line)
-    enough = (all(len(rows) > 5 for rows in (layers, names, members, rooms, variables)) and
+    enough = (all(len(rows) > 5 for rows in (layers, names, members, rooms, structs, variables)) and
               len(list(library.includes())) > 50)
     print('%s %d the tables and the #include lines were found' % ('ok' if enough else 'not ok', len(cases) + 1))
 

@@ -180,7 +180,7 @@ typedef struct
 {
   GMainContext    *context;  /* whose selector is made while the warning is logged */
   GMainContext    *other;    /* which another thread frees meanwhile */
-  SelBaseSelector *selector; /* what the handler got for context */
+  SelBaseSelector *selector; /* the result that the handler got for context */
 } Handler;
 
 static gpointer

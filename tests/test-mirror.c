@@ -8,7 +8,7 @@
 
 #include "core/sel-backend-private.h"
 #include "core/sel-wait-private.h"
-#include "loop/sel-source-private.h"
+#include "loop/sel-source-data-private.h"
 #include "room-fixture.h"
 
 /* The descriptors that a context polls for a source, and the timeout. The context is not run: the test stands in for
@@ -524,6 +524,48 @@ test_retry (Room          *room,
     }
 }
 
+/* After a second without an error, there is another warning. */
+static void
+test_retry_again (Room          *room,
+                  gconstpointer  data)
+{
+  Loop loop;
+
+  use_poll_fd (room);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  loop_open (&loop, room);
+  ((SelSource *) loop.source)->retry_time = g_get_monotonic_time () - G_USEC_PER_SEC;
+  fake_selector_push_error (room->fake, SEL_OS_ERROR, ENOMEM);
+  expect_retry_warning ();
+  g_free (turn (&loop, room->c[1], G_IO_IN));
+  g_test_assert_expected_messages ();
+  loop_close (&loop);
+}
+
+static gpointer
+close_selector (gpointer selector)
+{
+  sel_base_selector_close (selector);
+
+  return NULL;
+}
+
+/* Another thread has closed the selector: the source gives the kernel's object back, with the lock, which release ()
+ * checks. */
+static void
+test_leave (Room          *room,
+            gconstpointer  data)
+{
+  HookSelector *hook = hook_selector_new ();
+  GSource *source = sel_base_selector_create_source (SEL_BASE_SELECTOR (hook));
+
+  g_thread_join (g_thread_new ("closer", close_selector, hook));
+  g_assert_cmpuint (hook->n_releases, ==, 0);
+  g_source_unref (source);
+  g_assert_cmpuint (hook->n_releases, ==, 1);
+  g_object_unref (hook);
+}
+
 static void
 test_fails (Room          *room,
             gconstpointer  data)
@@ -663,7 +705,7 @@ select_twice (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* The first select () gets what was found, the second one asks the mechanism. */
+/* The first select () gets the findings, the second one asks the mechanism. */
 static void
 test_found_plain (Room          *room,
                   gconstpointer  data)
@@ -678,6 +720,27 @@ test_found_plain (Room          *room,
   g_assert_cmpint (plain.n_first, ==, 1);
   g_assert_cmpint (plain.events[0].fd, ==, room->a[0]);
   g_assert_cmpint (plain.n_second, ==, 0);
+  loop_close (&loop);
+}
+
+/* The source has looked for one descriptor only, so that the first select () asks the mechanism, too. */
+static void
+test_found_plain_part (Room          *room,
+                       gconstpointer  data)
+{
+  Plain plain = { .room = room };
+  Loop loop;
+
+  use_poll_fd (room);
+  sel_base_selector_set_max_dispatch (room->selector, 1);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  room_watch (room, room->b[0], SEL_EVENT_READ);
+  loop_open_with (&loop, room, sel_base_selector_create_source (room->selector));
+  g_source_set_callback (loop.source, select_twice, &plain, NULL);
+  fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
+  fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, room->b[0], SEL_EVENT_READ, FAKE_END);
+  g_free (turn (&loop, room->c[1], G_IO_IN));
+  g_assert_cmpint (plain.n_first, ==, 2);
   loop_close (&loop);
 }
 
@@ -851,7 +914,9 @@ main (int    argc,
   room_add ("/mirror/pause/too-long", test_pause_too_long);
   room_add ("/mirror/blocked/ok", test_blocked);
   room_add ("/mirror/blocked/always-ready", test_blocked_always_ready);
-  room_add ("/mirror/retry", test_retry);
+  room_add ("/mirror/retry/ok", test_retry);
+  room_add ("/mirror/retry/again", test_retry_again);
+  room_add ("/mirror/leave", test_leave);
   room_add ("/mirror/fails", test_fails);
   room_add ("/mirror/no-callback", test_no_callback);
   room_add ("/mirror/plain-hang-up", test_plain_hang_up);
@@ -859,6 +924,7 @@ main (int    argc,
   room_add ("/mirror/found", test_found);
   room_add ("/mirror/found/stale", test_found_stale);
   room_add ("/mirror/found/plain", test_found_plain);
+  room_add ("/mirror/found/plain-part", test_found_plain_part);
   room_add ("/mirror/frees-callback", test_frees_callback);
   room_add ("/mirror/batch", test_batch);
   room_add ("/mirror/closed", test_closed);

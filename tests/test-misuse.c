@@ -285,6 +285,8 @@ test_no_files (void)
   g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "SEL_SELECTOR=poll is ignored: *");
   g_assert_null (sel_default_selector_new (NULL));
   g_test_assert_expected_messages ();
+  /* The warning is not logged again. */
+  g_assert_null (sel_default_selector_new (NULL));
   g_unsetenv ("SEL_SELECTOR");
   allow_open (&saved);
 }

@@ -460,6 +460,15 @@ test_add_watcher (Fixture       *fixture,
   g_assert_true (sel_watcher_is_own (&watchers[0]));
   g_assert_cmphex (watchers[0].flags, ==, 0);
 
+  /* Who rings a bell that is not open has to ring it again when it is open, and may have been missed. */
+  watchers[0].thread = &other_thread;
+  watchers[0].was_rung = FALSE;
+  sel_notify_changed (core, -1);
+  g_assert_true (watchers[0].is_rung);
+  g_assert_false (sel_watcher_begin_sync (&watchers[0], FALSE));
+  g_assert_false (watchers[0].is_rung);
+  g_assert_true (watchers[0].was_rung);
+
   /* 0 is the number of an open bell. Nothing is drained here. */
   watchers[0].bell->read_fd = 0;
   g_assert_true (sel_watcher_begin_sync (&watchers[0], FALSE));
@@ -597,11 +606,18 @@ test_watcher_own (Fixture       *fixture,
 
   /* The beginning of a synchronization drains a bell that was rung, or that the context has found readable. */
   sel_wakeup_signal (watcher.bell);
+  watcher.was_rung = FALSE;
   g_assert_true (sel_watcher_begin_sync (&watcher, FALSE));
   assert_watcher (&watcher, 0, FALSE);
+  g_assert_true (watcher.was_rung);
   sel_wakeup_signal (watcher.bell);
+  watcher.was_rung = FALSE;
   g_assert_true (sel_watcher_begin_sync (&watcher, TRUE));
   assert_watcher (&watcher, 0, FALSE);
+  g_assert_true (watcher.was_rung);
+  watcher.was_rung = FALSE;
+  g_assert_true (sel_watcher_begin_sync (&watcher, TRUE));
+  g_assert_false (watcher.was_rung);
   sel_wakeup_signal (watcher.bell);
   g_assert_true (sel_watcher_begin_sync (&watcher, FALSE));
   g_assert_true (is_readable (watcher.bell->read_fd));

@@ -70,6 +70,7 @@ typedef struct
   guint            n_news;   /* how often a consumer was told about the file */
   guint            n_bytes;  /* ... about the pipe */
   gboolean         runs_loop; /* the consumer of the pipe makes news and runs a loop */
+  gboolean         loops_in_news; /* the consumer of the file does so */
 } Loop;
 
 static void
@@ -132,6 +133,14 @@ assert_heard (Loop  *loop,
 }
 
 static void
+run_inner_loop (Loop *loop)
+{
+  make_news ();
+  for (guint i = 0; i < 5; i++)
+    g_main_context_iteration (loop->context, FALSE);
+}
+
+static void
 note (Loop         *loop,
       int           fd,
       SelEventMask  events)
@@ -140,6 +149,12 @@ note (Loop         *loop,
     {
       g_assert_cmpuint (events, ==, SEL_EVENT_WRITE);
       loop->n_news++;
+      if (loop->loops_in_news)
+        {
+          loop->loops_in_news = FALSE;
+          run_inner_loop (loop);
+          g_assert_cmpuint (loop->n_news, ==, 1);
+        }
       return;
     }
 
@@ -148,9 +163,7 @@ note (Loop         *loop,
   if (loop->runs_loop)
     {
       loop->runs_loop = FALSE;
-      make_news ();
-      for (guint i = 0; i < 5; i++)
-        g_main_context_iteration (loop->context, FALSE);
+      run_inner_loop (loop);
     }
 }
 
@@ -161,6 +174,19 @@ on_ready (SelBaseSelector *selector,
           gpointer         user_data)
 {
   note (user_data, sel_selector_key_get_fd (key), events);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+select_now (gpointer user_data)
+{
+  Loop *loop = user_data;
+  SelReadyEvent events[4];
+  gssize n = sel_base_selector_select_ready (loop->selector, 0, events, G_N_ELEMENTS (events), NULL, NULL);
+
+  for (gssize i = 0; i < n; i++)
+    note (loop, events[i].fd, events[i].events);
 
   return G_SOURCE_CONTINUE;
 }
@@ -194,6 +220,37 @@ test_callbacks (BackendFixture *fixture)
       assert_heard (&loop, 1, 0);
     }
   loop_close (&loop);
+}
+
+/* From time to time the library looks whether the kernel has mistaken the file for another one. That look must not take
+ * the news away. */
+#define N_MANY 600
+
+static void
+test_many (BackendFixture *fixture)
+{
+  for (guint is_plain = 0; is_plain < 2; is_plain++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture, TRUE);
+      if (is_plain)
+        {
+          watch_both (&loop);
+          loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+        }
+      else
+        {
+          watch_with_callbacks (&loop);
+        }
+      assert_heard (&loop, 0, 0);
+      for (guint i = 0; i < N_MANY; i++)
+        {
+          make_news ();
+          assert_heard (&loop, 1, 0);
+        }
+      loop_close (&loop);
+    }
 }
 
 /* The batch has room for one descriptor, and the other one is told later. */
@@ -245,17 +302,86 @@ test_inner_loop (BackendFixture *fixture)
     }
 }
 
+/* The callback of the file runs a loop, and there are news meanwhile. It runs already, so that it is told later. */
+static void
+test_own_loop (BackendFixture *fixture)
+{
+  for (guint is_plain = 0; is_plain < 2; is_plain++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture, TRUE);
+      if (is_plain)
+        {
+          watch_both (&loop);
+          loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+        }
+      else
+        {
+          watch_with_callbacks (&loop);
+        }
+      loop.loops_in_news = TRUE;
+      make_news ();
+      assert_heard (&loop, 2, 0);
+      make_news ();
+      assert_heard (&loop, 1, 0);
+      loop_close (&loop);
+    }
+}
+
 static gboolean
-select_now (gpointer user_data)
+on_pipe_modify (SelBaseSelector *selector,
+                SelSelectorKey  *key,
+                SelEventMask     events,
+                gpointer         user_data)
 {
   Loop *loop = user_data;
-  SelReadyEvent events[4];
-  gssize n = sel_base_selector_select_ready (loop->selector, 0, events, G_N_ELEMENTS (events), NULL, NULL);
 
-  for (gssize i = 0; i < n; i++)
-    note (loop, events[i].fd, events[i].events);
+  drain (loop->pipe[0]);
+  loop->n_bytes++;
+  g_assert_true (sel_base_selector_refresh (selector, loop->file, NULL));
 
   return G_SOURCE_CONTINUE;
+}
+
+/* Another callback of the same batch registers the file anew with the kernel: the news are found, but not told. */
+static void
+test_refreshed (BackendFixture *fixture)
+{
+  for (guint pipe_first = 0; pipe_first < 2; pipe_first++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture, pipe_first);
+      watch_with_callbacks (&loop);
+      g_assert_true (sel_base_selector_set_callback (loop.selector, loop.pipe[0], on_pipe_modify, &loop, NULL, NULL));
+      put_byte (loop.pipe[1]);
+      make_news ();
+      assert_heard (&loop, 1, 1);
+      loop_close (&loop);
+    }
+}
+
+/* The news were for a registration that does not exist any more. */
+static void
+test_registered_anew (BackendFixture *fixture)
+{
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  sel_base_selector_set_max_dispatch (loop.selector, 1);
+  watch_with_callbacks (&loop);
+  put_byte (loop.pipe[1]);
+  make_news ();
+  while (loop.n_bytes == 0)
+    g_main_context_iteration (loop.context, FALSE);
+  if (loop.n_news == 0)
+    {
+      unwatch (loop.selector, loop.file);
+      sel_base_selector_register_callback (loop.selector, loop.file, SEL_EVENT_WRITE, on_ready, &loop, NULL, NULL);
+      assert_heard (&loop, 0, 1);
+    }
+  loop_close (&loop);
 }
 
 static void
@@ -377,8 +503,12 @@ static const struct
   gboolean    is_loop;
 } cases[] = {
   { "callbacks", test_callbacks, TRUE },
+  { "many", test_many, TRUE },
   { "small-batch", test_small_batch, TRUE },
   { "inner-loop", test_inner_loop, TRUE },
+  { "own-loop", test_own_loop, TRUE },
+  { "refreshed", test_refreshed, TRUE },
+  { "registered-anew", test_registered_anew, TRUE },
   { "plain", test_plain, TRUE },
   { "plain-inner-loop", test_plain_inner_loop, TRUE },
   { "async", test_async, TRUE },

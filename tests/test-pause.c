@@ -122,6 +122,7 @@ test_ring (RegistryFixture *fixture,
       g_assert_true (slot->alarm);
       g_assert_true (sel_key_slot_is_paused (slot));
       assert_n_pauses (fixture, 1);
+      g_assert_cmpint (sel_pause_get_next (fixture->core), ==, G_MAXINT64);
       if (i == 1)
         break;
 
@@ -138,6 +139,29 @@ test_ring (RegistryFixture *fixture,
   sel_pause_ring (fixture->core, fd, slot, READ, SEL_READ_END);
   g_assert_true (slot->alarm);
   assert_n_pauses (fixture, 1);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
+/* The first pause is so short that the kernel need not watch for changes: that would be one more system call. */
+static void
+test_first_alarm (RegistryFixture *fixture,
+                  gconstpointer    data)
+{
+  int fd = fixture->a[0];
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, fd, READ, &event);
+
+  sel_registry_set_has_alarms (fixture->core);
+  sel_registry_set_poll_fd (fixture->core, fd);
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  fake_selector_assert_log (fixture->fake, "update(%d,1,0)", fd);
+  g_assert_false (slot->alarm);
+
+  sel_pause_resume_due (fixture->core, TRUE);
+  slot->hangup.pause = 1;
+  assert_resumed (fixture, slot, &event);
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  g_assert_true (slot->alarm);
   sel_registry_set_poll_fd (fixture->core, -1);
 }
 
@@ -990,6 +1014,7 @@ main (int   argc,
     { "/pause/resume-due", test_resume_due },
     { "/pause/resume-refused", test_resume_refused },
     { "/pause/stale", test_stale },
+    { "/pause/first-alarm", test_first_alarm },
     { "/pause/ring", test_ring },
     { "/pause/until-modified", test_until_modified },
   };

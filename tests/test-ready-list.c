@@ -88,7 +88,7 @@ assert_list (Room       *room,
              gsize       n_reports,
              gboolean    needs_retry)
 {
-  SelReadyList *list = sel_ready_list_get (room->core);
+  const SelReadyList *list = &room->core->wait.list;
   g_autoptr(GString) text = g_string_new (NULL);
 
   for (gsize i = 0; i < list->n_events; i++)
@@ -481,7 +481,7 @@ test_filter_room (Room          *room,
   end_reports (room);
 }
 
-/* In a main loop, callbacks that ignore an end leave room for others. What is postponed takes none. */
+/* In a main loop, callbacks that ignore an end leave room for others. Postponed descriptors take none. */
 static void
 test_ignored_share (Room          *room,
                     gconstpointer  data)

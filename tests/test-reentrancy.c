@@ -227,6 +227,28 @@ test_close_frees_context (BackendFixture *fixture)
   sel_base_selector_close (fixture->selector);
 }
 
+static void
+close_and_unref (gpointer data)
+{
+  sel_base_selector_close (data);
+  g_object_unref (data);
+}
+
+/* A context that is freed destroys its sources. GLib does not free a source that is destroyed by others meanwhile. */
+static void
+test_close_in_freed_context (BackendFixture *fixture)
+{
+  GMainContext *context = g_main_context_new ();
+
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (sel_base_selector_attach (fixture->selector, context, 0, count_call,
+                                                g_object_ref (fixture->selector), close_and_unref), >, 0);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_main_context_unref (context);
+  g_assert_finalize_object (g_steal_pointer (&fixture->selector));
+}
+
 /* --- The mapping --- */
 
 static void
@@ -603,6 +625,7 @@ main (int   argc,
   backend_add ("reentrancy/close/context-owns", test_close_context_owns);
   backend_add ("reentrancy/close/data-owns", test_close_data_owns);
   backend_add_both_modes ("reentrancy/close/frees-context", test_close_frees_context);
+  backend_add_both_modes ("reentrancy/close/in-freed-context", test_close_in_freed_context);
   backend_add_both_modes ("reentrancy/close/frees-source", test_close_frees_source);
   backend_add ("reentrancy/close/source-owns", test_close_source_owns);
   backend_add ("reentrancy/map/after-close", test_map_after_close);

@@ -352,7 +352,7 @@ feed_packets (Situation *self)
     self->n_fed++;
 }
 
-/* The peer sends nothing, but reads what it gets. */
+/* The peer sends nothing, but reads all that it gets. */
 static void
 feed_reader (Situation *self)
 {
@@ -377,7 +377,7 @@ write_much (Situation    *self,
       ;
 }
 
-/* The other way round: this side has ended its direction, and reads what the peer sends slowly. */
+/* The other way round: this side has ended its direction, and reads the data that the peer sends slowly. */
 static gboolean
 open_half_closed_here (Situation *self)
 {

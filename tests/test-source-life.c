@@ -388,7 +388,7 @@ run_context_once (gpointer data)
   return NULL;
 }
 
-/* Whoever unregisters frees what a destroyed source would never free. */
+/* The thread that unregisters frees the memory that a destroyed source would never free. */
 static void
 test_destroyed_with_reference (BackendFixture *fixture)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the kernels of NetBSD, Solaris 11 and illumos do and Linux does not. The other programs run over the flavours of
- * the simulators as well; here is what needs a setting of its own. */
+/* Behaviour of the kernels of NetBSD, Solaris 11 and illumos that Linux does not have. The other programs run over the
+ * flavours of the simulators as well; here are the cases that need a setting of their own. */
 
 #include "backends.h"
 

@@ -244,7 +244,7 @@ sel_devpoll_selector_wait (SelBaseSelector  *self,
                            GError          **error)
 {
   SelDevpollSelectorPrivate *priv = PRIV (self);
-  guint room = (guint) MIN (sel_backend_get_ready_list (self)->room, G_MAXINT);
+  guint room = (guint) MIN (sel_backend_get_room (self), G_MAXINT);
   int n_ready;
 
   if (priv->n_entries < room)

@@ -230,19 +230,18 @@ sel_epoll_selector_get_ends (guint revents)
   return (revents & EPOLLERR) != 0 ? SEL_UNKNOWN_END : 0;
 }
 
-/* Fast path: adds reports to the ready list, up to the first report that needs the slow path. The list is empty and has
- * room for all reports. The kernel reports no descriptor twice in one wait. Returns the number of added reports. */
+/* Fast path: fills the ready list, which is empty, up to the first report that needs the slow path. The list has room
+ * for all reports. The kernel reports no descriptor twice in one wait. Returns the number of filled events. */
 static SEL_ALWAYS_INLINE gsize
-sel_epoll_selector_report_fast (SelBaseSelector          *self,
-                                SelReadyList             *list,
-                                const struct epoll_event *events,
-                                gboolean                  for_batch)
+sel_epoll_selector_fill (SelBaseSelector          *self,
+                         SelReadyEvent            *ready,
+                         SelBatchEntry            *entries,
+                         gboolean                  for_batch,
+                         const struct epoll_event *events,
+                         gsize                     n_ready)
 {
   SelCore *core = sel_core (self);
   SelKeyTable table = *sel_backend_get_table (self); /* a copy: the compiler does not know that it does not change */
-  SelReadyEvent *ready = list->events;
-  SelBatchEntry *entries = list->entries;
-  gsize n_ready = list->n_reports;
   gsize n;
 
   for (n = 0; n < n_ready; n++)
@@ -259,24 +258,41 @@ sel_epoll_selector_report_fast (SelBaseSelector          *self,
         break;
     }
 
-  list->n_events = n;
+  sel_ready_list_set_n_events (core, n);
   if (for_batch)
-    list->n_entries = n;
+    sel_ready_list_set_n_entries (core, n);
 
   return n;
+}
+
+/* Fast path. Returns the number of reports that are done. */
+static SEL_ALWAYS_INLINE gsize
+sel_epoll_selector_report_fast (SelBaseSelector          *self,
+                                const struct epoll_event *events,
+                                gsize                     n_ready)
+{
+  SelBatchEntry *entries;
+  SelReadyEvent *ready = sel_ready_list_get_empty (sel_core (self), &entries);
+
+  if (G_UNLIKELY (ready == NULL))
+    return 0;
+
+  /* A loop for each. */
+  return entries != NULL ? sel_epoll_selector_fill (self, ready, entries, TRUE, events, n_ready)
+                         : sel_epoll_selector_fill (self, ready, NULL, FALSE, events, n_ready);
 }
 
 /* Slow path: adds the reports from index @i on. */
 static G_NO_INLINE gboolean
 sel_epoll_selector_report (SelBaseSelector  *self,
-                           SelReadyList     *list,
                            gsize             i,
+                           gsize             n_ready,
                            GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
   int stale = -1;
 
-  for (; i < list->n_reports; i++)
+  for (; i < n_ready; i++)
     {
       const struct epoll_event *event = &priv->events[i];
       int fd = (int) (guint32) event->data.u64;
@@ -318,9 +334,8 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
                          GError          **error)
 {
   SelEpollSelectorPrivate *priv = PRIV (self);
-  SelReadyList *list = sel_backend_get_ready_list (self);
-  gsize room = list->room;
-  gsize n_done = 0;
+  gsize room = sel_backend_get_room (self);
+  gsize n_done;
   int n_ready;
 
   if (G_UNLIKELY (priv->n_events < room || priv->incomplete))
@@ -340,12 +355,10 @@ sel_epoll_selector_wait (SelBaseSelector  *self,
     return sel_os_error_set (error, -1, errno);
 
   sel_backend_begin_reports (self);
-  list->n_reports = (gsize) n_ready;
-  if (G_LIKELY (list->n_events == 0))
-    n_done = list->entries != NULL ? sel_epoll_selector_report_fast (self, list, priv->events, TRUE)
-                                   : sel_epoll_selector_report_fast (self, list, priv->events, FALSE);
+  sel_backend_set_n_reports (self, (gsize) n_ready);
+  n_done = sel_epoll_selector_report_fast (self, priv->events, (gsize) n_ready);
 
-  return G_LIKELY (n_done == list->n_reports) || sel_epoll_selector_report (self, list, n_done, error);
+  return G_LIKELY (n_done == (gsize) n_ready) || sel_epoll_selector_report (self, n_done, (gsize) n_ready, error);
 }
 
 static void

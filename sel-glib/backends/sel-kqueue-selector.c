@@ -269,7 +269,6 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
                           GError          **error)
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
-  SelReadyList *list = sel_backend_get_ready_list (self);
   guint room = (guint) MIN (sel_backend_get_filter_room (self), G_MAXINT);
   struct timespec timespec;
   int n_ready;
@@ -286,7 +285,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
     return sel_os_error_set (error, -1, errno);
 
   sel_backend_begin_reports (self);
-  list->n_reports = (gsize) n_ready;
+  sel_backend_set_n_reports (self, (gsize) n_ready);
   for (int i = 0; i < n_ready; i++)
     {
       const struct kevent *event = &priv->events[i];

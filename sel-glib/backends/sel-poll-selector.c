@@ -132,8 +132,6 @@ sel_poll_selector_wait (SelBaseSelector  *self,
                         GError          **error)
 {
   SelPollSelectorPrivate *priv = PRIV (self);
-  const SelReadyList *list = sel_backend_get_ready_list (self);
-  gsize room = list->room;
   guint i, n_fds;
   int n_ready;
 
@@ -153,7 +151,7 @@ sel_poll_selector_wait (SelBaseSelector  *self,
   n_fds = priv->waited->len;
 
   sel_backend_begin_reports (self);
-  for (i = priv->start; n_ready > 0 && list->n_reports < room; i++)
+  for (i = priv->start; n_ready > 0 && !sel_backend_is_full (self); i++)
     {
       const struct pollfd *entry;
 

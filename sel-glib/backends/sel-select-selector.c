@@ -208,7 +208,7 @@ sel_select_selector_add_hangups (SelSelectSelectorPrivate *priv)
   g_array_set_size (priv->write_only, n_found);
 }
 
-/* Adds what poll() has found before select(), which may not find it again. Returns: how many descriptors that are */
+/* Adds the descriptors that poll() has found before select(), which may not find them again. Returns: their number */
 static int
 sel_select_selector_add_found (SelSelectSelectorPrivate *priv)
 {
@@ -288,7 +288,6 @@ static void
 sel_select_selector_report_ready (SelBaseSelector *self)
 {
   SelSelectSelectorPrivate *priv = PRIV (self);
-  const SelReadyList *list = sel_backend_get_ready_list (self);
   guint n_fds = priv->waited[READ]->len * WORD_BITS;
   guint start = priv->start < n_fds ? priv->start : 0;
 
@@ -304,7 +303,7 @@ sel_select_selector_report_ready (SelBaseSelector *self)
         }
 
       sel_select_selector_report (self, fd);
-      if (list->n_reports >= list->room)
+      if (sel_backend_is_full (self))
         {
           priv->start = fd + 1;
           return;
@@ -327,7 +326,7 @@ sel_select_selector_wait (SelBaseSelector  *self,
   sel_select_selector_add_hangups (priv);
   has_found = priv->write_only->len > 0;
 
-  /* A signal must not lose what was found. */
+  /* A signal must not lose these descriptors. */
   do
     n_ready = sel_select_selector_pselect (priv, has_found ? 0 : timeout);
   while (n_ready < 0 && errno == EINTR && has_found);

@@ -67,13 +67,14 @@ gboolean         sel_backend_check_fd        (int               fd,
 
 /* --- In wait () --- */
 
-static inline SelReadyList *
-sel_backend_get_ready_list (SelBaseSelector *self)
+/* The number of reports to ask the kernel for. It does not change before the reports begin. */
+static inline gsize
+sel_backend_get_room (SelBaseSelector *self)
 {
-  return sel_ready_list_get (sel_core (self));
+  return sel_ready_list_get_room (sel_core (self));
 }
 
-/* The number of reports to ask for if the kernel reports reading and writing separately. */
+/* The same if the kernel reports reading and writing separately. */
 static inline gsize
 sel_backend_get_filter_room (SelBaseSelector *self)
 {
@@ -107,9 +108,24 @@ sel_backend_begin_reports (SelBaseSelector *self)
   sel_wait_begin_reports (sel_core (self));
 }
 
+/* TRUE if there is no room for another report. The kernel has to report the other descriptors again in the next
+ * wait. */
+static inline gboolean
+sel_backend_is_full (SelBaseSelector *self)
+{
+  return sel_ready_list_is_full (sel_core (self));
+}
+
+/* Tells how many reports the kernel has made. For sel_backend_report_tagged(), which does not count them. */
+static inline void
+sel_backend_set_n_reports (SelBaseSelector *self,
+                           gsize            n_reports)
+{
+  sel_ready_list_set_n_reports (sel_core (self), n_reports);
+}
+
 /* Reports a descriptor with the tag that the kernel has given back. @ends tells which directions have ended, as far as
- * the kernel says. The backend counts the reports in the ready list. Returns: FALSE if the registration with this tag
- * does not exist any more */
+ * the kernel says. Returns: FALSE if the registration with this tag does not exist any more */
 static inline gboolean
 sel_backend_report_tagged (SelBaseSelector *self,
                            int              fd,

@@ -83,7 +83,7 @@ typedef struct
   gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
   guint n_waits;             /* atomic: how many waits have begun */
-  SelFound *found;           /* what sources have handed over; the lock protects the list */
+  SelFound *found;           /* the findings that sources have handed over; the lock protects the list */
 } SelWait;
 
 /* sel-notify: which threads and main loops have to know that something has changed? */

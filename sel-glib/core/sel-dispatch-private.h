@@ -29,23 +29,27 @@ G_BEGIN_DECLS
  */
 struct _SelBatchEntry
 {
+  /* Of the room only, as the members of SelBatch. */
   SelCallback *callback;     /* the callback of the descriptor, or NULL if it has none of its own */
   SelSelectorKey *key;       /* NULL: no callback */
   guint events;              /* the events that the descriptor is ready for, and the checks that are due */
 };
+
+/* In the ends of an event, after its batch: no callback was called, as the registration was changed or paused since, or
+ * as the function ran already. */
+#define SEL_DISPATCH_SKIPPED (1u << 3)
 
 /* The events are in the lower bits, SelHangupChecks in the upper ones: one comparison tells that no check is due. */
 #define SEL_BATCH_CHECKS_SHIFT 8
 
 struct _SelBatch
 {
-  /* Of the room only. */
-  const SelBatchEntry *current; /* atomic: what runs; NULL: the batch is not in use */
+  const SelBatchEntry *current; /* atomic: the entry that runs; NULL: the batch is not in use */
   SelBatchEntry *next_entry; /* to be called next */
   SelBatchEntry *valid_end;  /* the entries before this one were looked up when seen_changes was the number */
   gsize seen_changes;
   SelBatchEntry *end;
-  const SelReadyEvent *events; /* one for each entry */
+  SelReadyEvent *events;     /* one for each entry */
   gconstpointer function;    /* identifies the function of descriptors that have no callback */
   gpointer thread;
   guint n_ahead;             /* how many entries to look up ahead of the next one */
@@ -107,7 +111,7 @@ const SelBatchEntry *
 void     sel_dispatch_end_slow         (SelCore             *core,
                                         SelBatch            *batch);
 
-/* Stores in @entry what may change while the event is still right. */
+/* Stores the key and the callback in @entry. They may be replaced while the event is still right. */
 static inline void
 sel_batch_entry_look_up (SelBatchEntry *entry,
                          SelKeySlot    *slot,
@@ -203,10 +207,31 @@ sel_dispatch_end (SelCore  *core,
   sel_dispatch_end_slow (core, batch);
 }
 
+/* The events that the descriptor is ready for. */
+static inline SelEventMask
+sel_batch_entry_get_events (const SelBatchEntry *entry)
+{
+  return entry->events & ((1u << SEL_BATCH_CHECKS_SHIFT) - 1);
+}
+
+/* The checks to make before the call, by sel_hangup_check(). */
 static inline SelHangupChecks
 sel_batch_entry_get_checks (const SelBatchEntry *entry)
 {
   return entry->events >> SEL_BATCH_CHECKS_SHIFT;
+}
+
+static inline gboolean
+sel_batch_entry_has_checks (const SelBatchEntry *entry)
+{
+  return G_UNLIKELY (entry->events >= 1u << SEL_BATCH_CHECKS_SHIFT);
+}
+
+/* For the thread of the batch: how many entries it has passed, called or left out. */
+static inline gssize
+sel_batch_get_n_passed (const SelBatch *batch)
+{
+  return batch->next_entry - batch->entries;
 }
 
 /* For the thread of the batch: the event of an entry. */
@@ -240,6 +265,32 @@ sel_dispatch_end_own (SelCore *core)
 void     sel_dispatch_remove_callback  (SelCore             *core,
                                         int                  fd,
                                         SelCallback         *callback);
+
+/* Without the lock: calls the callback of @entry, or @func if it has none. If the callback asks to be
+ * removed, unregisters the descriptor. Returns: FALSE if @func asks to be removed */
+static inline gboolean
+sel_dispatch_call (SelCore             *core,
+                   SelBaseSelector     *selector,
+                   const SelBatchEntry *entry,
+                   SelSelectorFunc      func,
+                   gpointer             user_data)
+{
+  gboolean goes_on;
+
+  if (entry->callback != NULL)
+    {
+      func = (SelSelectorFunc) entry->callback->func;
+      user_data = entry->callback->user_data;
+    }
+
+  goes_on = func (selector, entry->key, sel_batch_entry_get_events (entry), user_data);
+  if (G_LIKELY (goes_on) || entry->callback == NULL)
+    return goes_on;
+
+  sel_dispatch_remove_callback (core, sel_selector_key_get_fd (entry->key), entry->callback);
+
+  return TRUE;
+}
 
 /* With the lock held: the table is about to be freed. Running callbacks retain the key and the callback that they
  * use. */

@@ -7,7 +7,7 @@
 
 /* --- Batches --- */
 
-/* What is published while no callback runs. */
+/* The entry that a batch publishes while no callback runs. */
 static const SelBatchEntry sel_batch_idle;
 
 /* The entries of a batch are allocated in steps of so many. */
@@ -227,14 +227,14 @@ sel_dispatch_poll (SelCore        *core,
 
 /* With the lock of the wait that has found the events. The backend may have filled the first entries. */
 static inline void
-sel_batch_fill (SelCore             *core,
-                SelBatch            *batch,
-                const SelReadyEvent *events,
-                gsize                n)
+sel_batch_fill (SelCore       *core,
+                SelBatch      *batch,
+                SelReadyEvent *events,
+                gsize          n)
 {
   SelKeyTable *table = sel_registry_get_table (core);
 
-  for (gsize i = sel_ready_list_get (core)->n_entries; i < n; i++)
+  for (gsize i = sel_ready_list_get_n_entries (core); i < n; i++)
     {
       SelKeySlot *slot = sel_key_table_get_slot (table, events[i].fd);
 
@@ -437,7 +437,10 @@ sel_dispatch_find_next (SelCore  *core,
   batch->is_alone = sel_dispatch_is_alone (core, batch);
   while (entry < batch->end && (!sel_dispatch_look_up (core, batch, entry) ||
                                 (!batch->is_alone && sel_dispatch_defer (core, batch, entry))))
-    entry++;
+    {
+      batch->events[entry - batch->entries].ends |= SEL_DISPATCH_SKIPPED;
+      entry++;
+    }
 
   batch->seen_changes = sel_notify_get_changes (core);
   batch->next_entry = batch->valid_end = entry;

@@ -13,8 +13,8 @@ G_BEGIN_DECLS
 #define POLLRDHUP 0
 #endif
 
-/* What a report of the kernel says about the ends of a descriptor. A report without any of these bits proves that
- * nothing has ended. */
+/* The directions of a descriptor that have ended, as a report of the kernel tells them. A report without any of these
+ * bits proves that nothing has ended. */
 typedef enum
 {
   SEL_READ_END = SEL_EVENT_READ,     /* the other end will not send any more */

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h> /* ioctl() on Solaris and illumos */
 #ifdef HAVE_SYS_FILIO_H
 #include <sys/filio.h>
 #endif
@@ -26,11 +27,11 @@ typedef enum
 } Kind;
 
 /*
- * What each kind of file can tell. An error without a hang-up is work for most kinds: the error queue of a socket has
- * time stamps, completions or messages, /proc/self/mountinfo has changed, and so on. For a pipe it is the only sign
- * that the reader is gone (Linux). A terminal can be written to after a hang-up, for example if the other side of a
- * pseudo-terminal is not open. recv () with MSG_PEEK gives 0 for the end of a stream, but also for an empty packet,
- * and an empty packet does not end anything while there is a connection.
+ * The meaning of a report for each kind of file. An error without a hang-up is work for most kinds: the error queue of
+ * a socket has time stamps, completions or messages, /proc/self/mountinfo has changed, and so on. For a pipe it is the
+ * only sign that the reader is gone (Linux). A terminal can be written to after a hang-up, for example if the other
+ * side of a pseudo-terminal is not open. recv () with MSG_PEEK gives 0 for the end of a stream, but also for an empty
+ * packet, and an empty packet does not end anything while there is a connection.
  */
 static const struct
 {

@@ -11,8 +11,9 @@ G_BEGIN_DECLS
  * source hands its findings over when it is dispatched, and the next wait of the same thread takes them instead of
  * asking the kernel again: the wait of the source itself, that of an asynchronous wait, or a select() in a callback.
  *
- * Some files tell their news only once: a second poll would find nothing. Of all other files the kernel tells the
- * truth, so that findings about them are trusted only if no other wait has begun since the poll.
+ * Some files tell their news only once: a second poll would find nothing. The finding stays as long as the descriptor
+ * is registered, also if the registration is changed or paused meanwhile. All other files are reported again, so that
+ * findings about them count only if no other wait has begun since the poll.
  */
 typedef struct
 {
@@ -20,19 +21,18 @@ typedef struct
   guint32 generation;        /* of the registration that was polled for */
   guint8 events;             /* of SelEventMask */
   guint8 ends;               /* of SelEnds */
-  guint8 tells_once : 1;     /* a second poll may find nothing */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
+  guint8 is_told : 1;        /* given to a callback that may not take it; of the mirror only */
+  guint64 order;             /* of the registration, if a second poll may find nothing; otherwise 0 */
 } SelFinding;
 
-/* The owner is a source; the list of the wait room contains it while it is handed over. The thread of the source may
- * use the members without the lock while it is not. */
+/* The owner is a source; the list of the wait room contains it while it is handed over. While it is not, the thread of
+ * the source may use the functions below without the lock. The members belong to this file and sel-found.c. */
 struct _SelFound
 {
   GArray *findings;          /* of SelFinding */
   gboolean is_complete;      /* the poll has looked at all registered descriptors */
-  guint n_waits;             /* sel_found_get_n_waits() before the poll */
-
-  /* Of the room only. */
+  guint n_waits;             /* how many waits had begun before the poll */
   gpointer thread;
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
@@ -41,23 +41,27 @@ struct _SelFound
 void     sel_found_init        (SelFound            *self);
 void     sel_found_clear       (SelFound            *self);
 
-/* Adds a finding. */
+/* Adds a finding. @order is that of the registration if the file tells its news only once, and 0 otherwise. */
 void     sel_found_add         (SelFound            *self,
                                 const SelReadyEvent *event,
-                                gboolean             tells_once);
+                                guint64              order);
 
-/* TRUE if a second poll may not find what @self contains. */
+/* TRUE if @self contains findings that a second poll may not repeat. */
 gboolean sel_found_tells_once  (SelFound            *self);
 
-/* Until sel_found_take_back(), the next wait of the calling thread takes what it has room for. Both must be called
- * without the lock. Taking back returns TRUE if no wait has taken anything. */
+/* With the lock: the same, for findings that can be reported now. Drops those whose descriptor was unregistered. */
+gboolean sel_found_has_kept    (SelFound            *self,
+                                SelCore             *core);
+
+/* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. Both
+ * must be called without the lock. Taking back returns TRUE if no wait has taken anything. */
 void     sel_found_hand_over   (SelFound            *self,
                                 SelCore             *core);
 gboolean sel_found_take_back   (SelFound            *self,
                                 SelCore             *core);
 
-/* For a wait that begins, with the lock held: reports what was handed over last. Returns: TRUE if that is all that the
- * kernel could tell, so that it need not be asked */
+/* For a wait that begins, with the lock held: reports the findings that were handed over last. Returns: TRUE if the
+ * kernel could not tell more, so that it need not be asked */
 gboolean sel_found_take        (SelCore             *core);
 
 /* How many waits have begun. Needs no lock. */
@@ -65,6 +69,50 @@ static inline guint
 sel_found_get_n_waits (SelCore *core)
 {
   return __atomic_load_n (&core->wait.n_waits, __ATOMIC_RELAXED);
+}
+
+/* The poll begins now: its findings are out of date when another wait has begun. */
+static inline void
+sel_found_set_now (SelFound *self,
+                   SelCore  *core)
+{
+  self->n_waits = sel_found_get_n_waits (core);
+}
+
+/* TRUE if the poll looks at all registered descriptors. */
+static inline void
+sel_found_set_complete (SelFound *self,
+                        gboolean  is_complete)
+{
+  self->is_complete = is_complete;
+}
+
+static inline guint
+sel_found_get_n (const SelFound *self)
+{
+  return self->findings->len;
+}
+
+/* Gets a finding, which is valid until one is added or taken. */
+static inline SelFinding *
+sel_found_get (SelFound *self,
+               guint     i)
+{
+  return &g_array_index (self->findings, SelFinding, i);
+}
+
+/* Keeps the first @n findings. */
+static inline void
+sel_found_set_n (SelFound *self,
+                 guint     n)
+{
+  g_array_set_size (self->findings, n);
+}
+
+static inline void
+sel_found_drop_all (SelFound *self)
+{
+  sel_found_set_n (self, 0);
 }
 
 G_END_DECLS

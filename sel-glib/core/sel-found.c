@@ -20,10 +20,10 @@ sel_found_clear (SelFound *self)
 void
 sel_found_add (SelFound            *self,
                const SelReadyEvent *event,
-               gboolean             tells_once)
+               guint64              order)
 {
   SelFinding finding = { .fd = event->fd, .generation = event->generation, .events = (guint8) event->events,
-                         .ends = (guint8) event->ends, .tells_once = tells_once };
+                         .ends = (guint8) event->ends, .order = order };
 
   g_array_append_val (self->findings, finding);
 }
@@ -33,14 +33,47 @@ sel_found_tells_once (SelFound *self)
 {
   for (guint i = 0; i < self->findings->len; i++)
     {
-      if (g_array_index (self->findings, SelFinding, i).tells_once)
+      if (g_array_index (self->findings, SelFinding, i).order != 0)
         return TRUE;
     }
 
   return FALSE;
 }
 
-/* FALSE if a wait has taken what was handed over. */
+/* TRUE if the finding cannot be reported before the descriptor is resumed. */
+static gboolean
+sel_found_is_paused (SelCore          *core,
+                     const SelFinding *finding)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, finding->fd);
+
+  return finding->order != 0 && finding->order == sel_registry_get_fd_order (core, finding->fd) &&
+         (slot->active & finding->events) == 0 && (slot->registered & finding->events) != 0;
+}
+
+gboolean
+sel_found_has_kept (SelFound *self,
+                    SelCore  *core)
+{
+  gboolean has_kept = FALSE;
+  guint n = 0;
+
+  for (guint i = 0; i < self->findings->len; i++)
+    {
+      SelFinding finding = g_array_index (self->findings, SelFinding, i);
+
+      if (finding.order != 0 && finding.order != sel_registry_get_fd_order (core, finding.fd))
+        continue;
+
+      has_kept |= finding.order != 0 && !sel_found_is_paused (core, &finding);
+      g_array_index (self->findings, SelFinding, n++) = finding;
+    }
+  g_array_set_size (self->findings, n);
+
+  return has_kept;
+}
+
+/* FALSE if a wait has taken the findings. */
 static gboolean
 sel_found_unlink (SelFound *self,
                   SelCore  *core)
@@ -86,26 +119,43 @@ sel_found_take_back (SelFound *self,
   return success;
 }
 
-/* Reports findings as long as there is room. Only those that the kernel tells once are true in any case. */
+/* Only news that the kernel tells once are true in any case, for the registration as it is now. */
+static void
+sel_found_report_one (SelCore          *core,
+                      const SelFinding *finding,
+                      gboolean          is_fresh)
+{
+  guint32 generation = finding->generation;
+
+  if (finding->order != 0)
+    generation = sel_registry_get_fd_generation (core, finding->fd);
+  if (finding->order != 0 ? finding->order == sel_registry_get_fd_order (core, finding->fd) : is_fresh)
+    sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
+}
+
+/* Reports findings as long as there is room. */
 static void
 sel_found_report (SelFound *self,
                   SelCore  *core,
                   gboolean  is_fresh)
 {
   const SelReadyList *list = &core->wait.list;
+  guint n_paused = 0;
   guint i;
 
   for (i = 0; i < self->findings->len; i++)
     {
-      const SelFinding *finding = &g_array_index (self->findings, SelFinding, i);
+      SelFinding finding = g_array_index (self->findings, SelFinding, i);
 
       if (list->n_events == list->size && !sel_ready_list_is_growable (core))
         break;
-      if (is_fresh || finding->tells_once)
-        sel_ready_list_report_tagged (core, finding->fd, finding->generation, finding->events, finding->ends);
+      if (sel_found_is_paused (core, &finding))
+        g_array_index (self->findings, SelFinding, n_paused++) = finding;
+      else
+        sel_found_report_one (core, &finding, is_fresh);
     }
 
-  g_array_remove_range (self->findings, 0, i);
+  g_array_remove_range (self->findings, n_paused, i - n_paused);
 }
 
 gboolean
@@ -125,8 +175,8 @@ sel_found_take (SelCore *core)
   sel_found_unlink (self, core);
   sel_found_report (self, core, is_fresh);
 
-  /* A program that calls select() expects to hear of what it has registered since, and the truth if all findings are
-   * out of date. */
+  /* A program that calls select() expects reports of descriptors that it has registered since. If all findings are out
+   * of date, the kernel has to be asked. */
   return is_fresh && self->is_complete && self->generation == sel_registry_get_generation (core) &&
          ((core->wait.flags & (SEL_WAIT_DISPATCH | SEL_WAIT_ASYNC)) != 0 || core->wait.list.n_events > 0);
 }

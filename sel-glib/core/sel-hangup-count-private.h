@@ -21,8 +21,8 @@ typedef struct
   guint8 pause : 3;            /* the binary logarithm of the length of the next pause, in milliseconds */
 } SelHangupCount;
 
-/* After so many useless calls in a row, the next report is not dispatched, but the descriptor is paused if a probe
- * agrees. A probe has found the last of these calls to be useless, too: the callback was told of the end. */
+/* After so many useless calls in a row the descriptor is paused instead of the next call, if a probe agrees. A probe
+ * has been made before the last of these calls, too, so that the callback was called with the end at least once. */
 #define SEL_HANGUP_MAX_USELESS 7
 
 /* The lengths of the first and the longest pause that follows a hang-up, in microseconds. */
@@ -42,7 +42,7 @@ sel_hangup_count_reset (SelHangupCount *count)
   count->pause = 0;
 }
 
-/* A pause has ended: there is one call before the next one, if that is useless, too. */
+/* A pause has ended. If the next call is useless, too, it is the only one before the next pause. */
 static inline void
 sel_hangup_count_resume (SelHangupCount *count)
 {

@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 /*
  * Does any callback take care of this descriptor? A descriptor whose other end is gone is always ready, so that a
- * callback that ignores this would keep the main loop busy. Reports carry what the kernel says about the ends. If a
+ * callback that ignores this would keep the main loop busy. A report carries the ends that the kernel tells. If a
  * callback is called several times in a row with nothing but an end, a probe decides, and the directions that have
  * ended are paused. If the mechanism cannot tell about ends and a probe has found none, the next probe comes after
  * twice as many calls.
@@ -22,8 +22,7 @@ typedef enum
   SEL_HANGUP_CHECK_NOTHING = 0,
   SEL_HANGUP_CHECK_CLOSED = 1 << 0,
   SEL_HANGUP_CHECK_STALE = 1 << 1,
-  SEL_HANGUP_CHECK_ENDED = 1 << 2,
-  SEL_HANGUP_CALLS_SELECT = 1 << 3     /* no check: the callback calls select (), which ends all pauses */
+  SEL_HANGUP_CHECK_ENDED = 1 << 2
 } SelHangupChecks;
 
 /* The slow path of the next function. */
@@ -47,18 +46,19 @@ sel_hangup_count (SelCore             *core,
   return sel_hangup_count_slow (core, slot, event);
 }
 
-/* The following functions must be called without the lock. */
-
-/* Counts a call of the GSourceFunc of the program, which calls select () itself. */
+/* Counts a call of the GSourceFunc of the program for @event. Takes the lock. Returns: the checks to make before the
+ * call */
 SelHangupChecks sel_hangup_count_event (SelCore             *core,
                                         const SelReadyEvent *event);
 
-/* Makes @checks before the callback is called for @event. A closed descriptor is paused until it is modified. What has
- * ended and was ignored is paused as the policy says. If the kernel reports another file, which had the number before,
- * was closed while it was registered, and has an open duplicate, the kernel is told about the file that has the number
- * now. Returns: TRUE if there is nothing to call the callback for */
+/* Makes @checks before the callback is called for @event. Takes the lock. A closed descriptor is paused until it is
+ * modified. Directions whose end was ignored are paused as the policy says. If the kernel reports another file, which
+ * had the number before, was closed while it was registered, and has an open duplicate, the kernel is told about the
+ * file that has the number now. @calls_select is TRUE if the callback calls select (), which ends all pauses. Returns:
+ * TRUE if there is nothing to call the callback for */
 gboolean        sel_hangup_check       (SelCore             *core,
                                         const SelReadyEvent *event,
-                                        SelHangupChecks      checks);
+                                        SelHangupChecks      checks,
+                                        gboolean             calls_select);
 
 G_END_DECLS

@@ -50,16 +50,15 @@ sel_hangup_count_event (SelCore             *core,
   slot = sel_registry_find_active (core, event);
   if (slot != NULL)
     checks = sel_hangup_count (core, slot, event);
-  if (checks != 0)
-    checks |= SEL_HANGUP_CALLS_SELECT;
   sel_state_unlock (core);
 
   return checks;
 }
 
-/* The probe has found that the directions @ended of the event can do no work. The callback is told of this once more
- * than it was told of anything else, and is ignoring it if it is told again. After a pause because of the same, the
- * next one begins with the only call. */
+/* A probe has found that the directions @ended of the event can do no work. The callback is called once more. If the
+ * next report tells the same, the callback ignores the end: the directions are paused, and it is not called for them.
+ * After a pause for the same end, the next one begins at once, before the call that was to show whether anything has
+ * changed. */
 static gboolean
 sel_hangup_judge (SelCore             *core,
                   const SelReadyEvent *event,
@@ -92,7 +91,8 @@ sel_hangup_judge (SelCore             *core,
 gboolean
 sel_hangup_check (SelCore             *core,
                   const SelReadyEvent *event,
-                  SelHangupChecks      checks)
+                  SelHangupChecks      checks,
+                  gboolean             calls_select)
 {
   gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
   gboolean is_done = FALSE;
@@ -115,7 +115,7 @@ sel_hangup_check (SelCore             *core,
     }
   else if (judges)
     {
-      is_done = sel_hangup_judge (core, event, ended, (checks & SEL_HANGUP_CALLS_SELECT) != 0);
+      is_done = sel_hangup_judge (core, event, ended, calls_select);
     }
   sel_state_unlock (core);
 

@@ -22,7 +22,8 @@ typedef enum
   SEL_WATCHER_CLOSED = 1 << 2    /* the selector is closed */
 } SelWatcherFlags;
 
-/* The owner of a watcher is a source. Members that are not marked are protected by the lock of the selector. */
+/* The owner of a watcher is a source. The members belong to sel-notify.c; those that are not marked are protected by
+ * the lock of the selector. */
 struct _SelWatcher
 {
   SelWakeup *bell;           /* reference counted; not open if the system has no descriptors left */
@@ -30,6 +31,7 @@ struct _SelWatcher
   guint flags;               /* atomic: of SelWatcherFlags */
   gboolean is_prepared;      /* of the thread only: the context is about to poll, or polls */
   gboolean is_rung;          /* the bell has to be drained */
+  gboolean was_rung;         /* of the thread only: the bell was drained or opened since the rings were forgotten */
   gboolean is_inherited;     /* in a child process: the bell is that of the parent */
   gboolean keeps_selector;   /* the source has a reference to the selector; see sel_notify_keep_selector() */
   gboolean mirrored;         /* the context polls each armed descriptor */
@@ -37,16 +39,9 @@ struct _SelWatcher
   GArray *changed_fds;       /* ... or these */
   GPtrArray *garbage;        /* callbacks to be freed by the thread, or NULL */
 
-  /* Called without the lock, and only in the thread: the selector is closed. The context must not poll the descriptor
-   * of the mechanism any more. */
-  void (*close) (SelWatcher *watcher);
-
-  /* Nullable. Called with the lock: what the close () of another watcher frees must not be this watcher, before its own
-   * close () has returned, which drops the reference. */
+  /* See sel_watcher_init(). The last two may be NULL. */
+  void (*on_close) (SelWatcher *watcher);
   void (*ref) (SelWatcher *watcher);
-
-  /* Nullable. Called with the lock, in any thread: TRUE if the source is destroyed, so that it does no work any more.
-   * Its watcher stays in the list as long as the program has a reference to it. */
   gboolean (*is_destroyed) (SelWatcher *watcher);
 };
 
@@ -92,7 +87,7 @@ SelWatcher  *sel_notify_find_watcher     (SelCore         *core,
                                           gpointer         data);
 
 /* The selector is being disposed of. The watchers that are still in the list get a reference, so that their sources,
- * in other threads, can stop to poll. */
+ * in other threads, can stop polling. */
 void         sel_notify_keep_selector    (SelCore         *core);
 
 /* In the thread of the watcher, without the lock: closes the bell and frees the members. The watcher is not in the
@@ -100,9 +95,19 @@ void         sel_notify_keep_selector    (SelCore         *core);
 void         sel_watcher_clear           (SelWatcher      *watcher);
 
 /* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and
- * drains the bell if it was rung, here or as @is_rung tells. Returns: FALSE if the bell has to be opened anew */
+ * drains the bell if it was rung, here or as @is_rung tells. Notes if somebody has rung it, or may have rung a bell
+ * that was not there. Returns: FALSE if the bell has to be opened anew */
 gboolean     sel_watcher_begin_sync      (SelWatcher      *watcher,
                                           gboolean         is_rung);
+
+/* In the thread of the watcher: takes the descriptors that the context may have to poll in another way than before.
+ * Sets @all to TRUE if these are all of them; the array is empty then. Returns: (nullable) (transfer full): an array of
+ * int */
+GArray      *sel_watcher_steal_changed_fds (SelWatcher    *watcher,
+                                          gboolean        *all);
+
+/* In the thread of the watcher: closes the bell, so that it can be opened anew. */
+void         sel_watcher_close_bell      (SelWatcher      *watcher);
 
 /* In the thread of the watcher: takes the callbacks to be freed. Returns: (nullable): an array that frees them */
 GPtrArray   *sel_watcher_steal_garbage   (SelWatcher      *watcher);
@@ -124,10 +129,10 @@ gboolean     sel_notify_give_garbage     (SelCore         *core,
 GPtrArray   *sel_notify_take_garbage     (SelCore         *core);
 
 /* Tells all watchers that the selector is closed. Returns: (nullable): the watchers of the calling thread, which were
- * taken out of the list, with a reference to each; call their close () without the lock */
+ * taken out of the list, with a reference to each; call sel_watcher_close() for each, without the lock */
 GPtrArray   *sel_notify_close_watchers   (SelCore         *core);
 
-/* Batches of callbacks have to know whether the table has changed since they have looked at it. Nobody does as long as
+/* A batch of callbacks has to know if the table has changed since its entries were looked up. While there is no batch,
  * changes are not counted. */
 static inline void
 sel_notify_set_counts_changes (SelCore  *core,
@@ -136,7 +141,7 @@ sel_notify_set_counts_changes (SelCore  *core,
   __atomic_store_n (&core->notify.counts_changes, counts_changes, __ATOMIC_RELAXED);
 }
 
-/* Needs no lock, and no order: a thread that calls callbacks sees what it has set before. */
+/* Needs no lock, and no order: a thread that calls callbacks sees the value that it has set. */
 static inline gboolean
 sel_notify_counts_changes (SelCore *core)
 {
@@ -165,6 +170,131 @@ sel_watcher_is_own (SelWatcher *watcher)
 {
   return __atomic_load_n (&watcher->thread, __ATOMIC_RELAXED) == sel_thread_self ();
 }
+
+/* --- For sources --- */
+
+/* Before the watcher is added. @on_close is called without the lock, and only in the thread of the watcher: the
+ * selector is closed, and the context must not poll the descriptor of the mechanism any more. It drops the reference
+ * that @ref has taken. The others are called with the lock. @is_destroyed may be called in any thread; it returns TRUE
+ * if the source is destroyed, so that it does no work any more. Its watcher stays in the list as long as the program
+ * has a reference to the source. */
+static inline void
+sel_watcher_init (SelWatcher  *watcher,
+                  void       (*on_close)     (SelWatcher *watcher),
+                  void       (*ref)          (SelWatcher *watcher),
+                  gboolean   (*is_destroyed) (SelWatcher *watcher))
+{
+  watcher->on_close = on_close;
+  watcher->ref = ref;
+  watcher->is_destroyed = is_destroyed;
+}
+
+/* In the thread of the watcher, without the lock. */
+static inline void
+sel_watcher_close (SelWatcher *watcher)
+{
+  watcher->on_close (watcher);
+}
+
+/* TRUE if any of @flags is set. Needs no lock. */
+static inline gboolean
+sel_watcher_has (SelWatcher      *watcher,
+                 SelWatcherFlags  flags)
+{
+  return ((guint) g_atomic_int_get (&watcher->flags) & flags) != 0;
+}
+
+/* The source has to look again in the next prepare(). Needs no lock. */
+static inline void
+sel_watcher_request_sync (SelWatcher *watcher)
+{
+  g_atomic_int_or (&watcher->flags, SEL_WATCHER_SYNC);
+}
+
+/* The descriptor by which other threads wake the context. It is valid until the watcher is cleared, but may be closed.
+ * */
+static inline SelWakeup *
+sel_watcher_get_bell (SelWatcher *watcher)
+{
+  return watcher->bell;
+}
+
+/* TRUE in a child process, until the bell is closed. */
+static inline gboolean
+sel_watcher_is_inherited (const SelWatcher *watcher)
+{
+  return watcher->is_inherited;
+}
+
+/* In the thread of the watcher, without the lock: TRUE from the end of prepare() until the poll() has returned. */
+static inline void
+sel_watcher_set_prepared (SelWatcher *watcher,
+                          gboolean    is_prepared)
+{
+  watcher->is_prepared = is_prepared;
+}
+
+static inline gboolean
+sel_watcher_is_prepared (const SelWatcher *watcher)
+{
+  return watcher->is_prepared;
+}
+
+/* In the thread of the watcher: TRUE if the bell was rung, or may have been rung, since sel_watcher_forget_rings(). */
+static inline gboolean
+sel_watcher_was_rung (const SelWatcher *watcher)
+{
+  return watcher->was_rung;
+}
+
+static inline void
+sel_watcher_forget_rings (SelWatcher *watcher)
+{
+  watcher->was_rung = FALSE;
+}
+
+/* TRUE if the context polls each armed descriptor. */
+static inline void
+sel_watcher_set_mirrored (SelWatcher *watcher,
+                          gboolean    mirrored)
+{
+  watcher->mirrored = mirrored;
+}
+
+static inline gboolean
+sel_watcher_is_mirrored (const SelWatcher *watcher)
+{
+  return watcher->mirrored;
+}
+
+/* The context polls nothing, so that each descriptor has changed. */
+static inline void
+sel_watcher_set_all_changed (SelWatcher *watcher)
+{
+  watcher->changed_all = TRUE;
+}
+
+static inline gboolean
+sel_watcher_has_all_changed (const SelWatcher *watcher)
+{
+  return watcher->changed_all;
+}
+
+/* TRUE if the source has a reference to the selector. */
+static inline void
+sel_watcher_set_keeps_selector (SelWatcher *watcher,
+                                gboolean    keeps_selector)
+{
+  watcher->keeps_selector = keeps_selector;
+}
+
+static inline gboolean
+sel_watcher_keeps_selector (const SelWatcher *watcher)
+{
+  return watcher->keeps_selector;
+}
+
+/* --- For the rooms above --- */
 
 /* The descriptor that the kernel has to wait for besides the registered ones; -1 while the selector is not open. */
 static inline int

@@ -215,14 +215,43 @@ sel_watcher_begin_sync (SelWatcher *watcher,
 {
   __atomic_store_n (&watcher->thread, sel_thread_self (), __ATOMIC_RELAXED);
   g_atomic_int_and (&watcher->flags, ~(guint) SEL_WATCHER_SYNC);
-  if (watcher->is_inherited || watcher->bell->read_fd < 0)
-    return FALSE;
-
-  if (watcher->is_rung || is_rung)
-    sel_wakeup_drain (watcher->bell);
+  is_rung |= watcher->is_rung;
   watcher->is_rung = FALSE;
+  if (watcher->is_inherited || watcher->bell->read_fd < 0)
+    {
+      watcher->was_rung = TRUE;
+      return FALSE;
+    }
+
+  if (is_rung && sel_wakeup_drain (watcher->bell))
+    watcher->was_rung = TRUE;
 
   return TRUE;
+}
+
+GArray *
+sel_watcher_steal_changed_fds (SelWatcher *watcher,
+                               gboolean   *all)
+{
+  GArray *fds = watcher->changed_fds;
+
+  *all = watcher->changed_all;
+  if (!*all && fds->len == 0)
+    return NULL;
+
+  if (*all)
+    g_array_set_size (fds, 0);
+  watcher->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
+  watcher->changed_all = FALSE;
+
+  return fds;
+}
+
+void
+sel_watcher_close_bell (SelWatcher *watcher)
+{
+  sel_wakeup_close (watcher->bell);
+  watcher->is_inherited = FALSE;
 }
 
 GPtrArray *
@@ -322,6 +351,8 @@ sel_notify_close_watchers (SelCore *core)
         }
 
       g_atomic_int_or (&watcher->flags, SEL_WATCHER_CLOSED);
+
+      /* Closing another watcher may free the source of this one. */
       if (watcher->ref != NULL)
         watcher->ref (watcher);
       if (own == NULL)

@@ -32,7 +32,7 @@ typedef enum
 /* For the same reason, a pause takes at least this time for each descriptor that is paused, in microseconds. */
 #define SEL_PAUSE_SHARE 400
 
-/* Such a pause ends at a multiple of this part of its length. */
+/* A pause because of a hang-up ends at a multiple of its length divided by this number. */
 #define SEL_PAUSE_GRID 16
 
 /* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */
@@ -43,7 +43,7 @@ typedef struct
   gconstpointer function;    /* stands for a callback that runs: the pause ends when it has returned; or NULL */
   gint64 until;              /* monotonic time, in microseconds */
   guint8 ended;              /* the directions that have ended; 0: this is no pause because of a hang-up */
-  guint8 once;               /* when the time is over, the descriptor is resumed only if it has not ended any more */
+  guint8 once;               /* each hang-up is told once: the pause goes on as long as the end lasts */
 } SelPause;
 
 void     sel_pause_clear           (SelCore             *core);
@@ -54,8 +54,8 @@ void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);
 
-/* The same for those of the events that have ended, which the callback ignores: for a time that becomes longer with
- * each pause; or, if the policy is to tell each hang-up once, until something has changed. */
+/* Pauses only the events in @ended, whose end the callback ignores: for a time that becomes longer with each pause; or,
+ * if the policy is to tell each hang-up once, until something has changed. */
 void     sel_pause_begin_ended     (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelEventMask         ended);
@@ -68,7 +68,8 @@ void     sel_pause_ring            (SelCore             *core,
                                     SelEventMask         events,
                                     SelEnds              ends);
 
-/* The same as the first, until the function that @function stands for has returned or SEL_PAUSE_INTERVAL has passed. */
+/* Pauses the registration, as sel_pause_begin(), until the function that @function stands for has returned, or until
+ * SEL_PAUSE_INTERVAL has passed. */
 void     sel_pause_defer           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     gconstpointer        function);

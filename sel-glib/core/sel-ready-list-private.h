@@ -8,8 +8,8 @@
 G_BEGIN_DECLS
 
 /*
- * What is ready? The part of the wait room that takes the reports of a backend. The lock protects the table that the
- * reports are looked up in; the list itself belongs to the waiting thread.
+ * Which descriptors are ready? The part of the wait room that takes the reports of a backend. The lock protects the
+ * table that the reports are looked up in; the list itself belongs to the waiting thread.
  */
 
 /* Makes room for @size events at least. FALSE if the caller of select () has given an array of its own. */
@@ -48,10 +48,71 @@ gboolean sel_ready_list_postpones_slow   (SelCore          *core,
 /* The number of reports to ask for if the mechanism reports reading and writing separately. */
 gsize    sel_ready_list_get_filter_room  (SelCore      *core);
 
-static inline SelReadyList *
-sel_ready_list_get (SelCore *core)
+/* The number of reports to ask the kernel for. */
+static inline gsize
+sel_ready_list_get_room (SelCore *core)
 {
-  return &core->wait.list;
+  return core->wait.list.room;
+}
+
+/* TRUE if there have been as many reports as there is room for. */
+static inline gboolean
+sel_ready_list_is_full (SelCore *core)
+{
+  return core->wait.list.n_reports >= core->wait.list.room;
+}
+
+/* The kernel has made so many reports. */
+static inline void
+sel_ready_list_set_n_reports (SelCore *core,
+                              gsize    n_reports)
+{
+  core->wait.list.n_reports = n_reports;
+}
+
+/* Gets the events, which are valid until the list changes. */
+static inline const SelReadyEvent *
+sel_ready_list_get_events (SelCore *core,
+                           gsize   *n_events)
+{
+  *n_events = core->wait.list.n_events;
+
+  return core->wait.list.events;
+}
+
+/* For a caller that fills the first events itself, instead of reporting them. There is room for as many as
+ * sel_ready_list_get_room() tells. @entries, if it is not NULL, is to be filled for the same events. Returns: NULL if
+ * the list is not empty */
+static inline SelReadyEvent *
+sel_ready_list_get_empty (SelCore        *core,
+                          SelBatchEntry **entries)
+{
+  *entries = core->wait.list.entries;
+
+  return G_LIKELY (core->wait.list.n_events == 0) ? core->wait.list.events : NULL;
+}
+
+/* The caller has filled the first @n_events events. */
+static inline void
+sel_ready_list_set_n_events (SelCore *core,
+                             gsize    n_events)
+{
+  core->wait.list.n_events = n_events;
+}
+
+/* The caller has filled the first @n_entries entries, too. */
+static inline void
+sel_ready_list_set_n_entries (SelCore *core,
+                              gsize    n_entries)
+{
+  core->wait.list.n_entries = n_entries;
+}
+
+/* How many entries were filled. */
+static inline gsize
+sel_ready_list_get_n_entries (SelCore *core)
+{
+  return core->wait.list.n_entries;
 }
 
 /* Stores the pointer with release order, so that a thread that sees it also sees the prepared list. */

@@ -113,7 +113,7 @@ sel_ready_list_report_untagged (SelCore      *core,
   slot = sel_ready_list_lookup (core, fd);
   if (slot != NULL && (events & slot->active) != 0)
     {
-      /* What is postponed takes no room away from others. */
+      /* A postponed descriptor takes no room away from others. */
       if (sel_ready_list_postpones (core, slot))
         core->wait.list.n_reports--;
       else

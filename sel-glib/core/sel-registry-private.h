@@ -261,6 +261,17 @@ sel_registry_get_fd_generation (SelCore *core,
   return slot != NULL ? slot->generation : 0;
 }
 
+/* Identifies the registration of @fd until it is unregistered, also if it is changed, paused or resumed. 0 if it is not
+ * registered. */
+static inline guint64
+sel_registry_get_fd_order (SelCore *core,
+                           int      fd)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+  return slot != NULL ? sel_key_slot_get_extra (slot, fd)->order : 0;
+}
+
 /* The generation of the registration that the current call of update () is about. */
 static inline guint32
 sel_registry_get_tag (SelCore *core)

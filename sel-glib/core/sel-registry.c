@@ -49,8 +49,8 @@ sel_registry_complete_error (SelCore     *core,
 
 /* Calls update (). @error is not NULL.
  *
- * This function, sel_registry_arm() and sel_registry_rearm() are inlined. After a system call, returns from functions
- * that were called before it are slow, probably because the processor mispredicts them. */
+ * This function and others between it and the functions of the room are inlined. After a system call, returns from
+ * functions that were called before it are slow, probably because the processor mispredicts them. */
 static SEL_ALWAYS_INLINE gboolean
 sel_registry_update (SelCore       *core,
                      int            fd,
@@ -84,8 +84,8 @@ sel_registry_update (SelCore       *core,
   return sel_registry_complete_error (core, "update", success, error);
 }
 
-static void
-sel_registry_disarm_events (SelCore      *core,
+static SEL_ALWAYS_INLINE void
+sel_registry_disarm_inline (SelCore      *core,
                             int           fd,
                             SelEventMask  armed)
 {
@@ -93,6 +93,15 @@ sel_registry_disarm_events (SelCore      *core,
 
   if (armed != 0 && !sel_state_has (core, SEL_STATE_FORKED))
     sel_registry_update (core, fd, armed, 0, 0, &ignored);
+}
+
+/* The same for callers that are not called often. */
+static void
+sel_registry_disarm_events (SelCore      *core,
+                            int           fd,
+                            SelEventMask  armed)
+{
+  sel_registry_disarm_inline (core, fd, armed);
 }
 
 /* --- Descriptors that are always ready --- */
@@ -301,7 +310,7 @@ sel_registry_arm_slot (SelCore     *core,
   Arming arming = { .generation = is_new ? sel_registry_next_generation (core) : slot->generation };
   SelEventMask old_events;
 
-  /* The kernel keeps an alarm one if it is only modified. */
+  /* A registration that is only modified would still report changes only. */
   if (is_new && slot->alarm)
     sel_registry_disarm (core, fd, slot);
   old_events = is_new ? slot->armed : 0;
@@ -436,19 +445,29 @@ sel_registry_add (SelCore                *core,
   return TRUE;
 }
 
+static SEL_ALWAYS_INLINE void
+sel_registry_remove_inline (SelCore     *core,
+                            int          fd,
+                            SelKeySlot  *slot,
+                            SelKeyExtra *removed)
+{
+  if (G_UNLIKELY (core->registry.identities != NULL))
+    sel_fd_identities_forget (core->registry.identities, fd);
+  sel_registry_disarm_inline (core, fd, slot->armed);
+  sel_registry_set_always_ready (core, fd, slot, FALSE);
+  sel_key_table_remove (&core->registry.table, fd, removed);
+  sel_registry_mark_changed (core, fd, NULL);
+  sel_notify_changed (core, fd);
+}
+
+/* The same for callers that are not called often. */
 static void
 sel_registry_remove_slot (SelCore     *core,
                           int          fd,
                           SelKeySlot  *slot,
                           SelKeyExtra *removed)
 {
-  if (G_UNLIKELY (core->registry.identities != NULL))
-    sel_fd_identities_forget (core->registry.identities, fd);
-  sel_registry_disarm_events (core, fd, slot->armed);
-  sel_registry_set_always_ready (core, fd, slot, FALSE);
-  sel_key_table_remove (&core->registry.table, fd, removed);
-  sel_registry_mark_changed (core, fd, NULL);
-  sel_notify_changed (core, fd);
+  sel_registry_remove_inline (core, fd, slot, removed);
 }
 
 gboolean
@@ -465,7 +484,7 @@ sel_registry_remove (SelCore         *core,
 
   if (key != NULL)
     *key = sel_key_slot_ref_key (slot, fd);
-  sel_registry_remove_slot (core, fd, slot, removed);
+  sel_registry_remove_inline (core, fd, slot, removed);
 
   return TRUE;
 }

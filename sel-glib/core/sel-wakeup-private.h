@@ -27,7 +27,7 @@ gboolean sel_wakeup_open   (SelWakeup  *wakeup,
                             GError    **error);
 
 /* Makes the read end readable. Takes no lock and keeps errno, so that a signal handler may call it. Does nothing if
- * @wakeup is not open, or if a parent process has opened it: that shares the file. */
+ * @wakeup is not open, or if a parent process has opened it: the write would wake the parent, which shares the file. */
 void     sel_wakeup_signal (SelWakeup  *wakeup);
 
 /* Makes the read end not readable. Returns: TRUE if it was readable */

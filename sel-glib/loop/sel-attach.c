@@ -44,10 +44,10 @@
  * sel_base_selector_create_source:
  * @self: a selector
  *
- * Makes a source that calls its callback, a #GSourceFunc, when a registered descriptor is ready. The
- * callback then calls sel_base_selector_select(), or another form of it, with a timeout of 0. The first of these calls
- * returns what the source has found, and does not ask the kernel again; a program that reads from a descriptor before
- * that call may still see it as ready. Later calls ask the kernel.
+ * Makes a source that calls its callback, a #GSourceFunc, when a registered descriptor is ready. The callback then
+ * calls sel_base_selector_select(), or another form of it, with a timeout of 0. The first of these calls returns the
+ * descriptors that the source has found, and does not ask the kernel again; a program that reads from a descriptor
+ * before that call may still see it as ready. Later calls ask the kernel.
  *
  * The callback is also called when the time of g_source_set_ready_time() has come, so that one source can serve an
  * event loop with timers of its own. The callback has to set the next time, or -1.

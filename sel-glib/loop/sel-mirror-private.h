@@ -20,10 +20,11 @@ typedef struct
   GSource *source;           /* the owner of this struct */
   int poll_fd;               /* the mechanism's descriptor, or -1 */
   gpointer poll_tag;         /* of poll_fd in the source */
-  SelMirrorPage **pages;     /* what the context polls, by descriptor; pages never move, as the context uses them */
+  SelMirrorPage **pages;     /* the polled descriptors, by number; pages never move, as the context uses them */
   guint n_pages;
   guint n_polled;
-  SelFound found;            /* what the context has found, the oldest first */
+  SelFound found;            /* the findings of the context, the oldest first */
+  guint n_new;               /* so many of them are of the last poll() */
   GArray *closed;            /* descriptors that were not open */
   GArray *held;              /* descriptors that are not polled while the callback of the source runs */
 } SelMirror;
@@ -54,17 +55,17 @@ gboolean sel_mirror_report_closed (SelMirror           *self,
                                    SelCore             *core,
                                    GError             **error);
 
-/* Makes the context poll what sel_mirror_hold() has taken out. */
+/* Makes the context poll the descriptors that sel_mirror_hold() has taken out. */
 void     sel_mirror_release       (SelMirror           *self,
                                    SelCore             *core,
                                    SelWatcher          *watcher);
 
-/* After each poll() of the context: collects what that has found. Of the findings that are left from earlier polls,
- * those stay that were found again, and those that the kernel tells only once. */
+/* After each poll() of the context: collects its findings. Findings of earlier polls stay if they were found again, or
+ * if the kernel tells them only once. */
 void     sel_mirror_collect       (SelMirror           *self);
 
-/* A callback of the source runs a main loop, and what is ready is for that callback: what sel_mirror_collect() has
- * found is not polled any more until sel_mirror_release(). */
+/* A callback of the source runs a main loop. The ready descriptors are for that callback, so that the descriptors that
+ * sel_mirror_collect() has found are not polled until sel_mirror_release(). */
 void     sel_mirror_hold          (SelMirror           *self);
 
 /* Notes which batch has taken @events. */
@@ -73,10 +74,11 @@ void     sel_mirror_note_taken    (SelMirror           *self,
                                    gssize               n_events,
                                    guint                batch);
 
-/* @events are the rest of a batch that is over. Keeps those that the kernel tells only once, unless a later batch has
- * taken the same descriptor. */
+/* @events are those of a batch that is over, which has come to the one at @n_passed. Of those that no callback was
+ * called for, keeps the ones that the kernel tells only once, unless a later batch has taken the same descriptor. */
 void     sel_mirror_keep          (SelMirror           *self,
                                    const SelReadyEvent *events,
+                                   gssize               n_passed,
                                    gssize               n_events,
                                    guint                batch);
 
@@ -85,11 +87,14 @@ void     sel_mirror_give_back     (SelMirror           *self,
                                    const SelReadyEvent *events,
                                    gssize               n_events);
 
+/* That callback has not asked: drops what it was told by being called, but not what was found since. */
+void     sel_mirror_drop_told     (SelMirror           *self);
+
 /* TRUE if dispatch () has something to do. */
 static inline gboolean
 sel_mirror_has_found (const SelMirror *self)
 {
-  return self->found.findings->len > 0 || self->closed->len > 0;
+  return self->n_new > 0 || self->closed->len > 0;
 }
 
 G_END_DECLS

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/sel-dispatch-private.h"
 #include "core/sel-event-mask-private.h"
 #include "loop/sel-mirror-private.h"
 
@@ -22,7 +23,7 @@ struct _SelMirrorPage
   guint32 generations[MIRROR_PAGE_SIZE]; /* of the registrations that are polled for */
   guint32 places[MIRROR_PAGE_SIZE]; /* the index of an old finding, plus 1; 0 outside of sel_mirror_collect() */
   guint32 batches[MIRROR_PAGE_SIZE]; /* see sel_mirror_note_taken() */
-  guint8 tells_once[MIRROR_PAGE_SIZE];
+  guint64 orders[MIRROR_PAGE_SIZE]; /* of registrations of files that tell their news only once; 0 for others */
 };
 
 void
@@ -48,7 +49,7 @@ sel_mirror_clear (SelMirror *self)
   sel_found_clear (&self->found);
 }
 
-/* --- What is polled --- */
+/* --- Polled descriptors --- */
 
 /* The page of @fd, or NULL if no descriptor of that page has been polled. */
 static SelMirrorPage *
@@ -81,8 +82,8 @@ sel_mirror_ensure_page (SelMirror *self,
   return self->pages[i];
 }
 
-/* Nearly all kinds of files tell again what has not been handled. Those in /proc and /sys, which are regular files, and
- * perf events forget their news when they are polled. */
+/* TRUE if the kernel reports the file only once. Nearly all files stay ready until they are handled. Files in /proc and
+ * /sys, which are regular files, and perf events are not ready any more after they were polled. */
 static gboolean
 sel_mirror_tells_once (int fd)
 {
@@ -171,7 +172,7 @@ sel_mirror_sync_fd (SelMirror *self,
     }
 
   if (poll->events == 0 || page->generations[i] != generation)
-    page->tells_once[i] = sel_mirror_tells_once (fd);
+    page->orders[i] = sel_mirror_tells_once (fd) ? sel_registry_get_fd_order (core, fd) : 0;
   page->generations[i] = generation;
   poll->fd = fd;
   if (poll->events == 0)
@@ -195,17 +196,17 @@ sel_mirror_append_fd (gpointer data,
   g_array_append_val (user_data, fd);
 }
 
-/* The descriptors that the context may have to poll in another way than before. */
+/* The descriptors that the context may have to poll in another way than before, or NULL. */
 static GArray *
 sel_mirror_steal_changed_fds (SelMirror  *self,
                               SelCore    *core,
                               SelWatcher *watcher)
 {
-  GArray *fds = watcher->changed_fds;
+  gboolean all;
+  GArray *fds = sel_watcher_steal_changed_fds (watcher, &all);
 
-  if (watcher->changed_all)
+  if (all)
     {
-      g_array_set_size (fds, 0);
       for (guint i = 0; i < self->n_pages * MIRROR_PAGE_SIZE; i++)
         {
           SelMirrorPage *page = sel_mirror_get_page (self, (int) i);
@@ -214,13 +215,7 @@ sel_mirror_steal_changed_fds (SelMirror  *self,
             sel_mirror_append_fd (GINT_TO_POINTER ((int) i), fds);
         }
       sel_registry_foreach_armed (core, sel_mirror_append_fd, fds);
-      watcher->changed_all = FALSE;
     }
-
-  if (fds->len == 0)
-    return NULL;
-
-  watcher->changed_fds = g_array_new (FALSE, FALSE, sizeof (int));
 
   return fds;
 }
@@ -264,14 +259,15 @@ sel_mirror_sync (SelMirror  *self,
 {
   g_autoptr(GArray) fds = NULL;
   int poll_fd = sel_registry_get_poll_fd (core);
+  gboolean mirrored = poll_fd < 0;
 
-  watcher->mirrored = poll_fd < 0;
-  self->found.is_complete = watcher->mirrored;
+  sel_watcher_set_mirrored (watcher, mirrored);
+  sel_found_set_complete (&self->found, mirrored);
   sel_mirror_set_poll_fd (self, poll_fd);
-  if (!watcher->mirrored)
+  if (!mirrored)
     {
       sel_mirror_remove_all (self);
-      g_array_set_size (self->found.findings, 0);
+      sel_found_drop_all (&self->found);
       return;
     }
 
@@ -286,10 +282,10 @@ sel_mirror_poll_nothing (SelMirror  *self,
 {
   sel_mirror_set_poll_fd (self, -1);
   sel_mirror_remove_all (self);
-  watcher->changed_all = TRUE;
+  sel_watcher_set_all_changed (watcher);
 }
 
-/* --- What poll() has found --- */
+/* --- Findings of poll() --- */
 
 static void
 sel_mirror_add_finding (SelMirror     *self,
@@ -309,16 +305,19 @@ sel_mirror_add_finding (SelMirror     *self,
     }
   else if (page->places[i] != 0)
     {
-      SelFinding *old = &g_array_index (self->found.findings, SelFinding, page->places[i] - 1);
+      SelFinding *old = sel_found_get (&self->found, page->places[i] - 1);
 
-      old->events = (guint8) (old->generation == event.generation ? old->events | event.events : event.events);
+      old->events = (guint8) (old->order != 0 && old->order == page->orders[i] ? old->events | event.events
+                                                                               : event.events);
       old->generation = event.generation;
+      old->order = page->orders[i];
       old->ends = (guint8) event.ends;
       old->is_old = FALSE;
+      old->is_told = FALSE;
     }
   else
     {
-      sel_found_add (&self->found, &event, page->tells_once[i]);
+      sel_found_add (&self->found, &event, page->orders[i]);
     }
 }
 
@@ -337,41 +336,41 @@ sel_mirror_scan (SelMirror *self)
     }
 }
 
-/* Drops the findings from earlier polls that are not true any more. */
+/* Drops the findings from earlier polls that this one has not repeated, and counts the others. */
 static void
 sel_mirror_drop_old (SelMirror *self,
                      guint      n_old)
 {
-  GArray *findings = self->found.findings;
   guint n = 0;
 
-  for (guint i = 0; i < findings->len; i++)
+  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
     {
-      SelFinding *finding = &g_array_index (findings, SelFinding, i);
+      SelFinding *finding = sel_found_get (&self->found, i);
 
       if (i < n_old)
         sel_mirror_get_page (self, finding->fd)->places[MIRROR_PAGE_INDEX (finding->fd)] = 0;
-      if (!finding->is_old || finding->tells_once)
-        g_array_index (findings, SelFinding, n++) = *finding;
+      self->n_new += !finding->is_old;
+      if (!finding->is_old || finding->order != 0)
+        *sel_found_get (&self->found, n++) = *finding;
     }
-  g_array_set_size (findings, n);
+  sel_found_set_n (&self->found, n);
 }
 
 void
 sel_mirror_collect (SelMirror *self)
 {
-  GArray *findings = self->found.findings;
-  guint n_old = findings->len;
+  guint n_old = sel_found_get_n (&self->found);
 
   for (guint i = 0; i < n_old; i++)
     {
-      SelFinding *finding = &g_array_index (findings, SelFinding, i);
+      SelFinding *finding = sel_found_get (&self->found, i);
 
       finding->is_old = TRUE;
       sel_mirror_ensure_page (self, finding->fd)->places[MIRROR_PAGE_INDEX (finding->fd)] = i + 1;
     }
 
   sel_mirror_scan (self);
+  self->n_new = n_old > 0 ? 0 : sel_found_get_n (&self->found);
   if (n_old > 0)
     sel_mirror_drop_old (self, n_old);
 }
@@ -405,9 +404,9 @@ sel_mirror_report_closed (SelMirror  *self,
 void
 sel_mirror_hold (SelMirror *self)
 {
-  for (guint i = 0; i < self->found.findings->len; i++)
+  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
     {
-      int fd = g_array_index (self->found.findings, SelFinding, i).fd;
+      int fd = sel_found_get (&self->found, i)->fd;
       SelMirrorPage *page = sel_mirror_get_page (self, fd);
 
       if (page == NULL || page->polls[MIRROR_PAGE_INDEX (fd)].events == 0)
@@ -427,8 +426,11 @@ sel_mirror_release (SelMirror  *self,
     return;
 
   sel_state_lock (core);
-  for (guint i = 0; watcher->mirrored && !watcher->changed_all && i < self->held->len; i++)
-    sel_mirror_sync_fd (self, core, g_array_index (self->held, int, i));
+  if (sel_watcher_is_mirrored (watcher) && !sel_watcher_has_all_changed (watcher))
+    {
+      for (guint i = 0; i < self->held->len; i++)
+        sel_mirror_sync_fd (self, core, g_array_index (self->held, int, i));
+    }
   sel_state_unlock (core);
   g_array_set_size (self->held, 0);
 }
@@ -451,6 +453,7 @@ sel_mirror_note_taken (SelMirror           *self,
 void
 sel_mirror_keep (SelMirror           *self,
                  const SelReadyEvent *events,
+                 gssize               n_passed,
                  gssize               n_events,
                  guint                batch)
 {
@@ -458,9 +461,12 @@ sel_mirror_keep (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
       guint j = MIRROR_PAGE_INDEX (events[i].fd);
+      SelReadyEvent event = events[i];
 
-      if (page != NULL && page->tells_once[j] && page->batches[j] == batch)
-        sel_found_add (&self->found, &events[i], TRUE);
+      event.ends &= ~SEL_DISPATCH_SKIPPED;
+      if (page != NULL && page->orders[j] != 0 && page->batches[j] == batch &&
+          (i >= n_passed || event.ends != events[i].ends))
+        sel_found_add (&self->found, &event, page->orders[j]);
     }
 }
 
@@ -473,6 +479,23 @@ sel_mirror_give_back (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
-      sel_found_add (&self->found, &events[i], page != NULL && page->tells_once[MIRROR_PAGE_INDEX (events[i].fd)]);
+      sel_found_add (&self->found, &events[i], page != NULL ? page->orders[MIRROR_PAGE_INDEX (events[i].fd)] : 0);
     }
+  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
+    sel_found_get (&self->found, i)->is_told = TRUE;
+}
+
+void
+sel_mirror_drop_told (SelMirror *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
+    {
+      SelFinding finding = *sel_found_get (&self->found, i);
+
+      if (!finding.is_told)
+        *sel_found_get (&self->found, n++) = finding;
+    }
+  sel_found_set_n (&self->found, n);
 }

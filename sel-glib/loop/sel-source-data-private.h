@@ -36,18 +36,11 @@ typedef struct
   SelSourceFunction *function; /* for dispatch (), which takes it; NULL if the program has set another function */
 } SelSource;
 
-static inline gboolean
-sel_source_has_flag (SelSource       *self,
-                     SelWatcherFlags  flags)
-{
-  return ((guint) g_atomic_int_get (&self->watcher.flags) & flags) != 0;
-}
-
 /* After the poll() of the context. Returns: TRUE if it has found anything that is to be dispatched */
 static inline gboolean
 sel_source_collect (SelSource *self)
 {
-  self->watcher.is_prepared = FALSE;
+  sel_watcher_set_prepared (&self->watcher, FALSE);
   if (G_LIKELY (self->mirror.n_polled == 0))
     return FALSE;
 

@@ -25,7 +25,7 @@ sel_source_do_work (SelSource *self)
   garbage = sel_watcher_steal_garbage (&self->watcher);
   sel_state_unlock (core);
 
-  if (!sel_source_has_flag (self, SEL_WATCHER_CLOSED))
+  if (!sel_watcher_has (&self->watcher, SEL_WATCHER_CLOSED))
     return TRUE;
 
   sel_source_leave (&self->source, FALSE);
@@ -40,11 +40,12 @@ sel_source_begin_dispatch (SelSource *self)
   SEL_POINT ("dispatch");
 
   /* GLib does not call check () if prepare () has returned TRUE. */
-  if (G_UNLIKELY (self->watcher.is_prepared))
+  if (G_UNLIKELY (sel_watcher_is_prepared (&self->watcher)))
     sel_source_collect (self);
   self->has_kept = FALSE;
 
-  return G_LIKELY (!sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) || sel_source_do_work (self);
+  return G_LIKELY (!sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) ||
+         sel_source_do_work (self);
 }
 
 static void
@@ -60,7 +61,7 @@ sel_source_retry_later (SelSource    *self,
   self->next_resume = self->retry_time;
 }
 
-/* In mirrored mode, the next wait of this thread takes what the context has found. Fails if the selector's own
+/* In mirrored mode, the next wait of this thread takes the findings of the context. Fails if the selector's own
  * descriptor is closed. */
 static gboolean
 sel_source_hand_over (SelSource  *self,
@@ -68,7 +69,7 @@ sel_source_hand_over (SelSource  *self,
 {
   SelCore *core = sel_core (self->selector);
 
-  if (!self->watcher.mirrored)
+  if (!sel_watcher_is_mirrored (&self->watcher))
     return TRUE;
 
   sel_found_hand_over (&self->mirror.found, core);
@@ -83,7 +84,7 @@ sel_source_hand_over (SelSource  *self,
 static void
 sel_source_take_back (SelSource *self)
 {
-  if (self->watcher.mirrored)
+  if (sel_watcher_is_mirrored (&self->watcher))
     sel_found_take_back (&self->mirror.found, sel_core (self->selector));
 }
 
@@ -108,7 +109,7 @@ sel_source_handle_nothing (SelSource *self,
       sel_state_lock (core);
       sel_mirror_poll_nothing (&self->mirror, &self->watcher);
       sel_state_unlock (core);
-      g_array_set_size (self->mirror.found.findings, 0);
+      sel_found_drop_all (&self->mirror.found);
       return TRUE;
     }
 
@@ -130,31 +131,6 @@ sel_source_handle_nothing (SelSource *self,
   return FALSE;
 }
 
-/* Calls the callback of a descriptor, or @func if it has none. Returns: FALSE if @func wants the source to be
- * removed */
-static inline gboolean
-sel_source_call (SelSource           *self,
-                 const SelBatchEntry *entry,
-                 SelSelectorFunc      func,
-                 gpointer             user_data)
-{
-  gboolean goes_on;
-
-  if (entry->callback != NULL)
-    {
-      func = (SelSelectorFunc) entry->callback->func;
-      user_data = entry->callback->user_data;
-    }
-
-  goes_on = func (self->selector, entry->key, entry->events, user_data);
-  if (G_LIKELY (goes_on) || entry->callback == NULL)
-    return goes_on;
-
-  sel_dispatch_remove_callback (sel_core (self->selector), sel_selector_key_get_fd (entry->key), entry->callback);
-
-  return TRUE;
-}
-
 /* The function of a source that has none. @user_data is the batch. */
 static gboolean
 sel_source_pause_without_callback (SelBaseSelector *selector,
@@ -174,23 +150,28 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
-/* Calls a callback for which checks are due. Returns: FALSE if the source is to be removed */
-static G_NO_INLINE gboolean
-sel_source_call_checked (SelSource           *self,
-                         const SelReadyEvent *event,
-                         const SelBatchEntry *entry,
-                         SelSelectorFunc      func,
-                         gpointer             user_data)
+/* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
+ * so that it needs no check of that, which would take the next news of a file that tells them once.
+ * Returns: TRUE if there is nothing to call the callback for */
+static gboolean
+sel_source_check_event (SelSource           *self,
+                        const SelReadyEvent *event,
+                        SelHangupChecks      checks,
+                        gboolean             calls_select)
 {
-  SelCore *core = sel_core (self->selector);
-  SelBatchEntry unchecked = *entry;
+  if (sel_watcher_is_mirrored (&self->watcher))
+    checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
 
-  if (sel_hangup_check (core, event, sel_batch_entry_get_checks (entry)))
-    return TRUE;
+  return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks, calls_select);
+}
 
-  unchecked.events = event->events;
-
-  return sel_source_call (self, &unchecked, func, user_data);
+/* The same for an entry of a batch. */
+static G_NO_INLINE gboolean
+sel_source_check_entry (SelSource           *self,
+                        const SelBatch      *batch,
+                        const SelBatchEntry *entry)
+{
+  return sel_source_check_event (self, sel_batch_get_event (batch, entry), sel_batch_entry_get_checks (entry), FALSE);
 }
 
 /* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
@@ -218,13 +199,11 @@ sel_source_dispatch_batch (SelSource       *self,
          !(sel_source_function_is_dropped (may_be_destroyed) && g_source_is_destroyed (&self->source)))
     {
       SEL_POINT ("dispatch-entered");
-      if (G_LIKELY (entry->events < 1u << SEL_BATCH_CHECKS_SHIFT))
-        goes_on = sel_source_call (self, entry, func, user_data);
-      else
-        goes_on = sel_source_call_checked (self, sel_batch_get_event (batch, entry), entry, func, user_data);
+      if (!sel_batch_entry_has_checks (entry) || !sel_source_check_entry (self, batch, entry))
+        goes_on = sel_dispatch_call (core, self->selector, entry, func, user_data);
     }
 
-  *n_passed = batch->next_entry - batch->entries;
+  *n_passed = sel_batch_get_n_passed (batch);
   sel_dispatch_end (core, batch);
 
   return goes_on;
@@ -242,7 +221,7 @@ sel_source_dispatch_events (GSource     *source,
   SelReadyEvent *events;
   gsize n_events;
   GError *error = NULL;
-  gboolean is_mirrored = self->watcher.mirrored;
+  gboolean is_mirrored = sel_watcher_is_mirrored (&self->watcher);
   gssize n, n_passed;
   guint n_dispatches = 0;
   gboolean goes_on;
@@ -269,7 +248,7 @@ sel_source_dispatch_events (GSource     *source,
   goes_on = sel_source_dispatch_batch (self, batch, func, user_data, may_be_destroyed, &n_passed);
   if (G_UNLIKELY (is_mirrored))
     {
-      sel_mirror_keep (&self->mirror, &events[n_passed], n - n_passed, n_dispatches);
+      sel_mirror_keep (&self->mirror, events, n_passed, n, n_dispatches);
       self->has_kept = sel_found_tells_once (&self->mirror.found);
     }
 
@@ -296,16 +275,14 @@ sel_source_check_plain_events (SelSource     *self,
 
   for (gssize i = 0; i < n; i++)
     {
-      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
-
-      if (checks == 0 || !sel_hangup_check (core, &events[i], checks))
+      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i]), TRUE))
         events[n_left++] = events[i];
     }
 
   return n_left;
 }
 
-/* Calls a GSourceFunc. The next wait of this thread, in the function, takes what was found. */
+/* Calls a GSourceFunc. The next wait of this thread, in the function, takes the findings. */
 static gboolean
 sel_source_call_function (SelSource   *self,
                           GSourceFunc  callback,
@@ -320,7 +297,7 @@ sel_source_call_function (SelSource   *self,
   return goes_on;
 }
 
-/* Calls the callback of a plain source, which asks the selector again: the first select() gets what was found.
+/* Calls the callback of a plain source, which asks the selector again: the first select() gets the findings.
  * @is_complete is TRUE if nothing else is ready. */
 static gboolean
 sel_source_call_plain (SelSource           *self,
@@ -335,14 +312,16 @@ sel_source_call_plain (SelSource           *self,
   gboolean goes_on;
 
   sel_mirror_give_back (&self->mirror, events, n);
-  found->n_waits = sel_found_get_n_waits (core);
-  found->is_complete = self->watcher.mirrored || is_complete;
+  sel_found_set_now (found, core);
+  sel_found_set_complete (found, sel_watcher_is_mirrored (&self->watcher) || is_complete);
   sel_found_hand_over (found, core);
   goes_on = sel_source_call_function (self, callback, user_data);
 
-  /* A callback that does not ask was told. */
-  if (sel_found_take_back (found, core) || !self->watcher.mirrored)
-    g_array_set_size (found->findings, 0);
+  /* A callback that has not asked for the findings was told. */
+  if (sel_found_take_back (found, core))
+    sel_mirror_drop_told (&self->mirror);
+  if (!sel_watcher_is_mirrored (&self->watcher))
+    sel_found_drop_all (found);
   self->has_kept = sel_found_tells_once (found);
 
   return goes_on;
@@ -401,13 +380,16 @@ sel_source_dispatch_wait (GSource     *source,
     }
   sel_source_begin_dispatch (self);
 
+  /* The callback has to look again if the bell is rung from now on: GLib may pass over check () in the next turn. */
+  sel_watcher_forget_rings (&self->watcher);
+
   /* If the wait ends in the callback, the source does not keep the selector alive any more. */
   selector = g_object_ref (self->selector);
 
   /* The callback gets the same error when it asks the selector. */
   sel_mirror_report_closed (&self->mirror, sel_core (self->selector), NULL);
 
-  if (self->watcher.mirrored)
+  if (sel_watcher_is_mirrored (&self->watcher))
     sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
   goes_on = sel_source_call_function (self, callback, user_data);
   sel_source_take_back (self);

@@ -22,7 +22,7 @@ GSource   *sel_source_new_wait            (SelBaseSelector *selector,
 
 /* The wait of a source is over, and its GSourceFunc is about to tell the program. The source stays in its context until
  * the next turn begins, so that a wait that begins before that does not add all descriptors to the context again. It
- * does not keep the selector alive. The caller has a reference. Returns: what the GSourceFunc is to return */
+ * does not keep the selector alive. The caller has a reference. Returns: the result for the GSourceFunc to return */
 gboolean   sel_source_end_wait            (GSource         *source);
 
 /* Finds a source of @context whose wait is over, for a new wait. The calling thread owns the context. Returns:

@@ -6,7 +6,8 @@
 #include "loop/sel-source-data-private.h"
 #include "loop/sel-source-dispatch-private.h"
 
-/* What does the context poll for a selector? The prepare () and check () of all sources, and their life. */
+/* Which descriptors does the context poll for a selector? The prepare () and check () of all sources, and their life
+ * cycle. */
 
 /* If the bell could not be opened, the source looks at its watcher at this interval, in milliseconds. */
 #define BELL_INTERVAL 100
@@ -21,8 +22,10 @@ sel_source_from_watcher (SelWatcher *watcher)
 static void
 sel_source_open_bell (SelSource *self)
 {
-  sel_registry_open_bell (sel_core (self->selector), self->watcher.bell);
-  self->bell.fd = self->watcher.bell->read_fd;
+  SelWakeup *bell = sel_watcher_get_bell (&self->watcher);
+
+  sel_registry_open_bell (sel_core (self->selector), bell);
+  self->bell.fd = bell->read_fd;
   self->bell.events = G_IO_IN;
   if (self->bell.fd >= 0)
     sel_mirror_add_poll (&self->mirror, &self->bell);
@@ -34,8 +37,7 @@ sel_source_renew_bell (SelSource *self)
 {
   if (self->bell.fd >= 0 && !g_source_is_destroyed (&self->source))
     g_source_remove_poll (&self->source, &self->bell);
-  sel_wakeup_close (self->watcher.bell);
-  self->watcher.is_inherited = FALSE;
+  sel_watcher_close_bell (&self->watcher);
   sel_source_open_bell (self);
 }
 
@@ -65,6 +67,14 @@ sel_source_ref (SelWatcher *watcher)
   g_source_ref (&sel_source_from_watcher (watcher)->source);
 }
 
+/* TRUE if the context of the source is being freed. It destroys its sources then, and would leak one that was destroyed
+ * before. */
+static gboolean
+sel_source_is_dying (GSource *source)
+{
+  return source->source_id != 0 && source->context == NULL;
+}
+
 /* The selector was closed in the thread of the source. Drops a reference. GLib frees a callback in the middle of
  * g_source_destroy(), which uses the context after that. The data may have the last reference to the context, so it is
  * freed before. */
@@ -77,7 +87,8 @@ sel_source_close (SelWatcher *watcher)
   if (!self->awaits || self->is_idle)
     {
       g_source_set_callback_indirect (&self->source, NULL, NULL);
-      g_source_destroy (&self->source);
+      if (!sel_source_is_dying (&self->source))
+        g_source_destroy (&self->source);
     }
   g_source_unref (&self->source);
 }
@@ -115,8 +126,9 @@ sel_source_sync_locked (SelSource *self)
     {
       sel_mirror_sync (&self->mirror, core, &self->watcher);
       self->is_ready = (sel_state_has (core, SEL_STATE_ALWAYS_READY) && !sel_state_has (core, SEL_STATE_FORKED)) ||
-                       (self->awaits && sel_state_has (core, SEL_STATE_WOKEN));
-      self->has_kept = sel_found_tells_once (&self->mirror.found);
+                       (self->awaits &&
+                        (sel_watcher_was_rung (&self->watcher) || sel_state_has (core, SEL_STATE_WOKEN)));
+      self->has_kept = sel_found_has_kept (&self->mirror.found, core);
       self->next_resume = self->awaits ? -1 : sel_pause_get_next (core);
     }
 }
@@ -138,7 +150,7 @@ sel_source_sync (SelSource *self)
 static gboolean
 sel_source_needs_sync (SelSource *self)
 {
-  return sel_source_has_flag (self, SEL_WATCHER_SYNC) || !sel_watcher_is_own (&self->watcher) ||
+  return sel_watcher_has (&self->watcher, SEL_WATCHER_SYNC) || !sel_watcher_is_own (&self->watcher) ||
          self->is_ready || self->has_kept || self->awaits || self->next_resume >= 0 || self->bell.fd < 0 ||
          sel_state_is_new_process (sel_core (self->selector));
 }
@@ -148,7 +160,7 @@ sel_source_needs_sync (SelSource *self)
 static gboolean
 sel_source_has_work (SelSource *self)
 {
-  return self->is_ready || self->has_kept || sel_source_has_flag (self, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
+  return self->is_ready || self->has_kept || sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
 }
 
 /* In a loop of the callback: nothing that is for the callback may end the poll of that loop again and again. */
@@ -158,11 +170,11 @@ sel_source_hold (SelSource *self)
   sel_state_lock (sel_core (self->selector));
   if (!sel_watcher_begin_sync (&self->watcher, self->bell.revents != 0))
     sel_source_renew_bell (self);
-  if (!self->watcher.mirrored)
+  if (!sel_watcher_is_mirrored (&self->watcher))
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
-  g_atomic_int_or (&self->watcher.flags, SEL_WATCHER_SYNC);
+  sel_watcher_request_sync (&self->watcher);
   sel_state_unlock (sel_core (self->selector));
-  self->watcher.is_prepared = TRUE;
+  sel_watcher_set_prepared (&self->watcher, TRUE);
 
   return FALSE;
 }
@@ -175,7 +187,7 @@ sel_source_prepare_idle (SelSource *self)
   gboolean has_work;
 
   sel_state_lock (sel_core (self->selector));
-  has_work = self->watcher.keeps_selector || sel_source_has_flag (self, SEL_WATCHER_GARBAGE);
+  has_work = sel_watcher_keeps_selector (&self->watcher) || sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE);
   sel_state_unlock (sel_core (self->selector));
   if (!has_work)
     g_source_destroy (&self->source);
@@ -198,7 +210,7 @@ sel_source_prepare (GSource *source,
     return sel_source_prepare_idle (self);
 
   /* A source of a higher priority was ready, so that GLib has not called check () after the last poll(). */
-  if (G_UNLIKELY (self->watcher.is_prepared))
+  if (G_UNLIKELY (sel_watcher_is_prepared (&self->watcher)))
     self->has_kept = sel_source_collect (self);
 
   if (sel_source_needs_sync (self))
@@ -209,8 +221,8 @@ sel_source_prepare (GSource *source,
 
   /* From now on, a change by this thread rings the bell, too, as the context is about to poll. */
   SEL_POINT ("prepare-synced");
-  self->watcher.is_prepared = TRUE;
-  self->mirror.found.n_waits = sel_found_get_n_waits (sel_core (self->selector));
+  sel_watcher_set_prepared (&self->watcher, TRUE);
+  sel_found_set_now (&self->mirror.found, sel_core (self->selector));
   SEL_POINT ("prepared");
 
   if (next >= 0)
@@ -272,7 +284,7 @@ sel_source_finalize (GSource *source)
   sel_mirror_clear (&self->mirror);
   sel_watcher_clear (&self->watcher);
   sel_batch_free (self->batch);
-  if (self->watcher.keeps_selector)
+  if (sel_watcher_keeps_selector (&self->watcher))
     g_object_unref (self->selector);
 }
 
@@ -312,10 +324,8 @@ sel_source_new_full (SelBaseSelector *selector,
   g_source_set_can_recurse (source, TRUE);
   g_source_set_dispose_function (source, sel_source_dispose);
   self->selector = g_object_ref (selector);
-  self->watcher.keeps_selector = TRUE;
-  self->watcher.close = sel_source_close;
-  self->watcher.ref = sel_source_ref;
-  self->watcher.is_destroyed = sel_source_is_destroyed;
+  sel_watcher_init (&self->watcher, sel_source_close, sel_source_ref, sel_source_is_destroyed);
+  sel_watcher_set_keeps_selector (&self->watcher, TRUE);
   sel_mirror_init (&self->mirror, source);
   self->bell.fd = -1;
   self->next_resume = -1;
@@ -362,6 +372,7 @@ sel_source_new_wait (SelBaseSelector *selector,
   SelSource *self = (SelSource *) source;
 
   self->awaits = TRUE;
+  sel_watcher_forget_rings (&self->watcher); /* nobody knows the bell yet */
   self->context = context;
 
   return source;
@@ -384,7 +395,7 @@ sel_source_end_wait (GSource *source)
   if (!sel_state_has (core, SEL_STATE_CLOSED))
     {
       self->is_idle = TRUE;
-      self->watcher.keeps_selector = FALSE;
+      sel_watcher_set_keeps_selector (&self->watcher, FALSE);
     }
   sel_state_unlock (core);
   if (!self->is_idle)
@@ -408,7 +419,7 @@ sel_source_is_reusable (SelWatcher *watcher,
   SelSource *self = sel_source_from_watcher (watcher);
   const SelSourcePlace *place = data;
 
-  return self->is_idle && self->context == place->context && !watcher->is_inherited &&
+  return self->is_idle && self->context == place->context && !sel_watcher_is_inherited (watcher) &&
          !g_source_is_destroyed (&self->source) && g_source_get_priority (&self->source) == place->priority;
 }
 
@@ -429,7 +440,7 @@ sel_source_reuse_wait (SelBaseSelector *selector,
     {
       self = sel_source_from_watcher (watcher);
       self->is_idle = FALSE;
-      watcher->keeps_selector = TRUE;
+      sel_watcher_set_keeps_selector (watcher, TRUE);
       g_object_ref (selector);
       g_source_ref (&self->source);
     }
@@ -441,5 +452,5 @@ sel_source_reuse_wait (SelBaseSelector *selector,
 SelWakeup *
 sel_source_ref_bell (GSource *source)
 {
-  return g_atomic_rc_box_acquire (((SelSource *) source)->watcher.bell);
+  return g_atomic_rc_box_acquire (sel_watcher_get_bell (&((SelSource *) source)->watcher));
 }

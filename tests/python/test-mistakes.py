@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Tests the errors for wrong arguments and unsuitable callbacks in Python. Prints TAP."""
 
+import asyncio
+import contextlib
 import functools
 import io
 import os
@@ -121,6 +123,18 @@ class Mistakes(unittest.TestCase):
         self.assert_invalid(selector.select_finish, results[0])
         self.assertRaises(TypeError, selector.select_finish, None)
         self.assertRaises(TypeError, selector.select_finish, selector)
+
+    def test_loop_without_main_loop(self):
+        """A loop that does not run a GLib main loop would wait for ever, also with a timeout."""
+        async def main():
+            wait = asyncio.ensure_future(self.selector.select_async(0))
+            await asyncio.sleep(0)
+            self.assertTrue(wait.done())
+            self.assertRaisesRegex(RuntimeError, 'Sel.asyncio', wait.result)
+            return self.selector.select(0)
+
+        with contextlib.closing(asyncio.SelectorEventLoop()) as loop:
+            self.assertEqual(loop.run_until_complete(main()), [])
 
     def assert_invalid(self, function, result):
         with self.assertRaises(GLib.Error) as caught:

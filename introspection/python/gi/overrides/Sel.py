@@ -507,10 +507,10 @@ class BaseSelector(Sel.BaseSelector):
                      *user_data):
         """Waits without blocking, in a main loop. Without a callback it returns an awaitable.
 
-        The awaitable is for an asyncio loop that runs on a GLib main loop. Its result is the list that select()
-        returns. timeout is in seconds; None waits without end. io_priority is the priority in the main context.
-        cancellable is a Gio.Cancellable, or None. callback(selector, result, *user_data) calls select_finish(). One
-        wait at a time."""
+        The awaitable is for an asyncio loop that runs on a GLib main loop, and raises RuntimeError in another one. Its
+        result is the list that select() returns. timeout is in seconds; None waits without end. io_priority is the
+        priority in the main context. cancellable is a Gio.Cancellable, or None. callback(selector, result, *user_data)
+        calls select_finish(). One wait at a time."""
         if timeout is None:
             timeout = WAIT_FOREVER
         if callback is not None:

@@ -411,7 +411,12 @@ def run(main, *, debug=None, context=None):
 async def select(selector, timeout, io_priority, cancellable):
     """The coroutine of selector.select_async(), with the same arguments and result. When it is cancelled, it waits for
     the end of the asynchronous wait, so that another one can start."""
-    done = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    # Sources of GLib call the coroutines of other loops that run on a main loop. Other loops would wait for ever.
+    if not isinstance(loop, EventLoop) and GLib.main_depth() == 0:
+        raise RuntimeError('select_async() needs a loop that runs on a GLib main loop, for example with '
+                           'Sel.asyncio.run(): {!r}'.format(loop))
+    done = loop.create_future()
     own_cancellable = Gio.Cancellable()
     handler = 0 if cancellable is None else cancellable.connect(own_cancellable.cancel)
 
