@@ -86,7 +86,7 @@ sel_selector_key_ref_event (SelSelectorKey *self,
       self->event = sel_selector_event_new (self, events);
     }
 
-  return sel_selector_event_ref (self->event);
+  return sel_selector_event_ref_shared (self->event);
 }
 
 void

@@ -107,7 +107,7 @@ next_entry_of (Room     *room,
   if (entry != NULL)
     {
       g_assert_true (batch->current == entry);
-      g_assert_cmpint (sel_selector_key_get_fd (entry->key), ==, entry->fd);
+      g_assert_cmpint (sel_selector_key_get_fd (entry->key), ==, sel_batch_get_event (batch, entry)->fd);
     }
 
   return entry;
@@ -118,7 +118,7 @@ next (Source *source)
 {
   const SelBatchEntry *entry = next_entry_of (source->room, source->batch);
 
-  return entry != NULL ? entry->fd : -1;
+  return entry != NULL ? sel_selector_key_get_fd (entry->key) : -1;
 }
 
 void

@@ -196,6 +196,42 @@ drop_selector (Loop *loop,
   g_clear_object (&loop->fixture->selector);
 }
 
+static gpointer
+destroy_in_thread (gpointer user_data)
+{
+  g_source_destroy (user_data);
+
+  return NULL;
+}
+
+static void
+destroy_source_elsewhere (Loop *loop,
+                          guint self)
+{
+  g_thread_join (g_thread_new ("destroy", destroy_in_thread, loop->source));
+}
+
+static void
+set_function (Loop *loop,
+              guint self)
+{
+  g_source_set_callback (loop->source, (GSourceFunc) (void (*) (void)) on_ready, loop, NULL);
+}
+
+static void
+set_function_and_destroy (Loop *loop,
+                          guint self)
+{
+  set_function (loop, self);
+  destroy_source (loop, self);
+}
+
+static gboolean
+is_destroyed (Loop *loop)
+{
+  return loop->source != NULL && g_source_is_destroyed (loop->source);
+}
+
 static void
 test_other_is_not_called (BackendFixture *fixture)
 {
@@ -215,11 +251,14 @@ test_other_is_not_called (BackendFixture *fixture)
     { "close-selector", close_selector, 2 },
     { "drop-selector", drop_selector, 2 },
     { "destroy-source", destroy_source, 0 },
+    { "destroy-source-elsewhere", destroy_source_elsewhere, 0 },
+    { "set-function-and-destroy", set_function_and_destroy, 0 },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (actions); i++)
     for (guint result = 0; result < 2; result++)
       {
+        gboolean destroyed;
         Loop loop;
 
         g_test_message ("%s, result %u", actions[i].name, result);
@@ -239,15 +278,44 @@ test_other_is_not_called (BackendFixture *fixture)
         g_assert_cmpuint (loop.pairs[0].n_calls + loop.pairs[1].n_calls, ==, 1);
         g_assert_cmpint (loop.pairs[0].n_notified + loop.pairs[1].n_notified, >=, actions[i].n_notified);
 
+        destroyed = is_destroyed (&loop) && !sel_base_selector_is_closed (loop.selector);
         loop_close (&loop);
         if (actions[i].act == replace_other_file)
           g_assert_cmpint (loop.pairs[0].n_notified + loop.pairs[1].n_notified, ==, 3);
-        else if (actions[i].act != destroy_source)
+        else if (!destroyed)
           {
             g_assert_cmpint (loop.pairs[0].n_notified, ==, 1);
             g_assert_cmpint (loop.pairs[1].n_notified, ==, 1);
           }
       }
+}
+
+/* The program sets another function of the source, in a callback or before. This changes nothing for the other
+ * callbacks; and after the source was destroyed, none of them is called. */
+static void
+test_function_is_set (BackendFixture *fixture)
+{
+  for (guint n_expected = 1; n_expected <= 2; n_expected++)
+    {
+      Loop loop;
+
+      loop_open (&loop, fixture);
+      loop_attach (&loop, on_ready);
+      if (n_expected == 1)
+        set_function (&loop, 0);
+      for (guint j = 0; j < 2; j++)
+        {
+          loop.pairs[j].act = n_expected == 1 ? destroy_source : set_function;
+          loop_register (&loop, j, SEL_EVENT_READ);
+          put_byte (loop.pairs[j].fds[1]);
+        }
+
+      while (loop.pairs[0].n_calls + loop.pairs[1].n_calls == 0)
+        g_main_context_iteration (loop.context, TRUE);
+      loop_settle (&loop);
+      g_assert_cmpuint (loop.pairs[0].n_calls + loop.pairs[1].n_calls, ==, n_expected);
+      loop_close (&loop);
+    }
 }
 
 /* Nested loops in callbacks: other callbacks are called, a running callback is not called again, and no loop spins. */
@@ -521,6 +589,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/remove", test_remove);
   backend_add_both_modes ("callbacks/reregister-and-remove", test_reregister_and_remove);
   backend_add_both_modes ("callbacks/other-is-not-called", test_other_is_not_called);
+  backend_add_both_modes ("callbacks/function-is-set", test_function_is_set);
   backend_add_both_modes ("callbacks/inner-loop", test_inner_loop);
   backend_add_both_modes ("callbacks/can-recurse", test_can_recurse);
   backend_add_both_modes ("callbacks/objects", test_objects);

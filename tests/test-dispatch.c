@@ -98,14 +98,14 @@ test_next (Room          *room,
   g_assert_true (is_fast (source.batch));
 
   entry = next_entry_of (room, source.batch);
-  g_assert_cmpint (entry->fd, ==, room->a[0]);
+  g_assert_cmpint (sel_selector_key_get_fd (entry->key), ==, room->a[0]);
   g_assert_null (entry->callback);
   g_assert_cmpuint (entry->events, ==, SEL_EVENT_READ);
   g_assert_cmpuint (sel_batch_entry_get_checks (entry), ==, 0);
   g_assert_true (sel_batch_get_event (source.batch, entry) == &source.events[0]);
 
   entry = next_entry_of (room, source.batch);
-  g_assert_cmpint (entry->fd, ==, room->b[0]);
+  g_assert_cmpint (sel_selector_key_get_fd (entry->key), ==, room->b[0]);
   g_assert_true (entry->callback == get_callback (room, room->b[0]));
   g_assert_true (sel_batch_get_current_event (source.batch) == &source.events[1]);
 

@@ -32,7 +32,6 @@ struct _SelBatchEntry
   /* Of the room only, as the members of SelBatch. */
   SelCallback *callback;     /* the callback of the descriptor, or NULL if it has none of its own */
   SelSelectorKey *key;       /* NULL: no callback */
-  int fd;
   guint events;              /* the events that the descriptor is ready for, and the checks that are due */
 };
 
@@ -119,10 +118,10 @@ sel_batch_entry_look_up (SelBatchEntry *entry,
                          SelKeyExtra   *extra,
                          int            fd)
 {
-  if (G_UNLIKELY (extra->key == NULL))
-    sel_key_slot_make_key (slot, fd);
   entry->callback = extra->callback;
   entry->key = extra->key;
+  if (G_UNLIKELY (entry->key == NULL))
+    entry->key = sel_key_slot_make_key (slot, fd);
 }
 
 /* Fills @entry for @event, and counts the call. */
@@ -133,9 +132,11 @@ sel_batch_entry_fill (SelBatchEntry       *entry,
                       SelKeyExtra         *extra,
                       const SelReadyEvent *event)
 {
-  sel_batch_entry_look_up (entry, slot, extra, event->fd);
-  entry->fd = event->fd;
-  entry->events = event->events | sel_hangup_count (core, slot, event) << SEL_BATCH_CHECKS_SHIFT;
+  int fd = event->fd;
+  guint events = event->events | sel_hangup_count (core, slot, event) << SEL_BATCH_CHECKS_SHIFT;
+
+  sel_batch_entry_look_up (entry, slot, extra, fd);
+  entry->events = events;
 }
 
 /* The same as sel_ready_event_fill_tagged(), and fills @entry for the event. */
@@ -148,13 +149,14 @@ sel_batch_entry_fill_tagged (SelBatchEntry *entry,
                              guint32        tag,
                              SelEventMask   events)
 {
-  SelKeyPage *page = sel_key_table_get_page (table, fd);
-  guint index = SEL_KEY_TABLE_INDEX (fd);
+  SelKeySlot *slot = sel_key_table_get_slot (table, fd);
 
-  if (G_UNLIKELY (page == NULL) || !sel_ready_event_fill_slot (event, &page->slots[index], fd, tag, events))
+  if (G_UNLIKELY (slot == NULL || !sel_key_slot_is_ready (slot, tag, &events)))
     return FALSE;
 
-  sel_batch_entry_fill (entry, core, &page->slots[index], &page->extras[index], event);
+  /* The entry has the key, so that nobody needs the data. */
+  sel_ready_event_fill (event, fd, events, NULL, tag, 0);
+  sel_batch_entry_fill (entry, core, slot, sel_key_slot_get_extra (slot, fd), event);
 
   return TRUE;
 }
@@ -171,14 +173,13 @@ sel_dispatch_next (SelCore              *core,
 
   if (G_LIKELY (entry != batch->valid_end))
     {
+      *next = entry;
+      batch->next_entry = entry + 1;
       __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
       SEL_POINT ("batch-published");
       if (G_LIKELY (sel_notify_get_changes (core) == batch->seen_changes))
-        {
-          batch->next_entry = entry + 1;
-          *next = entry;
-          return TRUE;
-        }
+        return TRUE;
+      batch->next_entry = entry; /* to be looked up again */
     }
   else if (entry == batch->end && batch->is_alone)
     {
@@ -286,7 +287,7 @@ sel_dispatch_call (SelCore             *core,
   if (G_LIKELY (goes_on) || entry->callback == NULL)
     return goes_on;
 
-  sel_dispatch_remove_callback (core, entry->fd, entry->callback);
+  sel_dispatch_remove_callback (core, sel_selector_key_get_fd (entry->key), entry->callback);
 
   return TRUE;
 }

@@ -197,11 +197,15 @@ sel_dispatch_retain_all (SelCore *core)
     {
       const SelBatchEntry *current = sel_batch_get_current (batch);
       SelKeySlot *slot = NULL;
+      int fd = -1;
 
       if (current != NULL && current->key != NULL)
-        slot = sel_registry_lookup (core, current->fd);
+        {
+          fd = sel_batch_get_event (batch, current)->fd;
+          slot = sel_registry_lookup (core, fd);
+        }
       if (slot != NULL)
-        sel_batch_retain (batch, sel_key_slot_get_extra (slot, current->fd));
+        sel_batch_retain (batch, sel_key_slot_get_extra (slot, fd));
     }
 }
 
@@ -392,12 +396,13 @@ sel_dispatch_look_up (SelCore       *core,
                       SelBatch      *batch,
                       SelBatchEntry *entry)
 {
-  SelKeySlot *slot = sel_registry_find_active (core, sel_batch_get_event (batch, entry));
+  const SelReadyEvent *event = sel_batch_get_event (batch, entry);
+  SelKeySlot *slot = sel_registry_find_active (core, event);
 
   if (G_UNLIKELY (slot == NULL))
     return FALSE;
 
-  sel_batch_entry_look_up (entry, slot, sel_key_slot_get_extra (slot, entry->fd), entry->fd);
+  sel_batch_entry_look_up (entry, slot, sel_key_slot_get_extra (slot, event->fd), event->fd);
 
   return TRUE;
 }

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 #define SEL_KEY_TABLE_PAGE_SIZE (1u << SEL_KEY_TABLE_PAGE_BITS)
 
 /* The index of the slot of @fd in its page. */
-#define SEL_KEY_TABLE_INDEX(fd) ((guint) (fd) & (SEL_KEY_TABLE_PAGE_SIZE - 1))
+#define SEL_KEY_TABLE_INDEX(fd) ((gsize) (fd) & (SEL_KEY_TABLE_PAGE_SIZE - 1))
 
 /* The part of a registration that is used whenever the descriptor is ready. It is small, for the processor's cache. */
 typedef struct

@@ -141,33 +141,29 @@ sel_ready_list_is_open (SelCore *core)
 static inline void
 sel_ready_event_fill (SelReadyEvent *event,
                       int            fd,
-                      SelKeySlot    *slot,
                       SelEventMask   events,
+                      gpointer       data,
+                      guint32        generation,
                       SelEnds        ends)
 {
   event->fd = fd;
   event->events = events;
-  event->data = slot->data;
-  event->generation = slot->generation;
+  event->data = data;
+  event->generation = generation;
   event->ends = ends;
 }
 
-/* The same if the kernel has reported the descriptor, without an end, for a registration that still exists. */
+/* TRUE if the kernel has reported a registration that still exists. Leaves only active events in @events. */
 static inline gboolean
-sel_ready_event_fill_slot (SelReadyEvent *event,
-                           SelKeySlot    *slot,
-                           int            fd,
-                           guint32        tag,
-                           SelEventMask   events)
+sel_key_slot_is_ready (const SelKeySlot *slot,
+                       guint32           tag,
+                       SelEventMask     *events)
 {
-  if (G_UNLIKELY (slot->generation != tag || (events &= slot->active) == 0))
-    return FALSE;
-
-  sel_ready_event_fill (event, fd, slot, events, 0);
-
-  return TRUE;
+  return slot->generation == tag && (*events &= slot->active) != 0;
 }
 
+/* The same as sel_ready_event_fill() if the kernel has reported the descriptor, without an end, for a registration that
+ * still exists. */
 static inline gboolean
 sel_ready_event_fill_tagged (SelReadyEvent *event,
                              SelKeyTable   *table,
@@ -177,7 +173,12 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
 {
   SelKeySlot *slot = sel_key_table_get_slot (table, fd);
 
-  return G_LIKELY (slot != NULL) && sel_ready_event_fill_slot (event, slot, fd, tag, events);
+  if (G_UNLIKELY (slot == NULL || !sel_key_slot_is_ready (slot, tag, &events)))
+    return FALSE;
+
+  sel_ready_event_fill (event, fd, events, slot->data, tag, 0);
+
+  return TRUE;
 }
 
 /* TRUE for a descriptor whose callback ignores that it has ended, if there is no room for it. */
@@ -210,7 +211,7 @@ sel_ready_list_add (SelCore      *core,
   if (list->n_events == list->size && !sel_ready_list_grow (core, list->size + 1))
     return;
 
-  sel_ready_event_fill (&list->events[list->n_events], fd, slot, events, ends);
+  sel_ready_event_fill (&list->events[list->n_events], fd, events, slot->data, slot->generation, ends);
   *report = (guint32) list->n_events++;
 }
 

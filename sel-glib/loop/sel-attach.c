@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "core/sel-point-private.h"
+#include "loop/sel-source-function-private.h"
 #include "loop/sel-source-private.h"
 
 /**
@@ -107,7 +108,7 @@ sel_base_selector_create_dispatch_source (SelBaseSelector *self,
     }
   else
     {
-      g_source_set_callback (source, (GSourceFunc) (void (*) (void)) func, user_data, notify);
+      sel_source_function_set (source, func, user_data, notify);
     }
 
   return source;

@@ -4,6 +4,7 @@
 
 #include "core/sel-dispatch-private.h"
 #include "loop/sel-mirror-private.h"
+#include "loop/sel-source-function-private.h"
 #include "loop/sel-source-private.h"
 #include "loop/sel-source-run-private.h"
 
@@ -33,6 +34,7 @@ typedef struct
   gboolean has_kept;         /* findings of earlier turns are to be dispatched */
   SelSourceRun run;
   SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */
+  SelSourceFunction *function; /* for dispatch (), which takes it; NULL if the program has set another function */
 } SelSource;
 
 /* After the poll() of the context. Returns: TRUE if it has found anything that is to be dispatched */

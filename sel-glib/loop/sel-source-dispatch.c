@@ -200,11 +200,12 @@ sel_source_dispatch_batch (SelSource       *self,
                            SelBatch        *batch,
                            SelSelectorFunc  func,
                            gpointer         user_data,
+                           const guint     *may_be_destroyed,
                            gssize          *n_passed)
 {
+  gboolean goes_on = !g_source_is_destroyed (&self->source);
   SelCore *core = sel_core (self->selector);
   const SelBatchEntry *entry;
-  gboolean goes_on = TRUE;
 
   if (func == NULL)
     {
@@ -212,7 +213,8 @@ sel_source_dispatch_batch (SelSource       *self,
       user_data = batch;
     }
 
-  while (goes_on && sel_dispatch_next (core, batch, &entry) && !g_source_is_destroyed (&self->source))
+  while (goes_on && sel_dispatch_next (core, batch, &entry) &&
+         !(sel_source_function_is_dropped (may_be_destroyed) && g_source_is_destroyed (&self->source)))
     {
       SEL_POINT ("dispatch-entered");
       if (!sel_batch_entry_has_checks (entry) || !sel_source_check_entry (self, batch, entry))
@@ -232,6 +234,7 @@ sel_source_dispatch_events (GSource     *source,
 {
   SelSource *self = (SelSource *) source;
   SelBatch *batch = self->batch;
+  const guint *may_be_destroyed = sel_source_function_begin (g_steal_pointer (&self->function));
   SelSelectorFunc func = (SelSelectorFunc) (void (*) (void)) callback;
   SelReadyEvent *events;
   gsize n_events;
@@ -260,7 +263,7 @@ sel_source_dispatch_events (GSource     *source,
       n_dispatches = ++self->n_dispatches;
       sel_mirror_note_taken (&self->mirror, events, n, n_dispatches);
     }
-  goes_on = sel_source_dispatch_batch (self, batch, func, user_data, &n_passed);
+  goes_on = sel_source_dispatch_batch (self, batch, func, user_data, may_be_destroyed, &n_passed);
   if (G_UNLIKELY (is_mirrored))
     {
       sel_mirror_keep (&self->mirror, events, n_passed, n, n_dispatches);
