@@ -49,11 +49,10 @@ static GSourceCallbackFuncs sel_source_function_funcs = {
   .get = sel_source_function_get,
 };
 
-void
-sel_source_function_set (GSource         *source,
-                         SelSelectorFunc  func,
-                         gpointer         user_data,
-                         GDestroyNotify   notify)
+static SelSourceFunction *
+sel_source_function_new (SelSelectorFunc func,
+                         gpointer        user_data,
+                         GDestroyNotify  notify)
 {
   SelSourceFunction *self = g_new0 (SelSourceFunction, 1);
 
@@ -61,5 +60,16 @@ sel_source_function_set (GSource         *source,
   self->func = func;
   self->user_data = user_data;
   self->notify = notify;
-  g_source_set_callback_indirect (source, self, &sel_source_function_funcs);
+
+  return self;
+}
+
+void
+sel_source_function_set (GSource         *source,
+                         SelSelectorFunc  func,
+                         gpointer         user_data,
+                         GDestroyNotify   notify)
+{
+  g_source_set_callback_indirect (source, sel_source_function_new (func, user_data, notify),
+                                  &sel_source_function_funcs);
 }
