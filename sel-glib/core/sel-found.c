@@ -40,15 +40,27 @@ sel_found_tells_once (SelFound *self)
   return FALSE;
 }
 
-/* TRUE if the finding cannot be reported before the descriptor is resumed. */
+/* TRUE if the kernel tells the finding only once, and the descriptor is still registered. */
+static gboolean
+sel_found_is_kept (SelCore          *core,
+                   const SelFinding *finding)
+{
+  return finding->order != 0 && finding->order == sel_registry_get_fd_order (core, finding->fd);
+}
+
+/* TRUE if a kept finding cannot be reported before the descriptor is resumed. */
 static gboolean
 sel_found_is_paused (SelCore          *core,
                      const SelFinding *finding)
 {
-  SelKeySlot *slot = sel_registry_lookup (core, finding->fd);
+  SelKeySlot *slot;
 
-  return finding->order != 0 && finding->order == sel_registry_get_fd_order (core, finding->fd) &&
-         (slot->active & finding->events) == 0 && (slot->registered & finding->events) != 0;
+  if (!sel_found_is_kept (core, finding))
+    return FALSE;
+
+  slot = sel_registry_lookup (core, finding->fd);
+
+  return (slot->active & finding->events) == 0 && (slot->registered & finding->events) != 0;
 }
 
 gboolean
@@ -62,7 +74,7 @@ sel_found_has_kept (SelFound *self,
     {
       SelFinding finding = g_array_index (self->findings, SelFinding, i);
 
-      if (finding.order != 0 && finding.order != sel_registry_get_fd_order (core, finding.fd))
+      if (finding.order != 0 && !sel_found_is_kept (core, &finding))
         continue;
 
       has_kept |= finding.order != 0 && !sel_found_is_paused (core, &finding);
@@ -158,10 +170,12 @@ sel_found_report_one (SelCore          *core,
 {
   guint32 generation = finding->generation;
 
-  if (finding->order != 0)
+  if (sel_found_is_kept (core, finding))
     generation = sel_registry_get_fd_generation (core, finding->fd);
-  if (finding->order != 0 ? finding->order == sel_registry_get_fd_order (core, finding->fd) : is_fresh)
-    sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
+  else if (finding->order != 0 || !is_fresh)
+    return;
+
+  sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
 }
 
 /* Reports findings as long as there is room. */

@@ -343,6 +343,7 @@ sel_mirror_drop_old (SelMirror *self,
 {
   guint n = 0;
 
+  self->n_new = 0;
   for (guint i = 0; i < sel_found_get_n (&self->found); i++)
     {
       SelFinding *finding = sel_found_get (&self->found, i);
@@ -370,9 +371,10 @@ sel_mirror_collect (SelMirror *self)
     }
 
   sel_mirror_scan (self);
-  self->n_new = n_old > 0 ? 0 : sel_found_get_n (&self->found);
   if (n_old > 0)
     sel_mirror_drop_old (self, n_old);
+  else
+    self->n_new = sel_found_get_n (&self->found);
 }
 
 gboolean
@@ -461,11 +463,11 @@ sel_mirror_keep (SelMirror           *self,
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
       guint j = MIRROR_PAGE_INDEX (events[i].fd);
+      gboolean was_called = i < n_passed && (events[i].ends & SEL_DISPATCH_SKIPPED) == 0;
       SelReadyEvent event = events[i];
 
       event.ends &= ~SEL_DISPATCH_SKIPPED;
-      if (page != NULL && page->orders[j] != 0 && page->batches[j] == batch &&
-          (i >= n_passed || event.ends != events[i].ends))
+      if (!was_called && page != NULL && page->orders[j] != 0 && page->batches[j] == batch)
         sel_found_add (&self->found, &event, page->orders[j]);
     }
 }

@@ -30,7 +30,7 @@ typedef struct
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
   gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
   guint n_dispatches;
-  guint n_checks_left;       /* so many ends are still checked in this turn; see sel_source_check_event() */
+  guint n_end_checks;        /* so many ends were checked in this turn; see sel_source_can_check_end() */
   gboolean has_kept;         /* findings of earlier turns are to be dispatched */
   SelSourceRun run;
   SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */

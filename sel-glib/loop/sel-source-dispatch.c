@@ -43,8 +43,7 @@ sel_source_begin_dispatch (SelSource *self)
   if (G_UNLIKELY (sel_watcher_is_prepared (&self->watcher)))
     sel_source_collect (self);
   self->has_kept = FALSE;
-  self->n_checks_left = MAX (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH) /
-                             SEL_WAIT_IGNORED_SHARE, 1);
+  self->n_end_checks = 0;
 
   return G_LIKELY (!sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED)) ||
          sel_source_do_work (self);
@@ -158,12 +157,11 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
 static gboolean
 sel_source_can_check_end (SelSource *self)
 {
-  if (self->n_checks_left > 0)
-    self->n_checks_left--;
-  else if (sel_core_get_setting (sel_core (self->selector), SEL_SETTING_HANGUP_POLICY) != SEL_HANGUP_POLICY_ONCE)
-    return FALSE;
+  SelCore *core = sel_core (self->selector);
+  guint max = MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_WAIT_IGNORED_SHARE, 1);
 
-  return TRUE;
+  return self->n_end_checks++ < max ||
+         sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
 }
 
 /* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
