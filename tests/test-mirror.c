@@ -305,6 +305,16 @@ test_poll_fd_zero (Room          *room,
   loop_close (&loop);
 }
 
+/* The context polls the mechanism's descriptor, and a[0] is registered. */
+static void
+loop_open_embedded (Loop *loop,
+                    Room *room)
+{
+  use_poll_fd (room);
+  room_watch (room, room->a[0], SEL_EVENT_READ);
+  loop_open (loop, room);
+}
+
 /* The mechanism's descriptor is the parent's. */
 static void
 test_forked (Room          *room,
@@ -312,9 +322,7 @@ test_forked (Room          *room,
 {
   Loop loop;
 
-  use_poll_fd (room);
-  room_watch (room, room->a[0], SEL_EVENT_READ);
-  loop_open (&loop, room);
+  loop_open_embedded (&loop, room);
   assert_polled (&loop, "C:1", -1);
   sel_state_count_fork ();
   assert_polled (&loop, "", -1);
@@ -531,9 +539,7 @@ test_retry_again (Room          *room,
 {
   Loop loop;
 
-  use_poll_fd (room);
-  room_watch (room, room->a[0], SEL_EVENT_READ);
-  loop_open (&loop, room);
+  loop_open_embedded (&loop, room);
   ((SelSource *) loop.source)->retry_time = g_get_monotonic_time () - G_USEC_PER_SEC;
   fake_selector_push_error (room->fake, SEL_OS_ERROR, ENOMEM);
   expect_retry_warning ();
@@ -572,9 +578,7 @@ test_fails (Room          *room,
 {
   Loop loop;
 
-  use_poll_fd (room);
-  room_watch (room, room->a[0], SEL_EVENT_READ);
-  loop_open (&loop, room);
+  loop_open_embedded (&loop, room);
   fake_selector_push_error (room->fake, SEL_OS_ERROR, EBADF);
   g_test_expect_message ("Sel", G_LOG_LEVEL_WARNING, "*taken out of the main loop: Scripted failure*");
   g_free (turn (&loop, room->c[1], G_IO_IN));

@@ -300,6 +300,21 @@ watch_with_callbacks (Loop *loop)
   loop_attach (loop, sel_base_selector_create_dispatch_source (loop->selector, NULL, NULL, NULL), NULL);
 }
 
+/* With one callback for each descriptor, or with a plain source, which calls select_now (). */
+static void
+watch_in_loop (Loop     *loop,
+               gboolean  is_plain)
+{
+  if (!is_plain)
+    {
+      watch_with_callbacks (loop);
+      return;
+    }
+
+  watch_both (loop);
+  loop_attach (loop, sel_base_selector_create_source (loop->selector), select_now);
+}
+
 static void
 test_callbacks (BackendFixture *fixture)
 {
@@ -328,15 +343,7 @@ test_many (BackendFixture *fixture)
       Loop loop;
 
       loop_open (&loop, fixture, TRUE);
-      if (is_plain)
-        {
-          watch_both (&loop);
-          loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
-        }
-      else
-        {
-          watch_with_callbacks (&loop);
-        }
+      watch_in_loop (&loop, is_plain);
       assert_heard (&loop, 0, 0);
       for (guint i = 0; i < N_MANY; i++)
         {
@@ -405,15 +412,7 @@ test_own_loop (BackendFixture *fixture)
       Loop loop;
 
       loop_open (&loop, fixture, TRUE);
-      if (is_plain)
-        {
-          watch_both (&loop);
-          loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
-        }
-      else
-        {
-          watch_with_callbacks (&loop);
-        }
+      watch_in_loop (&loop, is_plain);
       loop.loops_in_news = TRUE;
       make_news ();
       assert_heard (&loop, 2, 0);
@@ -484,8 +483,7 @@ test_plain (BackendFixture *fixture)
   Loop loop;
 
   loop_open (&loop, fixture, TRUE);
-  watch_both (&loop);
-  loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+  watch_in_loop (&loop, TRUE);
   assert_heard (&loop, 0, 0);
   make_news ();
   assert_heard (&loop, 1, 0);
@@ -502,8 +500,7 @@ test_plain_inner_loop (BackendFixture *fixture)
   Loop loop;
 
   loop_open (&loop, fixture, TRUE);
-  watch_both (&loop);
-  loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+  watch_in_loop (&loop, TRUE);
   loop.runs_loop = TRUE;
   put_byte (loop.pipe[1]);
   assert_heard (&loop, 1, 1);

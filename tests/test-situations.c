@@ -62,15 +62,22 @@ read_number (Situation    *self,
     self->n_done++;
 }
 
+static void
+read_and_count (Situation *self,
+                int        fd)
+{
+  static char buffer[65536];
+  gssize n = read (fd, buffer, sizeof buffer);
+
+  if (n > 0)
+    self->n_done += (guint) n;
+}
+
 /* The peer sends nothing, but reads all that it gets. */
 static void
 feed_reader (Situation *self)
 {
-  static char buffer[65536];
-  gssize n = read (self->peer, buffer, sizeof buffer);
-
-  if (n > 0)
-    self->n_done += (guint) n;
+  read_and_count (self, self->peer);
 }
 
 static void
@@ -118,11 +125,7 @@ static void
 read_much (Situation    *self,
            SelEventMask  events)
 {
-  static char buffer[65536];
-  gssize n = read (self->fd, buffer, sizeof buffer);
-
-  if (n > 0)
-    self->n_done += (guint) n;
+  read_and_count (self, self->fd);
 }
 
 /* The error of a reset, or the end. */
