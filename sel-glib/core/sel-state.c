@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which operations may each thread begin now? See sel-state-private.h. */
+
 #include "config.h"
 
 #include "core/sel-state-private.h"

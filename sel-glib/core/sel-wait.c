@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* How long to wait, and why has the wait ended? See sel-wait-private.h. */
+
 #include "config.h"
 
 #include <errno.h>
