@@ -122,6 +122,8 @@ missing ()
   if [ "${1-}" = tests ]; then
     have_python_gi || echo python3-gi
     have_python_headers || echo python3-dev python-gi-dev
+    have appstreamcli || echo appstream
+    have desktop-file-validate || echo desktop-file-utils
     have rpmbuild || echo rpm
     have_wheel_tools || echo python3-mesonpy python3-pip python3-venv
     have valgrind || echo valgrind
@@ -162,12 +164,38 @@ may_have_many_files ()
   [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
 }
 
-# Prints the number and the size of the packages that apt-get is about to install. apt-get tells them only to root.
-tell_size ()
+# Sets $as_root. Fails if this user cannot become root.
+find_root ()
 {
-  $as_root env LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2> /dev/null < /dev/null \
-    | sed -n 's/.* \([0-9]*\) newly installed.*/\1 packages with their dependencies/p; s/^Need to get /download: /p
-        s/^After this operation, \(.*\) of additional disk space.*/on the disk: \1/p' >&2
+  as_root=
+  [ "$(id -u)" -eq 0 ] && return 0
+  as_root=sudo
+  have sudo
+}
+
+# Fetches the lists of packages, once.
+update_lists ()
+{
+  [ -z "${lists_are_new-}" ] || return 0
+  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  lists_are_new=yes
+}
+
+# Says at the start how many packages the run installs, and how large they are; with "tests", what the tests need. The
+# names of a few packages are known only after others were installed, and a release may lack an optional one. apt-get
+# tells the sizes only to root.
+announce ()
+{
+  packages=$({ missing "$@"; [ "${1-}" != tests ] || optional; } | sort -u)
+  { [ -n "$packages" ] && have apt-get && find_root; } || return 0
+
+  update_lists
+  say "this run installs at least:"
+  for package in $packages; do
+    apt-cache show "$package" > /dev/null 2>&1 && echo "$package"
+  done | $as_root xargs env LC_ALL=C apt-get install --no-install-recommends --assume-no 2> /dev/null \
+    | sed -n 's/.* \([0-9]*\) newly installed.*/  \1 packages with their dependencies/p
+        s/^Need to get /  download: /p; s/^After this operation, \(.*\) of additional disk space.*/  on the disk: \1/p' >&2
 }
 
 # Installs packages. Prints the reason if that is not possible.
@@ -177,19 +205,13 @@ install_packages ()
     say "something is missing here that Debian has in these packages: $*"
     return 1
   }
+  find_root || {
+    say "as root, run: apt-get install --no-install-recommends $*"
+    return 1
+  }
 
-  as_root=
-  if [ "$(id -u)" -ne 0 ]; then
-    have sudo || {
-      say "as root, run: apt-get install --no-install-recommends $*"
-      return 1
-    }
-    as_root=sudo
-  fi
-
-  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  update_lists
   say "installing: $*"
-  tell_size "$@"
   $as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "$@" < /dev/null >&2
 }
