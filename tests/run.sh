@@ -29,8 +29,8 @@ tell_progress ()
 
 announce tests
 say "all tests take 20 minutes or more on two cores; installing and building come before that"
-install_missing tests
-install_optional
+install_missing
+install_for_tests
 configure
 set_options -Dtests=true -Dexamples=true -Dintrospection=enabled -Ddocs=true -Dvapi=enabled
 build
