@@ -292,10 +292,16 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
       SelEventMask events = sel_kqueue_selector_get_events (self, event);
       SelEnds ends = (event->flags & EV_EOF) != 0 ? (SelEnds) events : 0;
 
-      if (!sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
-                                      events, ends) &&
-          !sel_kqueue_selector_forget (self, event, error))
-        return FALSE;
+      if (sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata, events, ends))
+        {
+          /* FreeBSD reports once that a pipe has no reader, and removes the filter. Adding it again gives EPIPE. */
+          if (G_UNLIKELY ((event->flags & EV_ONESHOT) != 0))
+            sel_backend_rearm (self, (int) event->ident);
+        }
+      else if (!sel_kqueue_selector_forget (self, event, error))
+        {
+          return FALSE;
+        }
     }
 
   return TRUE;
