@@ -146,7 +146,7 @@ sel_kqueue_is_write_end (int fd)
 }
 
 /*
- * The filters that wait for @events. NetBSD, OpenBSD and macOS forget the write filter of a full pipe when the reader
+ * The filters that wait for @events. NetBSD, OpenBSD and old macOS forget the write filter of a full pipe when the reader
  * goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
  */
 static SelEventMask
