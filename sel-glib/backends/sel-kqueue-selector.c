@@ -146,8 +146,8 @@ sel_kqueue_is_write_end (int fd)
 }
 
 /*
- * The filters that wait for @events. NetBSD, OpenBSD and old macOS forget the write filter of a full pipe when the reader
- * goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
+ * The filters that wait for @events. NetBSD, OpenBSD and old versions of macOS forget the write filter of a full pipe
+ * when the reader goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
  */
 static SelEventMask
 sel_kqueue_selector_get_filters (int          fd,
