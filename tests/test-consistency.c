@@ -454,7 +454,7 @@ short_wait (SelBaseSelector *selector)
   return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "does not return early" : "too early";
 }
 
-#define FORGETFUL "kqueue on the BSDs and macOS"
+#define FORGETFUL "kqueue on the BSDs"
 
 /* The rows. A backend in @exceptions has the result @other instead of @result. */
 static const struct
@@ -503,24 +503,24 @@ static const struct
 } systems[] = {
   { "how this is known", "read: `sys_pipe.c`, `uipc_socket.c`, 2022 and later",
     "the kernel's code was run, as of 2016; read: 10.x", "read: `sys_pipe.c`, `uipc_socket.c`, 2024",
-    "read: `sys_pipe.c` of an old xnu; newer ones were not looked at" },
+    "read: `sys_pipe.c` of xnu as of macOS 11; pipes only" },
   { "`poll()`, socket, the peer has closed", "`POLLIN`, `POLLOUT`, `POLLHUP`", "`POLLIN`, `POLLOUT`; never `POLLHUP`",
     "`POLLIN`, `POLLHUP`", "not looked at" },
   { "`poll()`, socket, the peer writes no more", "`POLLIN`", "`POLLIN`", "`POLLIN`", "not looked at" },
   { "kqueue, socket, the peer has closed", "`EV_EOF` of both filters", "`EV_EOF` of both filters",
     "`EV_EOF` of both filters", "not looked at" },
-  { "kqueue and `poll()`, socket that was never connected", "not looked at", "ready for nothing",
+  { "kqueue and `poll()`, socket that was never connected", "ready for nothing (`poll()`)", "ready for nothing",
     "ready for nothing (kqueue)", "not looked at" },
   { "`poll()`, pipe, the other end has gone", "`POLLHUP` at both ends", "`POLLHUP` at both ends",
     "`POLLHUP` at both ends", "not looked at" },
-  { "kqueue, full write end, the reader goes", "`EV_EOF` of the write filter",
-    "nothing from the write filter; `EV_EOF` of a read filter", "as NetBSD", "as NetBSD" },
+  { "kqueue, full write end, the reader goes", "`EV_EOF` of the write filter, once; the filter is removed then",
+    "nothing from the write filter; `EV_EOF` of a read filter", "as NetBSD", "`EV_EOF` of both filters" },
   { "kqueue, read filter of a write end", "accepted, reports nothing", "reports the end of the file only", "as NetBSD",
     "as NetBSD" },
   { "kqueue, write filter of a read end", "accepted, reports nothing", "reports nothing", "reports nothing",
-    "reports nothing" },
+    "reports the end of the file only" },
   { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`", "fails with `EBADF`",
-    "fails with `EPIPE`", "fails with `EPIPE`" },
+    "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
   { "`fstat()` of a pipe", "has an inode number", "no inode number; the creation time", "as NetBSD",
     "not looked at" },
 };
@@ -574,7 +574,9 @@ append_systems (GString *page)
     "    <para>\n"
     "      The tests of sel-glib have not been run on these systems. The following table was made from the sources of\n"
     "      their kernels, and for NetBSD also by running the code of its kernel. sel-glib adds a read filter to the\n"
-    "      write end of a pipe, so that a writer hears of the reader's end on all of them.\n"
+    "      write end of a pipe, so that a writer hears of the reader's end on NetBSD and OpenBSD, too. On FreeBSD\n"
+    "      it adds the write filter again after the report, and treats the descriptor as always ready when that is\n"
+    "      refused.\n"
     "    </para>\n\n"
     "    <informaltable>\n"
     "      <tgroup cols=\"5\">\n"

@@ -149,6 +149,31 @@ test_complete_list (BackendFixture *fixture)
     }
 }
 
+/* The kernel tells once that the reader is gone. A selector tells it until the program does something about it. */
+static void
+test_pipe_ends_once (BackendFixture *fixture)
+{
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_FREEBSD);
+  sim_kqueue_set_ends_pipes_once (true);
+  open_pipe (fds);
+  fill (fds[1]);
+  watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
+  assert_ready (fixture->selector, 0, -1);
+
+  close (fds[0]);
+  for (int i = 0; i < 3; i++)
+    assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[1], SEL_EVENT_WRITE, -1);
+  rewatch (fixture->selector, fds[1], SEL_EVENT_READ | SEL_EVENT_WRITE);
+  assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[1], SEL_EVENT_READ | SEL_EVENT_WRITE, -1);
+
+  unwatch (fixture->selector, fds[1]);
+  assert_ready (fixture->selector, 0, -1);
+  close (fds[1]);
+  sim_kqueue_reset ();
+}
+
 /* The kernel forgets the write filter of a full pipe. */
 static void
 test_full_pipe (BackendFixture *fixture)
@@ -227,6 +252,7 @@ main (int   argc,
   backend_add_for ("devpoll", "interrupted-write", test_interrupted_write);
   backend_add_for ("devpoll", "no-limit-left", test_no_limit_left);
   backend_add_for ("devpoll", "complete-list", test_complete_list);
+  backend_add_for ("kqueue", "pipe-ends-once", test_pipe_ends_once);
   backend_add_for ("kqueue", "full-pipe", test_full_pipe);
   backend_add_for ("kqueue", "full-pipe-in-loop", test_full_pipe_in_loop);
 

@@ -146,8 +146,8 @@ sel_kqueue_is_write_end (int fd)
 }
 
 /*
- * The filters that wait for @events. NetBSD, OpenBSD and macOS forget the write filter of a full pipe when the reader
- * goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
+ * The filters that wait for @events. NetBSD, OpenBSD and old versions of macOS forget the write filter of a full pipe
+ * when the reader goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
  */
 static SelEventMask
 sel_kqueue_selector_get_filters (int          fd,
@@ -293,10 +293,16 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
       SelEventMask events = sel_kqueue_selector_get_events (self, event);
       SelEnds ends = (event->flags & EV_EOF) != 0 ? (SelEnds) events : 0;
 
-      if (!sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata,
-                                      events, ends) &&
-          !sel_kqueue_selector_forget (self, event, error))
-        return FALSE;
+      if (sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata, events, ends))
+        {
+          /* FreeBSD reports once that a pipe has no reader, and removes the filter. Adding it again gives EPIPE. */
+          if (G_UNLIKELY ((event->flags & EV_ONESHOT) != 0))
+            sel_backend_rearm (self, (int) event->ident);
+        }
+      else if (!sel_kqueue_selector_forget (self, event, error))
+        {
+          return FALSE;
+        }
     }
 
   return TRUE;

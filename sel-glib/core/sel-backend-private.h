@@ -172,6 +172,10 @@ sel_backend_get_armed (SelBaseSelector *self,
   return sel_registry_get_armed (sel_core (self), fd);
 }
 
+/* The kernel has removed @fd by itself. Calls update (fd, 0, events) again, unless @fd is paused. */
+void             sel_backend_rearm           (SelBaseSelector  *self,
+                                              int               fd);
+
 /* Calls update (fd, 0, events) again for everything that the kernel has to wait for. @error is not NULL. */
 gboolean         sel_backend_rearm_all       (SelBaseSelector  *self,
                                               GError          **error);

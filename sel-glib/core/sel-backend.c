@@ -36,6 +36,13 @@ sel_backend_check_fd (int      fd,
   return TRUE;
 }
 
+void
+sel_backend_rearm (SelBaseSelector *self,
+                   int              fd)
+{
+  sel_pause_arm_again (sel_core (self), fd);
+}
+
 gboolean
 sel_backend_rearm_all (SelBaseSelector  *self,
                        GError          **error)

@@ -95,6 +95,10 @@ gint64   sel_pause_get_next        (SelCore             *core);
 /* Ends all pauses without telling the kernel. For a kernel object that is about to be filled. */
 void     sel_pause_forget_all      (SelCore             *core);
 
+/* Tells the kernel, which has forgotten @fd, about its registration, unless that is paused. */
+void     sel_pause_arm_again       (SelCore             *core,
+                                    int                  fd);
+
 /* Tells the kernel, which knows nothing, about the selector's own descriptor and all registrations that are not
  * paused. A descriptor that is closed, or that the kernel cannot wait for, keeps its key. A descriptor that
  * the kernel refuses for another reason, for example lack of memory, is tried again after a pause. @error is not

@@ -390,6 +390,16 @@ sel_pause_arm_if_active (int         fd,
     sel_registry_arm_alarm (user_data, fd, slot);
 }
 
+void
+sel_pause_arm_again (SelCore *core,
+                     int      fd)
+{
+  SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+  if (slot != NULL && slot->active != 0)
+    sel_pause_arm_slot (core, fd, slot, FALSE);
+}
+
 gboolean
 sel_pause_arm_all (SelCore  *core,
                    GError  **error)

@@ -45,7 +45,8 @@ queue_add_fd (Queue               *queue,
   if (fstat (fd, &buf) < 0)
     return errno;
 
-  if (change->filter == EVFILT_WRITE && sim_kqueue_knobs.pipe_errno != 0 && sim_pipe_is_broken (fd, &buf))
+  if (change->filter == EVFILT_WRITE && sim_kqueue_knobs.pipe_errno != 0 && sim_pipe_is_broken (fd, &buf)
+      && !sim_is_for_other_end (fd, EVFILT_WRITE))
     return sim_kqueue_knobs.pipe_errno;
 
   if (!queue_grow (queue, (size_t) fd, index))

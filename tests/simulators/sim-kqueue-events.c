@@ -8,17 +8,34 @@
 
 #include "sim-kqueue-private.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* Returns false if the note is not active by the rules of NetBSD. epoll then reports it by the edge only. */
+static bool
+sim_pipe_ends_once (int fd)
+{
+  return sim_kqueue_knobs.ends_pipes_once && !sim_kqueue_knobs.forgets_pipes && sim_system_is_pipe (fd);
+}
+
+bool
+sim_is_for_other_end (int   fd,
+                      short filter)
+{
+  int unwanted = filter == EVFILT_READ ? O_WRONLY : O_RDONLY;
+
+  return sim_pipe_ends_once (fd) && (fcntl (fd, F_GETFL) & O_ACCMODE) == unwanted;
+}
+
+/* Returns false if the note is not active by the rules of the flavour. epoll then reports it by the edge only. */
 static bool
 note_accept (Queue *queue,
              Note  *note)
 {
-  bool active = !sim_has_netbsd_rules () || note_netbsd_is_active (note);
+  bool active = !sim_is_for_other_end ((int) note->kevent.ident, note->kevent.filter)
+                && (!sim_has_netbsd_rules () || note_netbsd_is_active (note));
 
   if ((note->kevent.flags & EV_CLEAR) == 0)
     note_set_muted (queue, note, !active);
@@ -145,6 +162,12 @@ note_to_event (Note          *note,
       if (note->revents & (EPOLLHUP | EPOLLERR))
         event->flags |= EV_EOF;
       event->data = note->revents & EPOLLOUT ? PIPE_BUF : 0;
+      /* FreeBSD removes the filter after it was returned. */
+      if (event->flags & EV_EOF && sim_pipe_ends_once ((int) note->kevent.ident))
+        {
+          note->kevent.flags |= EV_ONESHOT;
+          event->flags |= EV_ONESHOT;
+        }
     }
 
   /* The simulated filters do not return flags in fflags. */

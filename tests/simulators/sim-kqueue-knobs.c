@@ -55,6 +55,7 @@ sim_apply_flavour (SimKqueueFlavour flavour)
 
   sim_kqueue_knobs.pipe_errno = netbsd ? EBADF : EPIPE;
   sim_kqueue_knobs.forgets_pipes = netbsd;
+  sim_kqueue_knobs.ends_pipes_once = false;
   sim_kqueue_knobs.stays_readable = netbsd;
   sim_system_set_plain_sockets (netbsd);
   sim_system_set_anonymous_pipes (netbsd);
@@ -91,6 +92,12 @@ void
 sim_kqueue_set_forgets_pipes (bool forgets)
 {
   WITH_LOCK (sim_kqueue_knobs.forgets_pipes = forgets);
+}
+
+void
+sim_kqueue_set_ends_pipes_once (bool once)
+{
+  WITH_LOCK (sim_kqueue_knobs.ends_pipes_once = once);
 }
 
 void

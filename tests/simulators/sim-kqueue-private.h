@@ -103,6 +103,7 @@ typedef struct
   bool broken;
   bool closed_by_fork;
   bool forgets_pipes;
+  bool ends_pipes_once;
   bool stays_readable;
   time_t max_timeout;
   Rule rules[MAX_RULES];
@@ -188,6 +189,11 @@ int queue_apply (Queue               *queue,
                  int                  n_events);
 
 /* sim-kqueue-events.c */
+
+/* Returns true if FreeBSD accepts the filter and never looks at it: a read filter of the write end of a pipe, or a
+ * write filter of its read end. */
+bool sim_is_for_other_end (int   fd,
+                           short filter);
 
 /* Returns the number of events. Does not wait. */
 int queue_take (Queue         *queue,

@@ -39,9 +39,16 @@ void sim_kqueue_set_flavour          (SimKqueueFlavour flavour);
 
 /*
  * If set, EVFILT_WRITE of a pipe that is not active when the other end is closed never becomes active, until it is
- * added again, as on NetBSD. EVFILT_READ on the write end of a pipe becomes active then in any case.
+ * added again, as on NetBSD. EVFILT_READ on the write end of a pipe becomes active then.
  */
 void sim_kqueue_set_forgets_pipes    (bool           forgets);
+
+/*
+ * If set, a pipe ends as on FreeBSD: EVFILT_WRITE returns EV_EOF once, together with EV_ONESHOT, when the reader is
+ * gone, and is removed then. EVFILT_READ on the write end and EVFILT_WRITE on the read end are never active. A FIFO
+ * is no pipe here. Not a part of SIM_FREEBSD, which follows the manual page.
+ */
+void sim_kqueue_set_ends_pipes_once  (bool           once);
 
 /*
  * If set, the descriptor of a queue stays readable after an event was returned, until the next kevent() finds that no
