@@ -958,7 +958,7 @@ class BusyLoop(TestCase):
     """A loop that always has something to do. The accelerator polls less often then."""
 
     N_TURNS = 2000
-    MAX_TURNS_WITHOUT_POLL = 7
+    MAX_TURNS_WITHOUT_POLL = 15
 
     def run_turns(self, loop):
         """Runs turns that are each caused by a descriptor."""

@@ -80,7 +80,7 @@ accel_get_flag (PyObject *object,
 static PyMethodDef accel_functions[] = {
   { "accelerate_selector", accel_accelerate_selector, METH_VARARGS, "Replaces methods of BaseSelector." },
   { "accelerate_loop", accel_accelerate_loop, METH_VARARGS, "Replaces methods of EventLoop." },
-  { "iterate", accel_iterate, METH_O, "Runs one iteration of the main context of a running loop, which may block." },
+  { "iterate", accel_iterate, METH_O, "Runs iterations of the main context of a running loop, which may block." },
   { NULL, NULL, 0, NULL }
 };
 
