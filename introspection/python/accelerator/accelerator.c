@@ -26,8 +26,7 @@ accel_install_methods (PyObject    *cls,
                                             doc != NULL && PyUnicode_Check (doc) ? PyUnicode_AsUTF8 (doc) : "");
       Py_XDECREF (doc);
 
-      /* The methods check the type of `self` themselves. */
-      descriptor = PyDescr_NewMethod (&PyBaseObject_Type, &method->def);
+      descriptor = PyDescr_NewMethod ((PyTypeObject *) cls, &method->def);
       if (descriptor == NULL)
         return FALSE;
       status = PyObject_SetAttrString (cls, method->def.ml_name, descriptor);

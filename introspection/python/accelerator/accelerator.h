@@ -21,7 +21,7 @@
   NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
   NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_source) \
   NAME (_stopping) NAME (_take_turn) NAME (_timer_cancelled_count) NAME (_to_exception) NAME (_when) NAME (_woken) \
-  NAME (append) NAME (call_at) NAME (context) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)
+  NAME (append) NAME (call_at) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)
 
 typedef struct
 {
