@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import unittest
+import unittest.mock
 import warnings
 import weakref
 
@@ -958,7 +959,18 @@ class BusyLoop(TestCase):
     """A loop that always has something to do. The accelerator polls less often then."""
 
     N_TURNS = 2000
-    MAX_TURNS_WITHOUT_POLL = 7
+    MAX_TURNS_WITHOUT_POLL = 15
+
+    @unittest.skipUnless(Sel.asyncio._accelerator, 'the accelerator is not used')
+    def test_tasks_schedule_their_callbacks_in_c(self):
+        async def main():
+            await asyncio.gather(*(asyncio.sleep(0.001) for unused in range(3)))
+
+        loop = self.make_loop()
+        coroutine = main()
+        self.addCleanup(coroutine.close)
+        with unittest.mock.patch.object(asyncio.BaseEventLoop, '_call_soon', side_effect=AssertionError):
+            loop.run_until_complete(coroutine)
 
     def run_turns(self, loop):
         """Runs turns that are each caused by a descriptor."""

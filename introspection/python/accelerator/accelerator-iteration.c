@@ -13,7 +13,7 @@
  * If a turn is due at once, poll () would not wait, and a wrong guess costs no more than poll (). */
 
 /* How many iterations in a row may guess, and for how long, in microseconds. */
-#define MAX_GUESSES 7
+#define MAX_GUESSES 15
 #define MAX_GUESS_TIME 1000
 
 /* After wrong guesses in a row, so many iterations poll before the next guess. */
@@ -86,7 +86,8 @@ accel_poll (AccelGuess   *guess,
   guess->poll_time = g_get_monotonic_time ();
 }
 
-static void
+/* Returns: TRUE if this iteration has polled */
+static gboolean
 accel_iterate_context (AccelSource *source)
 {
   GMainContext *context = source->context;
@@ -95,6 +96,7 @@ accel_iterate_context (AccelSource *source)
   g_autofree GPollFD *fds_in_heap = NULL;
   GPollFD *fds = fds_on_stack;
   int priority, timeout, n_fds, n_allocated = MAX_FDS_ON_STACK;
+  gboolean has_polled;
 
   accel_guess_begin (source);
 
@@ -106,20 +108,26 @@ accel_iterate_context (AccelSource *source)
       fds = fds_in_heap = g_new (GPollFD, n_fds);
       n_allocated = n_fds;
     }
-  if (!guess->is_made)
+  has_polled = !guess->is_made;
+  if (has_polled)
     accel_poll (guess, context, fds, n_fds, timeout);
   if (g_main_context_check (context, priority, fds, n_fds))
     g_main_context_dispatch (context);
 
   accel_guess_end (guess);
+
+  return has_polled;
 }
 
-/* Runs one iteration of the main context of a running loop, which may block. */
+/* Runs iterations of the main context of a running loop, which may block: at most as many as do without poll (), and
+ * one more. */
 PyObject *
 accel_iterate (PyObject *module,
                PyObject *loop)
 {
   AccelSource *source = accel_get_source (loop, accel_names._running_source);
+  gboolean has_polled;
+  int status;
 
   if (source == NULL)
     {
@@ -128,13 +136,16 @@ accel_iterate (PyObject *module,
       return NULL;
     }
 
-  Py_BEGIN_ALLOW_THREADS
-  accel_iterate_context (source);
-  Py_END_ALLOW_THREADS
+  do
+    {
+      Py_BEGIN_ALLOW_THREADS
+      has_polled = accel_iterate_context (source);
+      Py_END_ALLOW_THREADS
 
+      status = PyErr_CheckSignals ();
+    }
+  while (status == 0 && !has_polled && !source->has_ended && source->loop != NULL);
   Py_DECREF (source);
-  if (PyErr_CheckSignals () < 0)
-    return NULL;
 
-  Py_RETURN_NONE;
+  return status == 0 ? Py_NewRef (Py_None) : NULL;
 }

@@ -9,19 +9,40 @@ struct _AccelKeys
 {
   PyObject_HEAD
   GHashTable *entries;          /* of AccelEntry, by descriptor; none of its functions calls Python code */
+  GPtrArray *low;               /* the same entries, or NULL: select () looks up small descriptors here */
 };
+
+/* Programs may also try to register large numbers. */
+#define MAX_LOW 65536
 
 typedef struct
 {
   PyObject *key;
   PyObject *pair;               /* (key, events) of the last select (), or NULL */
+  guint events;                 /* those of the pair */
 } AccelEntry;
 
 static AccelEntry *
 accel_keys_find (AccelKeys *self,
                  int        fd)
 {
-  return g_hash_table_lookup (self->entries, GINT_TO_POINTER (fd));
+  GPtrArray *low = self->low;
+
+  return (guint) fd < low->len ? low->pdata[fd] : g_hash_table_lookup (self->entries, GINT_TO_POINTER (fd));
+}
+
+/* Stores an entry, or %NULL, for a small descriptor. */
+static void
+accel_keys_set_low (AccelKeys  *self,
+                    int         fd,
+                    AccelEntry *entry)
+{
+  if ((guint) fd >= MAX_LOW)
+    return;
+
+  if ((guint) fd >= self->low->len)
+    g_ptr_array_set_size (self->low, fd + 1);
+  self->low->pdata[fd] = entry;
 }
 
 /* Returns: (transfer none): the key, or %NULL without an exception */
@@ -54,6 +75,7 @@ accel_keys_set (AccelKeys *self,
 
   entry->key = Py_NewRef (key);
   g_hash_table_insert (self->entries, GINT_TO_POINTER (fd), entry);
+  accel_keys_set_low (self, fd, entry);
   if (old != NULL)
     accel_entry_free (old);
 }
@@ -70,6 +92,7 @@ accel_keys_take (AccelKeys *self,
     return NULL;
 
   g_hash_table_remove (self->entries, GINT_TO_POINTER (fd));
+  accel_keys_set_low (self, fd, NULL);
   key = g_steal_pointer (&entry->key);
   accel_entry_free (entry);
 
@@ -89,6 +112,27 @@ accel_keys_make_pair (PyObject *key,
   return pair;
 }
 
+/* Makes the pair of an entry anew, and keeps it. Returns: (transfer full): the pair, or %NULL with an exception */
+G_NO_INLINE static PyObject *
+accel_keys_renew_pair (AccelKeys *self,
+                       int        fd,
+                       guint      events)
+{
+  PyObject *key = Py_NewRef (accel_keys_peek (self, fd));
+  PyObject *pair = accel_keys_make_pair (key, events);
+  /* The garbage collector may have run, and changed the table. */
+  AccelEntry *entry = accel_keys_find (self, fd);
+
+  Py_DECREF (key);
+  if (pair != NULL && entry != NULL && entry->key == PyTuple_GET_ITEM (pair, 0))
+    {
+      entry->events = events;
+      Py_XSETREF (entry->pair, Py_NewRef (pair));
+    }
+
+  return pair;
+}
+
 /* Returns: (transfer full): the key and the events of a ready descriptor, or %NULL, perhaps with an exception */
 PyObject *
 accel_keys_get_pair (AccelKeys *self,
@@ -96,20 +140,13 @@ accel_keys_get_pair (AccelKeys *self,
                      guint      events)
 {
   AccelEntry *entry = accel_keys_find (self, fd);
-  PyObject *pair;
 
   if (entry == NULL)
     return NULL;
-  if (entry->pair != NULL && PyLong_AsLong (PyTuple_GET_ITEM (entry->pair, 1)) == (long) events)
+  if (entry->pair != NULL && entry->events == events)
     return Py_NewRef (entry->pair);
 
-  pair = accel_keys_make_pair (entry->key, events);
-  /* The garbage collector may have run, and changed the table. */
-  entry = accel_keys_find (self, fd);
-  if (pair != NULL && entry != NULL && entry->key == PyTuple_GET_ITEM (pair, 0))
-    Py_XSETREF (entry->pair, Py_NewRef (pair));
-
-  return pair;
+  return accel_keys_renew_pair (self, fd, events);
 }
 
 /* --- The methods in Python --- */
@@ -222,6 +259,7 @@ accel_keys_clear (PyObject *object)
   gpointer entry;
 
   self->entries = g_hash_table_new (NULL, NULL);
+  g_ptr_array_set_size (self->low, 0);
   g_hash_table_iter_init (&iter, entries);
   while (g_hash_table_iter_next (&iter, NULL, &entry))
     accel_entry_free (entry);
@@ -290,7 +328,10 @@ accel_keys_new (PyTypeObject *type,
   AccelKeys *self = (AccelKeys *) type->tp_alloc (type, 0);
 
   if (self != NULL)
-    self->entries = g_hash_table_new (NULL, NULL);
+    {
+      self->entries = g_hash_table_new (NULL, NULL);
+      self->low = g_ptr_array_new ();
+    }
 
   return (PyObject *) self;
 }
@@ -325,6 +366,7 @@ accel_keys_dealloc (PyObject *self)
   PyObject_GC_UnTrack (self);
   accel_keys_clear (self);
   g_hash_table_unref (((AccelKeys *) self)->entries);
+  g_ptr_array_unref (((AccelKeys *) self)->low);
   Py_TYPE (self)->tp_free (self);
 }
 

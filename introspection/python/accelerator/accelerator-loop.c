@@ -75,7 +75,9 @@ accel_get_context_argument (PyObject *const *args,
 {
   if (kwnames == NULL || PyTuple_GET_SIZE (kwnames) == 0)
     return Py_None;
-  if (PyTuple_GET_SIZE (kwnames) == 1 && PyTuple_GET_ITEM (kwnames, 0) == accel_names.context)
+  /* Tasks of asyncio give a name that is not interned. */
+  if (PyTuple_GET_SIZE (kwnames) == 1 &&
+      PyUnicode_CompareWithASCIIString (PyTuple_GET_ITEM (kwnames, 0), "context") == 0)
     return args[n_args];
 
   return NULL;

@@ -21,8 +21,18 @@ enum { METHOD_GET_KEY, METHOD_MODIFY, METHOD_REGISTER, METHOD_SELECT, METHOD_UNR
 SelBaseSelector *
 accel_get_selector (PyObject *self)
 {
-  if (PyObject_TypeCheck (self, &PyGObject_Type) && SEL_IS_BASE_SELECTOR (pygobject_get (self)))
-    return SEL_BASE_SELECTOR (pygobject_get (self));
+  static GType known_type;
+
+  if (PyObject_TypeCheck (self, &PyGObject_Type))
+    {
+      GObject *object = pygobject_get (self);
+
+      if (object != NULL && (G_OBJECT_TYPE (object) == known_type || SEL_IS_BASE_SELECTOR (object)))
+        {
+          known_type = G_OBJECT_TYPE (object);
+          return (SelBaseSelector *) object;
+        }
+    }
 
   PyErr_Format (PyExc_TypeError, "Expected a constructed Sel.BaseSelector, not %R", Py_TYPE (self));
 
@@ -129,12 +139,17 @@ accel_make_key (PyObject *fileobj,
   return key;
 }
 
-/* Returns: (transfer full): the table of the keys, or %NULL with an exception */
+/* Returns: (transfer full): the table of the keys of a selector, which makes it at its first use, or %NULL with an exception */
 AccelKeys *
 accel_get_keys (PyObject *self)
 {
-  PyObject *keys = PyObject_GetAttr (self, accel_names._keys);
+  PyObject *dict = ((PyGObject *) self)->inst_dict;
+  PyObject *keys = dict != NULL ? PyDict_GetItemWithError (dict, accel_names._keys) : NULL;
 
+  if (keys != NULL)
+    Py_INCREF (keys);
+  else if (!PyErr_Occurred ())
+    keys = PyObject_GetAttr (self, accel_names._keys);
   if (keys == NULL || Py_IS_TYPE (keys, &accel_keys_type))
     return (AccelKeys *) keys;
 
@@ -263,7 +278,7 @@ accel_wait (PyObject        *self,
             SelBaseSelector *selector,
             double           timeout)
 {
-  gint64 begin = timeout > 0 ? g_get_monotonic_time () : 0;
+  gint64 begin = timeout > 0 && timeout < SEL_WAIT_FOREVER ? g_get_monotonic_time () : 0;
   double left = timeout;
 
   while (TRUE)

@@ -133,6 +133,7 @@ accel_source_call_loop (AccelSource *self)
       Py_XDECREF (result);
     }
   Py_DECREF (loop);
+  self->has_ended = goes_on <= 0;
 
   return goes_on > 0;
 }
@@ -273,6 +274,35 @@ accel_source_unblock (AccelSource *self)
     }
 }
 
+/* Gets the list of timers, which _run_once () may have replaced. Returns: FALSE with an exception */
+gboolean
+accel_source_get_timers (AccelSource *self,
+                         PyObject    *loop)
+{
+  Py_XSETREF (self->scheduled, PyObject_GetAttr (loop, accel_names._scheduled));
+
+  return self->scheduled != NULL;
+}
+
+/* Gets the objects of the loop and of its selector that each turn uses. Returns: FALSE with an exception */
+static gboolean
+accel_source_get_objects (AccelSource *self,
+                          PyObject    *loop,
+                          PyObject    *selector)
+{
+  self->loop = Py_NewRef (loop);
+  self->py_selector = Py_NewRef (selector);
+  self->keys = accel_get_keys (selector);
+  self->ready = PyObject_GetAttr (loop, accel_names._ready);
+  if (self->keys == NULL || self->ready == NULL)
+    return FALSE;
+
+  self->append = PyObject_GetAttr (self->ready, accel_names.append);
+  self->popleft = PyObject_GetAttr (self->ready, accel_names.popleft);
+
+  return self->append != NULL && self->popleft != NULL && accel_source_get_timers (self, loop);
+}
+
 /* LoopSource (loop, selector, context, priority, is_plain) */
 static PyObject *
 accel_source_new (PyTypeObject *type,
@@ -291,14 +321,12 @@ accel_source_new (PyTypeObject *type,
   self = (AccelSource *) type->tp_alloc (type, 0);
   if (self == NULL)
     return NULL;
-  self->keys = accel_get_keys (selector);
-  if (self->keys == NULL)
+  if (!accel_source_get_objects (self, loop, selector))
     {
       Py_DECREF (self);
       return NULL;
     }
 
-  self->loop = Py_NewRef (loop);
   self->selector = g_object_ref (accel_get_selector (selector));
   self->context = g_main_context_ref (main_context);
   self->thread = g_thread_self ();
@@ -330,7 +358,12 @@ accel_source_dealloc (PyObject *object)
 
   /* The sources hold references, so they are destroyed. */
   Py_XDECREF (self->loop);
+  Py_XDECREF (self->py_selector);
   Py_XDECREF (self->keys);
+  Py_XDECREF (self->ready);
+  Py_XDECREF (self->append);
+  Py_XDECREF (self->popleft);
+  Py_XDECREF (self->scheduled);
   g_clear_object (&self->selector);
   g_clear_pointer (&self->context, g_main_context_unref);
   Py_TYPE (object)->tp_free (object);

@@ -28,13 +28,25 @@ accel_call (PyObject *object,
   return result != NULL;
 }
 
+/* Schedules a handle. Returns: FALSE with an exception */
+static gboolean
+accel_turn_append (AccelSource *source,
+                   PyObject    *handle)
+{
+  PyObject *result = PyObject_CallOneArg (source->append, handle);
+
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
 /* Schedules the handle of a reader or a writer, which was registered with `fileobj`. */
 static gboolean
-accel_turn_add_handle (PyObject *loop,
-                       PyObject *ready,
-                       PyObject *handle,
-                       PyObject *remove,
-                       PyObject *fileobj)
+accel_turn_add_handle (AccelSource *source,
+                       PyObject    *loop,
+                       PyObject    *handle,
+                       PyObject    *remove,
+                       PyObject    *fileobj)
 {
   int cancelled;
 
@@ -45,17 +57,15 @@ accel_turn_add_handle (PyObject *loop,
   if (cancelled < 0)
     return FALSE;
 
-  return cancelled ? accel_call (loop, remove, fileobj) : accel_call (ready, accel_names.append, handle);
+  return cancelled ? accel_call (loop, remove, fileobj) : accel_turn_append (source, handle);
 }
 
 static gboolean
 accel_turn_add_event (AccelSource         *source,
                       PyObject            *loop,
-                      PyObject            *selector,
-                      PyObject            *ready,
                       const SelReadyEvent *event)
 {
-  PyObject *key = accel_find_key (selector, source->keys, event->fd);
+  PyObject *key = accel_find_key (source->py_selector, source->keys, event->fd);
   PyObject *handles;
   gboolean success;
 
@@ -74,10 +84,10 @@ accel_turn_add_event (AccelSource         *source,
     }
 
   success = ((event->events & SEL_EVENT_READ) == 0 ||
-             accel_turn_add_handle (loop, ready, PyTuple_GET_ITEM (handles, 0), accel_names._remove_reader,
+             accel_turn_add_handle (source, loop, PyTuple_GET_ITEM (handles, 0), accel_names._remove_reader,
                                     PyTuple_GET_ITEM (key, 0))) &&
             ((event->events & SEL_EVENT_WRITE) == 0 ||
-             accel_turn_add_handle (loop, ready, PyTuple_GET_ITEM (handles, 1), accel_names._remove_writer,
+             accel_turn_add_handle (source, loop, PyTuple_GET_ITEM (handles, 1), accel_names._remove_writer,
                                     PyTuple_GET_ITEM (key, 0)));
   Py_DECREF (key);
 
@@ -87,17 +97,12 @@ accel_turn_add_event (AccelSource         *source,
 /* Schedules the handles of the descriptors that are ready. */
 static gboolean
 accel_turn_add_events (AccelSource *source,
-                       PyObject    *loop,
-                       PyObject    *ready)
+                       PyObject    *loop)
 {
   SelReadyEvent events[MAX_EVENTS];
-  PyObject *selector = PyObject_GetAttr (loop, accel_names._sel);
   GError *error = NULL;
   gboolean success = TRUE;
   gssize n;
-
-  if (selector == NULL)
-    return FALSE;
 
   Py_BEGIN_ALLOW_THREADS
   n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, &error);
@@ -105,12 +110,11 @@ accel_turn_add_events (AccelSource *source,
 
   if (n < 0)
     {
-      accel_raise (selector, error);
+      accel_raise (source->py_selector, error);
       success = FALSE;
     }
   for (gssize i = 0; i < n && success; i++)
-    success = accel_turn_add_event (source, loop, selector, ready, &events[i]);
-  Py_DECREF (selector);
+    success = accel_turn_add_event (source, loop, &events[i]);
 
   return success;
 }
@@ -194,10 +198,10 @@ accel_get_number (PyObject *object,
 
 /* Schedules the timers whose time has come. */
 static gboolean
-accel_turn_add_timers (PyObject *loop,
-                       PyObject *scheduled,
-                       PyObject *ready)
+accel_turn_add_timers (AccelSource *source,
+                       PyObject    *loop)
 {
+  PyObject *scheduled = source->scheduled;
   double end, resolution, when;
 
   if (!accel_turn_drop_cancelled (loop, scheduled))
@@ -219,7 +223,7 @@ accel_turn_add_timers (PyObject *loop,
       if (when >= end)
         return TRUE;
       handle = accel_turn_pop_timer (scheduled);
-      success = handle != NULL && accel_call (ready, accel_names.append, handle);
+      success = handle != NULL && accel_turn_append (source, handle);
       Py_XDECREF (handle);
       if (!success)
         return FALSE;
@@ -269,12 +273,12 @@ accel_turn_run_handle (PyObject *loop,
 
 /* Runs the callbacks that are scheduled now. Those that they schedule run in the next turn. */
 static gboolean
-accel_turn_run_ready (PyObject *loop,
-                      PyObject *ready)
+accel_turn_run_ready (AccelSource *source,
+                      PyObject    *loop)
 {
-  for (Py_ssize_t n = PyObject_Size (ready); n > 0; n--)
+  for (Py_ssize_t n = PyObject_Size (source->ready); n > 0; n--)
     {
-      PyObject *handle = PyObject_CallMethodNoArgs (ready, accel_names.popleft);
+      PyObject *handle = PyObject_CallNoArgs (source->popleft);
       int cancelled = handle != NULL ? accel_handle_is_cancelled (handle) : -1;
       gboolean success = cancelled > 0 || (cancelled == 0 && accel_turn_run_handle (loop, handle));
 
@@ -290,9 +294,9 @@ accel_turn_run_ready (PyObject *loop,
  * there are many cancelled timers. */
 static gboolean
 accel_turn_is_unusual (AccelSource *source,
-                       PyObject    *loop,
-                       PyObject    *scheduled)
+                       PyObject    *loop)
 {
+  PyObject *scheduled = source->scheduled;
   long n_cancelled = 0;
 
   if (!source->is_plain || accel_get_flag (loop, accel_names._debug) != 0 || !PyList_CheckExact (scheduled))
@@ -307,24 +311,16 @@ gboolean
 accel_turn_run (AccelSource *source,
                 PyObject    *loop)
 {
-  PyObject *ready = PyObject_GetAttr (loop, accel_names._ready);
-  PyObject *scheduled = ready != NULL ? PyObject_GetAttr (loop, accel_names._scheduled) : NULL;
-  gboolean success = FALSE;
+  PyObject *result;
 
-  if (scheduled != NULL && accel_turn_is_unusual (source, loop, scheduled))
-    {
-      PyObject *result = PyErr_Occurred () ? NULL : PyObject_CallMethodNoArgs (loop, accel_names._run_once);
+  if (!accel_turn_is_unusual (source, loop))
+    return (!source->has_events || accel_turn_add_events (source, loop)) && accel_turn_add_timers (source, loop) &&
+           accel_turn_run_ready (source, loop);
 
-      success = result != NULL;
-      Py_XDECREF (result);
-    }
-  else if (scheduled != NULL)
-    success = (!source->has_events || accel_turn_add_events (source, loop, ready)) &&
-              accel_turn_add_timers (loop, scheduled, ready) && accel_turn_run_ready (loop, ready);
-  Py_XDECREF (ready);
-  Py_XDECREF (scheduled);
+  result = PyErr_Occurred () ? NULL : PyObject_CallMethodNoArgs (loop, accel_names._run_once);
+  Py_XDECREF (result);
 
-  return success;
+  return result != NULL && accel_source_get_timers (source, loop);
 }
 
 /* Gets the time of the first timer. */
@@ -347,18 +343,16 @@ accel_turn_get_timer (PyObject *loop,
 }
 
 /* Sets the time of the next turn, in case nothing becomes ready before. Returns: FALSE with an exception */
-static gboolean
-accel_turn_set_time (AccelSource *source,
-                     PyObject    *loop,
-                     PyObject    *scheduled,
-                     PyObject    *ready)
+gboolean
+accel_turn_arm (AccelSource *source,
+                PyObject    *loop)
 {
   gint64 ready_time = -1;
   int stopping;
 
-  if (PyList_Check (scheduled) && PyList_GET_SIZE (scheduled) > 0 && PyObject_Size (ready) == 0)
+  if (PyList_Check (source->scheduled) && PyList_GET_SIZE (source->scheduled) > 0 && PyObject_Size (source->ready) == 0)
     {
-      PyObject *timer = Py_NewRef (PyList_GET_ITEM (scheduled, 0));
+      PyObject *timer = Py_NewRef (PyList_GET_ITEM (source->scheduled, 0));
       gboolean success = accel_turn_get_timer (loop, timer, &ready_time);
 
       Py_DECREF (timer);
@@ -368,21 +362,7 @@ accel_turn_set_time (AccelSource *source,
 
   stopping = accel_get_flag (loop, accel_names._stopping);
   /* This is last, as a destructor may have scheduled a callback meanwhile. */
-  source->ready_time = stopping > 0 || PyObject_Size (ready) > 0 ? 0 : ready_time;
+  source->ready_time = stopping > 0 || PyObject_Size (source->ready) > 0 ? 0 : ready_time;
 
   return stopping >= 0;
-}
-
-gboolean
-accel_turn_arm (AccelSource *source,
-                PyObject    *loop)
-{
-  PyObject *scheduled = PyObject_GetAttr (loop, accel_names._scheduled);
-  PyObject *ready = scheduled != NULL ? PyObject_GetAttr (loop, accel_names._ready) : NULL;
-  gboolean success = ready != NULL && accel_turn_set_time (source, loop, scheduled, ready);
-
-  Py_XDECREF (scheduled);
-  Py_XDECREF (ready);
-
-  return success;
 }

@@ -26,8 +26,7 @@ accel_install_methods (PyObject    *cls,
                                             doc != NULL && PyUnicode_Check (doc) ? PyUnicode_AsUTF8 (doc) : "");
       Py_XDECREF (doc);
 
-      /* The methods check the type of `self` themselves. */
-      descriptor = PyDescr_NewMethod (&PyBaseObject_Type, &method->def);
+      descriptor = PyDescr_NewMethod ((PyTypeObject *) cls, &method->def);
       if (descriptor == NULL)
         return FALSE;
       status = PyObject_SetAttrString (cls, method->def.ml_name, descriptor);
@@ -80,7 +79,7 @@ accel_get_flag (PyObject *object,
 static PyMethodDef accel_functions[] = {
   { "accelerate_selector", accel_accelerate_selector, METH_VARARGS, "Replaces methods of BaseSelector." },
   { "accelerate_loop", accel_accelerate_loop, METH_VARARGS, "Replaces methods of EventLoop." },
-  { "iterate", accel_iterate, METH_O, "Runs one iteration of the main context of a running loop, which may block." },
+  { "iterate", accel_iterate, METH_O, "Runs iterations of the main context of a running loop, which may block." },
   { NULL, NULL, 0, NULL }
 };
 

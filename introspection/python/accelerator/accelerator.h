@@ -19,9 +19,9 @@
   NAME (_args) NAME (_callback) NAME (_callbacks) NAME (_cancelled) NAME (_clock_resolution) NAME (_closed) \
   NAME (_context) NAME (_debug) NAME (_end) NAME (_fail) NAME (_find) NAME (_forget_if_unregistered) \
   NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
-  NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_sel) NAME (_source) \
+  NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_source) \
   NAME (_stopping) NAME (_take_turn) NAME (_timer_cancelled_count) NAME (_to_exception) NAME (_when) NAME (_woken) \
-  NAME (append) NAME (call_at) NAME (context) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)
+  NAME (append) NAME (call_at) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)
 
 typedef struct
 {
@@ -97,7 +97,12 @@ typedef struct
 {
   PyObject_HEAD
   PyObject *loop;               /* NULL when it is destroyed */
+  PyObject *py_selector;
   AccelKeys *keys;              /* the table of the selector */
+  PyObject *ready;              /* _ready of the loop, and two of its methods */
+  PyObject *append;
+  PyObject *popleft;
+  PyObject *scheduled;          /* _scheduled of the loop */
   GThread *thread;
   SelBaseSelector *selector;
   GMainContext *context;
@@ -107,6 +112,7 @@ typedef struct
   gint64 ready_time;            /* monotonic time, in microseconds; 0 for now, -1 for never */
   gboolean is_plain;            /* no subclass has replaced a part of the turn */
   gboolean has_own_turn;        /* nor the whole turn */
+  gboolean has_ended;           /* the loop, which takes no more turns */
   gboolean has_events;          /* the turn is taken because the selector is ready */
   gboolean in_turn;
   gboolean turn_taken;          /* in this iteration of the context */
@@ -117,6 +123,8 @@ typedef struct
 extern PyTypeObject accel_source_type;
 
 void             accel_source_unblock    (AccelSource       *self);
+gboolean         accel_source_get_timers (AccelSource       *self,
+                                          PyObject          *loop);
 void             accel_fail              (PyObject          *loop);
 
 /* accelerator-loop.c */
