@@ -18,7 +18,7 @@
 #include <sys/timerfd.h>
 #endif
 
-#include "situations.h"
+#include "listeners.h"
 #include "system-facts.h"
 
 /*
@@ -365,188 +365,26 @@ static const Situation workers[] = {
 #endif
 };
 
-static void
-situation_open (Situation       *self,
-                const Situation *row)
-{
-  *self = *row;
-  self->fd = self->peer = -1;
-  if (self->open == NULL)
-    open_sockets (self, SOCK_SEQPACKET);
-  else
-    g_assert_true (self->open (self));
-}
-
-static gboolean
-on_ready (SelBaseSelector *selector,
-          SelSelectorKey  *key,
-          SelEventMask     events,
-          gpointer         user_data)
-{
-  Situation *self = user_data;
-
-  self->n_calls++;
-  if (self->act != NULL)
-    self->act (self, events);
-
-  return TRUE;
-}
-
-static gboolean
-on_ready_plain (int          fd,
-                GIOCondition condition,
-                gpointer     user_data)
-{
-  Situation *self = user_data;
-
-  self->n_calls++;
-  if (self->act != NULL)
-    self->act (self, ((condition & G_IO_OUT) != 0 ? WRITE : 0) | ((condition & ~G_IO_OUT) != 0 ? READ : 0));
-
-  return TRUE;
-}
-
-static void
-situation_register (Situation       *self,
-                    SelBaseSelector *selector)
-{
-  g_autoptr (GError) error = NULL;
-
-  sel_base_selector_register_callback (selector, self->fd, self->events, on_ready, self, NULL, &error);
-  g_assert_no_error (error);
-}
-
-/* Who is told. */
-typedef enum
-{
-  BY_GLIB,                   /* the yardstick: g_unix_fd_add () */
-  BY_CALLBACK,
-  BY_PLAIN_SOURCE,
-  BY_ASYNC_WAIT,
-  N_LISTENERS
-} Listener;
-
-static const char *const listeners[] = { "g_unix_fd_add ()", "callback", "plain source", "asynchronous wait" };
-
-typedef struct
-{
-  SelBaseSelector *selector;
-  Situation       *situation;
-  GCancellable    *cancellable;
-} Waiter;
-
-static gboolean
-on_source (gpointer user_data)
-{
-  Waiter *waiter = user_data;
-  SelReadyEvent event;
-
-  if (sel_base_selector_select_ready (waiter->selector, 0, &event, 1, NULL, NULL) == 1)
-    on_ready (waiter->selector, NULL, event.events, waiter->situation);
-
-  return G_SOURCE_CONTINUE;
-}
-
-static void waiter_begin (Waiter *waiter);
-
-static void
-on_selected (GObject      *object,
-             GAsyncResult *result,
-             gpointer      user_data)
-{
-  Waiter *waiter = user_data;
-  g_autoptr (GPtrArray) events = sel_base_selector_select_finish (waiter->selector, result, NULL);
-
-  if (events == NULL)
-    return;
-
-  for (guint i = 0; i < events->len; i++)
-    on_ready (waiter->selector, NULL, sel_selector_event_get_events (g_ptr_array_index (events, i)),
-              waiter->situation);
-  waiter_begin (waiter);
-}
-
-static void
-waiter_begin (Waiter *waiter)
-{
-  sel_base_selector_select_async (waiter->selector, SEL_WAIT_FOREVER, G_PRIORITY_DEFAULT, waiter->cancellable,
-                                  on_selected, waiter);
-}
-
-/* Returns: (nullable): the source to attach */
-static GSource *
-waiter_start (Waiter   *waiter,
-              Listener  listener)
-{
-  Situation *situation = waiter->situation;
-  GSource *source = NULL;
-
-  if (listener == BY_GLIB)
-    {
-      source = g_unix_fd_source_new (situation->fd, ((situation->events & READ) != 0 ? G_IO_IN : 0) |
-                                                    ((situation->events & WRITE) != 0 ? G_IO_OUT : 0));
-      g_source_set_callback (source, G_SOURCE_FUNC (on_ready_plain), situation, NULL);
-      return source;
-    }
-
-  sel_base_selector_set_emulate_always_ready (waiter->selector, TRUE);
-  if (listener == BY_CALLBACK)
-    situation_register (situation, waiter->selector);
-  else
-    watch (waiter->selector, situation->fd, situation->events);
-
-  if (listener == BY_CALLBACK)
-    {
-      source = sel_base_selector_create_dispatch_source (waiter->selector, NULL, NULL, NULL);
-    }
-  else if (listener == BY_PLAIN_SOURCE)
-    {
-      source = sel_base_selector_create_source (waiter->selector);
-      g_source_set_callback (source, on_source, waiter, NULL);
-    }
-  else
-    {
-      waiter_begin (waiter);
-    }
-
-  return source;
-}
-
 /* Runs turns that do not block until the situation is over. Returns how many. */
 static guint
 run_worker (const Situation *row,
             SelBaseSelector *selector,
             Listener         listener)
 {
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr (GSource) source = NULL;
+  Listening listening;
   Situation self;
-  Waiter waiter = { .selector = selector, .situation = &self, .cancellable = cancellable };
   guint n;
 
-  g_main_context_push_thread_default (context);
   situation_open (&self, row);
-  source = waiter_start (&waiter, listener);
-  if (source != NULL)
-    g_source_attach (source, context);
-
+  listening_start (&listening, &self, selector, listener);
   for (n = 0; self.n_done < self.goal && n < 100000; n++)
     {
       if (self.feed != NULL)
         self.feed (&self);
-      g_main_context_iteration (context, FALSE);
+      g_main_context_iteration (listening.context, FALSE);
     }
-
-  if (source != NULL)
-    g_source_destroy (source);
-  g_cancellable_cancel (cancellable);
-  while (g_main_context_iteration (context, FALSE))
-    ;
-  if (listener != BY_GLIB)
-    unwatch (selector, self.fd);
+  listening_stop (&listening);
   situation_close (&self);
-  g_main_context_pop_thread_default (context);
 
   return n;
 }
