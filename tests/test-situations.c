@@ -439,12 +439,14 @@ static const Situation ignorers[] = {
 /* All of them in one loop, beside an active pair. */
 typedef struct
 {
+  SelBaseSelector *selector;
   GMainContext *context;
   GSource      *source;
   gboolean      is_plain;
   Situation     rows[G_N_ELEMENTS (ignorers)];
   gboolean      is_open[G_N_ELEMENTS (ignorers)];
   Situation     active;
+  gboolean      asks;       /* the callback of the active one calls select (0) in each turn */
 } Ignorance;
 
 /* The callback of a plain source is told of all of them at once. */
@@ -472,14 +474,25 @@ ignorance_register (Ignorance       *self,
 }
 
 static void
+read_byte_and_ask (Situation    *situation,
+                   SelEventMask  events)
+{
+  Ignorance *self = (Ignorance *) (void *) ((char *) situation - G_STRUCT_OFFSET (Ignorance, active));
+  SelReadyEvent event;
+
+  read_byte (situation, events);
+  g_assert_cmpint (sel_base_selector_select_ready (self->selector, 0, &event, 1, NULL, NULL), >=, 0);
+}
+
+static void
 ignorance_open (Ignorance       *self,
                 SelBaseSelector *selector,
-                gboolean         is_plain)
+                gboolean         is_plain,
+                gboolean         asks)
 {
-  static const Situation active = { "active", READ, NULL, NULL, read_byte };
+  const Situation active = { "active", READ, NULL, NULL, asks ? read_byte_and_ask : read_byte };
 
-  self->context = g_main_context_new ();
-  self->is_plain = is_plain;
+  *self = (Ignorance) { .selector = selector, .context = g_main_context_new (), .is_plain = is_plain, .asks = asks };
   if (is_plain)
     {
       self->source = sel_base_selector_create_source (selector);
@@ -545,19 +558,24 @@ ignorance_run (Ignorance *self,
   gint64 start = g_get_monotonic_time ();
 
   while (g_get_monotonic_time () - start < (gint64) ms * 1000 || !ignorance_has_calls (self, n_calls))
-    g_main_context_iteration (self->context, FALSE);
+    {
+      if (self->asks)
+        put_byte (self->active.peer);
+      g_main_context_iteration (self->context, FALSE);
+    }
 
   return (guint) ((g_get_monotonic_time () - start) / 1000);
 }
 
 static void
 check_ignored (BackendFixture *fixture,
-               gboolean        is_plain)
+               gboolean        is_plain,
+               gboolean        asks)
 {
   Ignorance self;
   guint ms;
 
-  ignorance_open (&self, fixture->selector, is_plain);
+  ignorance_open (&self, fixture->selector, is_plain, asks);
   /* Pauses grow with each call. After 16 calls they have their full length, also if the loop had few turns. */
   ms = ignorance_run (&self, 100, 16);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
@@ -577,6 +595,7 @@ check_ignored (BackendFixture *fixture,
     }
 
   /* The others do not wait for them. */
+  self.active.n_done = 0;
   for (guint n = 1; n <= 50; n++)
     {
       g_assert_cmpint (send (self.active.peer, "x", 1, 0), ==, 1);
@@ -590,13 +609,20 @@ check_ignored (BackendFixture *fixture,
 static void
 test_ignored (BackendFixture *fixture)
 {
-  check_ignored (fixture, FALSE);
+  check_ignored (fixture, FALSE, FALSE);
 }
 
 static void
 test_ignored_plain (BackendFixture *fixture)
 {
-  check_ignored (fixture, TRUE);
+  check_ignored (fixture, TRUE, FALSE);
+}
+
+/* A select (0) in a callback is part of the turn, and does not end pauses. */
+static void
+test_ignored_asking (BackendFixture *fixture)
+{
+  check_ignored (fixture, FALSE, TRUE);
 }
 
 /* Callbacks that are known to ignore an end leave room for others: these need not wait for their turn. Few descriptors
@@ -716,7 +742,7 @@ check_once (BackendFixture *fixture,
   Ignorance self;
 
   sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
-  ignorance_open (&self, fixture->selector, is_plain);
+  ignorance_open (&self, fixture->selector, is_plain, FALSE);
   ignorance_run (&self, 250, 1);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
     {
@@ -744,7 +770,7 @@ test_report (BackendFixture *fixture)
   Ignorance self;
 
   sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_REPORT);
-  ignorance_open (&self, fixture->selector, FALSE);
+  ignorance_open (&self, fixture->selector, FALSE, FALSE);
   for (guint n = 0; n < 200; n++)
     g_main_context_iteration (self.context, FALSE);
   for (guint i = 0; i < G_N_ELEMENTS (ignorers); i++)
@@ -835,6 +861,7 @@ main (int    argc,
   backend_add_both_modes ("situations/workers", test_workers);
   backend_add_both_modes ("situations/ignored", test_ignored);
   backend_add_both_modes ("situations/ignored-plain", test_ignored_plain);
+  backend_add_both_modes ("situations/ignored-asking", test_ignored_asking);
   backend_add_both_modes ("situations/crowd", test_crowd);
   backend_add_both_modes ("situations/few-probes", test_few_probes);
   backend_add_both_modes ("situations/once", test_once);

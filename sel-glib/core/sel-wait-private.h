@@ -22,7 +22,8 @@ typedef enum
 {
   SEL_WAIT_DISPATCH = 1 << 0,      /* a main loop, for its callbacks */
   SEL_WAIT_ASYNC = 1 << 1,         /* an asynchronous wait */
-  SEL_WAIT_INTERRUPTIBLE = 1 << 2  /* a signal ends the wait */
+  SEL_WAIT_INTERRUPTIBLE = 1 << 2, /* a signal ends the wait */
+  SEL_WAIT_IN_CALLBACK = 1 << 3    /* it is called by a callback that a main loop has called for this selector */
 } SelWaitFlags;
 
 /* The part of the room of a main loop that descriptors can use whose callbacks ignore that they have ended. If there
