@@ -178,29 +178,42 @@ sel_found_report_one (SelCore          *core,
   sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
 }
 
-/* Reports findings as long as there is room. */
+/* Reports findings until there are @size events. */
+static void
+sel_found_report_up_to (SelFound *self,
+                        SelCore  *core,
+                        gboolean  is_fresh,
+                        gsize     size,
+                        gboolean  also_ended)
+{
+  guint n_left = 0;
+  guint i;
+
+  for (i = 0; i < self->findings->len && core->wait.list.n_events < size; i++)
+    {
+      SelFinding finding = g_array_index (self->findings, SelFinding, i);
+
+      if (sel_found_is_paused (core, &finding) || (!also_ended && (finding.ends & SEL_READ_END) != 0))
+        g_array_index (self->findings, SelFinding, n_left++) = finding;
+      else
+        sel_found_report_one (core, &finding, is_fresh);
+    }
+
+  g_array_remove_range (self->findings, n_left, i - n_left);
+}
+
+/* Reports findings as long as there is room. If there is no room for all, those that have ended wait for the others,
+ * except for a share: thousands of connections may end at once. */
 static void
 sel_found_report (SelFound *self,
                   SelCore  *core,
                   gboolean  is_fresh)
 {
-  const SelReadyList *list = &core->wait.list;
-  guint n_paused = 0;
-  guint i;
+  gsize size = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
 
-  for (i = 0; i < self->findings->len; i++)
-    {
-      SelFinding finding = g_array_index (self->findings, SelFinding, i);
-
-      if (list->n_events == list->size && !sel_ready_list_is_growable (core))
-        break;
-      if (sel_found_is_paused (core, &finding))
-        g_array_index (self->findings, SelFinding, n_paused++) = finding;
-      else
-        sel_found_report_one (core, &finding, is_fresh);
-    }
-
-  g_array_remove_range (self->findings, n_paused, i - n_paused);
+  if (G_UNLIKELY (self->findings->len > size))
+    sel_found_report_up_to (self, core, is_fresh, size - MAX (size / SEL_WAIT_IGNORED_SHARE, 1), FALSE);
+  sel_found_report_up_to (self, core, is_fresh, size, TRUE);
 }
 
 gboolean
