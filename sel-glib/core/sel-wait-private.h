@@ -29,7 +29,7 @@ typedef enum
 /* The part of the room of a main loop that descriptors can use whose callbacks ignore that they have ended. If there
  * are thousands of them, others need not wait for their turn. In a turn, a source also probes no more than this part of
  * #SelBaseSelector:max-dispatch. */
-#define SEL_WAIT_IGNORED_SHARE 8
+#define SEL_WAIT_IGNORED_SHARE 16
 
 typedef enum
 {
