@@ -85,6 +85,7 @@ typedef struct
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
   guint n_waits;             /* atomic: how many waits have begun */
   SelFound *found;           /* the findings that sources have handed over; the lock protects the list */
+  SelFound *left;            /* those that destroyed sources have left, or NULL; the lock protects it */
 } SelWait;
 
 /* sel-notify: which threads and main loops have to know that something has changed? */

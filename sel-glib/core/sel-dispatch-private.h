@@ -270,7 +270,10 @@ gboolean sel_dispatch_is_in_own        (SelCore             *core);
 static inline SelWaitFlags
 sel_dispatch_get_wait_flags (SelCore *core)
 {
-  return G_UNLIKELY (sel_state_has (core, SEL_STATE_PAUSED)) && sel_dispatch_is_in_own (core) ? SEL_WAIT_IN_CALLBACK : 0;
+  if (G_LIKELY (!sel_state_has (core, SEL_STATE_PAUSED)) || !sel_dispatch_is_in_own (core))
+    return 0;
+
+  return SEL_WAIT_IN_CALLBACK;
 }
 
 /* The callback of @fd has asked to be removed: unregisters @fd, unless it has another callback now. */

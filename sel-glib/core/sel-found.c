@@ -63,9 +63,9 @@ sel_found_is_paused (SelCore          *core,
   return (slot->active & finding->events) == 0 && (slot->registered & finding->events) != 0;
 }
 
-gboolean
-sel_found_has_kept (SelFound *self,
-                    SelCore  *core)
+static gboolean
+sel_found_has_own_kept (SelFound *self,
+                        SelCore  *core)
 {
   gboolean has_kept = FALSE;
   guint n = 0;
@@ -83,6 +83,15 @@ sel_found_has_kept (SelFound *self,
   g_array_set_size (self->findings, n);
 
   return has_kept;
+}
+
+gboolean
+sel_found_has_kept (SelFound *self,
+                    SelCore  *core)
+{
+  gboolean has_kept = sel_found_has_own_kept (self, core);
+
+  return (core->wait.left != NULL && sel_found_has_own_kept (core->wait.left, core)) || has_kept;
 }
 
 /* What the calling thread has handed over last, or NULL. */
@@ -112,7 +121,7 @@ sel_found_update_state (SelCore *core)
 
   while (found != NULL && found->is_taken)
     found = found->next;
-  if (found == NULL)
+  if (found == NULL && core->wait.left == NULL)
     sel_state_unset (core, SEL_STATE_FOUND);
 }
 
@@ -214,6 +223,59 @@ sel_found_report (SelFound *self,
   if (G_UNLIKELY (self->findings->len > size))
     sel_found_report_up_to (self, core, is_fresh, size - MAX (size / SEL_WAIT_IGNORED_SHARE, 1), FALSE);
   sel_found_report_up_to (self, core, is_fresh, size, TRUE);
+}
+
+void
+sel_found_leave (SelFound *self,
+                 SelCore  *core)
+{
+  for (guint i = 0; i < self->findings->len; i++)
+    {
+      const SelFinding *finding = &g_array_index (self->findings, SelFinding, i);
+
+      if (!sel_found_is_kept (core, finding))
+        continue;
+
+      if (core->wait.left == NULL)
+        {
+          core->wait.left = g_new0 (SelFound, 1);
+          sel_found_init (core->wait.left);
+        }
+      g_array_append_vals (core->wait.left->findings, finding, 1);
+    }
+  sel_found_drop_all (self);
+  if (core->wait.left == NULL)
+    return;
+
+  /* The other sources find them in prepare (), a wait in progress when it is woken. */
+  sel_state_set (core, SEL_STATE_FOUND);
+  sel_notify_watchers (core, -1);
+  if (sel_state_has (core, SEL_STATE_WAITING))
+    sel_notify_wake (core);
+}
+
+void
+sel_found_drop_left (SelCore *core)
+{
+  if (core->wait.left == NULL)
+    return;
+
+  sel_found_clear (core->wait.left);
+  g_clear_pointer (&core->wait.left, g_free);
+}
+
+void
+sel_found_take_left (SelCore *core)
+{
+  if (core->wait.left == NULL)
+    return;
+
+  sel_found_report (core->wait.left, core, FALSE);
+  if (core->wait.left->findings->len > 0)
+    return;
+
+  sel_found_drop_left (core);
+  sel_found_update_state (core);
 }
 
 gboolean

@@ -19,6 +19,7 @@ sel_wait_init (SelCore *core)
 void
 sel_wait_clear (SelCore *core)
 {
+  sel_found_drop_left (core);
   g_free (core->wait.buffer);
 }
 
@@ -28,6 +29,7 @@ sel_wait_forked (SelCore *core)
   core->wait.list.events = NULL;
   core->wait.locked = FALSE;
   core->wait.found = NULL;
+  sel_found_drop_left (core);
   sel_state_unset (core, SEL_STATE_FOUND);
   sel_registry_clear_changed (core);
 }
@@ -138,6 +140,7 @@ sel_wait_prepare (SelCore  *core,
   if (is_first && sel_wait_is_turn_of_always_ready (core))
     sel_ready_list_report_always_ready (core);
 
+  sel_found_take_left (core);
   if (is_first && sel_state_has (core, SEL_STATE_FOUND))
     asks_kernel = !sel_found_take (core);
 
