@@ -117,7 +117,8 @@ listening_start (Listening       *self,
                  Listener         listener)
 {
   *self = (Listening) { .situation = situation, .selector = selector, .context = g_main_context_new (),
-                        .cancellable = g_cancellable_new (), .is_registered = listener != BY_GLIB };
+                        .cancellable = g_cancellable_new (), .is_registered = listener != BY_GLIB,
+                        .calls_callbacks = listener == BY_CALLBACK };
   g_main_context_push_thread_default (self->context);
   if (listener == BY_GLIB)
     {

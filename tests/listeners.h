@@ -25,6 +25,7 @@ typedef struct
   GSource         *source;        /* NULL for asynchronous waits */
   GCancellable    *cancellable;
   gboolean         is_registered;
+  gboolean         calls_callbacks;
 } Listening;
 
 /* Opens the situation of @row. */

@@ -924,6 +924,95 @@ test_returners (BackendFixture *fixture)
     }
 }
 
+/* --- Another file under the same number --- */
+
+typedef enum
+{
+  DUP2,                      /* and nothing else, which is a mistake of the program */
+  DUP2_REFRESH,
+  REGISTERED_ANEW,
+  N_REPLACEMENTS
+} Replacement;
+
+/* Replaces the file of @self by a socket that can be read. Returns its peer. */
+static int
+replace (Situation   *self,
+         Listening   *listening,
+         Replacement  replacement)
+{
+  int fds[2];
+
+  open_socketpair (fds);
+  put_byte (fds[1]);
+  if (replacement == REGISTERED_ANEW)
+    {
+      close (self->fd);
+      unwatch (listening->selector, self->fd);
+    }
+  g_assert_cmpint (dup2 (fds[0], self->fd), ==, self->fd);
+  close (fds[0]);
+  if (replacement == DUP2_REFRESH)
+    g_assert_true (sel_base_selector_refresh (listening->selector, self->fd, NULL));
+  else if (replacement == REGISTERED_ANEW && listening->calls_callbacks)
+    situation_register (self, listening->selector);
+  else if (replacement == REGISTERED_ANEW)
+    watch (listening->selector, self->fd, self->events);
+
+  return fds[1];
+}
+
+static void
+check_replaced (BackendFixture *fixture,
+                gboolean      (*open_old) (Situation *self),
+                Replacement     replacement,
+                Listener        listener)
+{
+  /* If the context polls each descriptor, it polls the file that has the number now. */
+  gboolean is_heard = replacement != DUP2 || fixture->mirrored || !fixture->backend->can_poll_fd;
+  const Situation row = { "replaced", READ, open_old, NULL, read_byte };
+  guint n_turns = 0, n_busy = 0;
+  Listening listening;
+  Situation self;
+  int peer;
+
+  situation_open (&self, &row);
+  listening_start (&listening, &self, fixture->selector, listener);
+  for (guint i = 0; i < 20; i++)
+    g_main_context_iteration (listening.context, FALSE);
+
+  self.n_done = 0;
+  peer = replace (&self, &listening, replacement);
+  for (n_turns = 0; n_turns < 50 && self.n_done == 0; n_turns++)
+    n_busy += g_main_context_iteration (listening.context, FALSE) != FALSE;
+  g_test_message ("%s: %u turns, %u busy", listeners[listener], n_turns, n_busy);
+  if (is_heard)
+    g_assert_cmpuint (n_turns, <=, 3);
+  else
+    g_assert_cmpuint (n_busy, <=, 3);
+
+  listening_stop (&listening);
+  close (peer);
+  situation_close (&self);
+}
+
+static gboolean
+open_idle_socket (Situation *self)
+{
+  return open_sockets (self, SOCK_STREAM);
+}
+
+static void
+test_replaced (BackendFixture *fixture)
+{
+  for (Replacement replacement = 0; replacement < N_REPLACEMENTS; replacement++)
+    for (Listener listener = BY_CALLBACK; listener < N_LISTENERS; listener++)
+      {
+        check_replaced (fixture, open_idle_socket, replacement, listener);
+        if (replacement != DUP2) /* a pause ends by itself otherwise */
+          check_replaced (fixture, open_closed_socket, replacement, listener);
+      }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -943,6 +1032,7 @@ main (int    argc,
   backend_add_both_modes ("situations/once-plain", test_once_plain);
   backend_add_both_modes ("situations/report", test_report);
   backend_add_both_modes ("situations/returners", test_returners);
+  backend_add_both_modes ("situations/replaced", test_replaced);
 
   return g_test_run ();
 }
