@@ -1001,6 +1001,40 @@ open_idle_socket (Situation *self)
   return open_sockets (self, SOCK_STREAM);
 }
 
+/* The kernel may go on to report the old file, which can be read and has a duplicate. The new one has ended, so that
+ * poll () does not say that the report is wrong; the callback ignores the end. */
+static void
+test_replaced_by_ended (BackendFixture *fixture)
+{
+  for (Listener listener = BY_CALLBACK; listener <= BY_PLAIN_SOURCE; listener++)
+    {
+      const Situation row = { "replaced", READ, open_idle_socket };
+      Listening listening;
+      Situation self, ended;
+      int duplicate;
+
+      situation_open (&self, &row);
+      put_byte (self.peer);
+      listening_start (&listening, &self, fixture->selector, listener);
+      g_main_context_iteration (listening.context, FALSE);
+      duplicate = dup (self.fd);
+      g_assert_no_errno (duplicate);
+      ended = (Situation) { .peer = -1 };
+      g_assert_true (open_half_closed (&ended));
+      g_assert_cmpint (dup2 (ended.fd, self.fd), ==, self.fd);
+
+      for (guint i = 0; i < 3000; i++)
+        g_main_context_iteration (listening.context, FALSE);
+      g_test_message ("%s: %u calls", listeners[listener], self.n_calls);
+      g_assert_cmpuint (self.n_calls, <=, 400);
+
+      listening_stop (&listening);
+      close (duplicate);
+      situation_close (&ended);
+      situation_close (&self);
+    }
+}
+
 static void
 test_replaced (BackendFixture *fixture)
 {
@@ -1033,6 +1067,7 @@ main (int    argc,
   backend_add_both_modes ("situations/report", test_report);
   backend_add_both_modes ("situations/returners", test_returners);
   backend_add_both_modes ("situations/replaced", test_replaced);
+  backend_add_both_modes ("situations/replaced-by-ended", test_replaced_by_ended);
 
   return g_test_run ();
 }

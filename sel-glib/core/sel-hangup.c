@@ -88,6 +88,16 @@ sel_hangup_judge (SelCore             *core,
   return was_told && (slot->active & event->events) == 0;
 }
 
+/* TRUE if the kernel seems to have reported another file: that of the number is not ready, or has ended, which the
+ * report denies. */
+static gboolean
+sel_hangup_is_stale (const SelReadyEvent *event,
+                     SelFdState           state,
+                     SelEventMask         ended)
+{
+  return state == SEL_FD_NOT_READY || (event->ends == 0 && ended == event->events);
+}
+
 gboolean
 sel_hangup_check (SelCore             *core,
                   const SelReadyEvent *event,
@@ -95,11 +105,13 @@ sel_hangup_check (SelCore             *core,
                   gboolean             calls_select)
 {
   gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
+  gboolean finds_stale = (checks & SEL_HANGUP_CHECK_STALE) != 0;
   gboolean is_done = FALSE;
-  SelEventMask ended;
-  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
+  SelEventMask ended = 0;
+  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges || finds_stale ? &ended : NULL);
+  gboolean is_stale = finds_stale && sel_hangup_is_stale (event, state, ended);
 
-  if (G_LIKELY (state == SEL_FD_READY && !judges))
+  if (G_LIKELY (state == SEL_FD_READY && !judges && !is_stale))
     return FALSE;
 
   sel_state_lock (core);
@@ -108,7 +120,7 @@ sel_hangup_check (SelCore             *core,
       sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
       is_done = TRUE;
     }
-  else if (state == SEL_FD_NOT_READY && (checks & SEL_HANGUP_CHECK_STALE) != 0)
+  else if (is_stale)
     {
       sel_pause_rearm (core, event);
       is_done = TRUE;
