@@ -3,8 +3,8 @@
 """Runs gtkdoc-fixxref, and corrects links that it writes.
 
 meson calls this program instead of gtkdoc-fixxref. gtkdoc-fixxref writes links to GLib's manual that are only right in
-the directory in which the distribution installs all manuals; they lead to the web site instead. The links of "Since" name
-an anchor that gtk-doc does not write.
+the directory in which the distribution installs all manuals; they lead to the web site instead. The links of "Since"
+name an anchor that gtk-doc does not write. "[skip]", which is for bindings, says nothing to a reader.
 """
 
 import glob
@@ -14,6 +14,8 @@ import subprocess
 import sys
 
 LINK = re.compile(r'href="(?:\.\.|/[^"]*/gtk-doc/html)/(glib|gobject|gio)/([^"#]*)(?:#([^"]*))?"')
+SKIP = re.compile(r'<p><span class="annotation">\[<acronym [^>]*><span class="acronym">skip</span></acronym>\]</span></p>'
+                  '\n')
 
 
 def web_site(match):
@@ -30,7 +32,7 @@ def main():
         with open(page, encoding='utf-8') as f:
             text = f.read()
         with open(page, 'w', encoding='utf-8') as f:
-            f.write(LINK.sub(web_site, text).replace('.html#api-index-1.0"', '.html"'))
+            f.write(LINK.sub(web_site, SKIP.sub('', text)).replace('.html#api-index-1.0"', '.html"'))
 
 
 main()

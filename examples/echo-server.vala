@@ -184,10 +184,12 @@ Sel.BaseSelector make_selector (string backend) throws Error
 
 string? backend = null;
 int port = 0;
+bool version = false;
 
 const OptionEntry[] options = {
   { "backend", 'b', 0, OptionArg.STRING, ref backend, "default, select, poll, epoll, devpoll or kqueue", "NAME" },
   { "port", 'p', 0, OptionArg.INT, ref port, "Port on 127.0.0.1; 0 takes a free one", "PORT" },
+  { "version", 0, 0, OptionArg.NONE, ref version, "Print the version of the library", null },
   { null }
 };
 
@@ -201,6 +203,14 @@ int main (string[] args)
 
       context.add_main_entries (options, null);
       context.parse (ref args);
+      if (args.length > 1)
+        throw new OptionError.UNKNOWN_OPTION ("unexpected argument: %s (see --help)", args[1]);
+      if (version)
+        {
+          print ("echo-server-vala: sel-glib %u.%u.%u\n", Sel.get_major_version (), Sel.get_minor_version (),
+                 Sel.get_micro_version ());
+          return 0;
+        }
       server = new Server (make_selector (backend ?? "default"), (uint16) port);
     }
   catch (Error e)

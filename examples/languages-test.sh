@@ -41,6 +41,9 @@ test_server ()
   "$2" --backend=nonsense > /dev/null 2>&1
   [ $? -ne 0 ]
   result $? "it refuses an unknown backend"
+
+  "$2" --help | grep -q -- --backend && "$2" --version | grep -q 'sel-glib [0-9]'
+  result $? "it tells its options and its version"
 }
 
 if command -v gjs > /dev/null 2>&1; then

@@ -9,6 +9,7 @@ top=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 # shellcheck source=scripts/setup.sh
 . "$top/scripts/setup.sh"
 
+announce
 install_missing
 configure
 build examples/echo-server examples/echo-client

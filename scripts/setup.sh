@@ -109,7 +109,7 @@ python_tests_package ()
   /usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])' 2> /dev/null
 }
 
-# Prints the Debian packages of the missing tools and libraries; with "tests", also of those that only the tests use.
+# Prints the Debian packages of the missing tools and libraries without which nothing can be built.
 missing ()
 {
   have meson || echo meson
@@ -119,33 +119,33 @@ missing ()
   have_module 'gio-unix-2.0 >= 2.74' || echo libglib2.0-dev
   { have g-ir-scanner && have g-ir-compiler; } || echo gobject-introspection
   have_module gobject-introspection-1.0 || echo libgirepository1.0-dev
-  if [ "${1-}" = tests ]; then
-    have_python_gi || echo python3-gi
-    have_python_headers || echo python3-dev python-gi-dev
-    have rpmbuild || echo rpm
-    have_wheel_tools || echo python3-mesonpy python3-pip python3-venv
-    have valgrind || echo valgrind
-    have gjs || echo gjs
-    { have valac && have_module vapigen; } || echo valac
-    have_lua_gi || echo lua-lgi lua5.3
-    perl -e 'use Glib::Object::Introspection;' > /dev/null 2>&1 || echo libglib-object-introspection-perl
-    ruby -e 'require "gobject-introspection"' > /dev/null 2>&1 || echo ruby-gobject-introspection
-    have_python_tests || python_tests_package
-    have "${CXX:-c++}" || echo g++
-    have gtkdoc-scan || echo gtk-doc-tools
-    have gnome-desktop-testing-runner || echo gnome-desktop-testing
-    missing_for_packages
-    have clang || echo clang
-    have_sanitizers || sanitizers_package
-    have clang-tidy || echo clang-tidy
-    have cppcheck || echo cppcheck
-    have gcovr || echo gcovr
-  fi
 }
 
-# Prints the Debian packages without which some tests are skipped.
-optional ()
+# The same for what only the tests use. Tests whose tools are missing are skipped.
+missing_for_tests ()
 {
+  have_python_gi || echo python3-gi
+  have_python_headers || echo python3-dev python-gi-dev
+  have appstreamcli || echo appstream
+  have desktop-file-validate || echo desktop-file-utils
+  have rpmbuild || echo rpm
+  have_wheel_tools || echo python3-mesonpy python3-pip python3-venv
+  have valgrind || echo valgrind
+  have gjs || echo gjs
+  { have valac && have_module vapigen; } || echo valac
+  have_lua_gi || echo lua-lgi lua5.3
+  perl -e 'use Glib::Object::Introspection;' > /dev/null 2>&1 || echo libglib-object-introspection-perl
+  ruby -e 'require "gobject-introspection"' > /dev/null 2>&1 || echo ruby-gobject-introspection
+  have_python_tests || python_tests_package
+  have "${CXX:-c++}" || echo g++
+  have gtkdoc-scan || echo gtk-doc-tools
+  have gnome-desktop-testing-runner || echo gnome-desktop-testing
+  missing_for_packages
+  have clang || echo clang
+  have_sanitizers || sanitizers_package
+  have clang-tidy || echo clang-tidy
+  have cppcheck || echo cppcheck
+  have gcovr || echo gcovr
   have_module 'gtk4 >= 4.8' || echo libgtk-4-dev
   have Xvfb || echo xvfb
   have spin || echo spin
@@ -162,59 +162,98 @@ may_have_many_files ()
   [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 201000 ]
 }
 
-# Prints the number and the size of the packages that apt-get is about to install. apt-get tells them only to root.
-tell_size ()
+# Sets $as_root. Fails if this user cannot become root.
+find_root ()
 {
-  $as_root env LC_ALL=C apt-get install --no-install-recommends --assume-no "$@" 2> /dev/null < /dev/null \
-    | sed -n 's/.* \([0-9]*\) newly installed.*/\1 packages with their dependencies/p; s/^Need to get /download: /p
-        s/^After this operation, \(.*\) of additional disk space.*/on the disk: \1/p' >&2
+  as_root=
+  [ "$(id -u)" -eq 0 ] && return 0
+  as_root=sudo
+  have sudo
 }
 
-# Installs packages. Prints the reason if that is not possible.
+# Fetches the lists of packages, once.
+update_lists ()
+{
+  [ -z "${lists_are_new-}" ] || return 0
+  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
+  lists_are_new=yes
+}
+
+# Prints those of the packages that this release has.
+available ()
+{
+  for package in "$@"; do
+    apt-cache show "$package" > /dev/null 2>&1 && echo "$package"
+  done
+}
+
+# Says at the start how many packages the run installs, and how large they are; with "tests", what the tests need. The
+# names of a few packages are known only after others were installed. apt-get tells the sizes only to root.
+# shellcheck disable=SC2046,SC2086
+announce ()
+{
+  packages=$({ missing; [ "${1-}" != tests ] || missing_for_tests; } | sort -u)
+  { [ -n "$packages" ] && have apt-get && find_root; } || return 0
+
+  update_lists
+  say "this run installs at least:"
+  $as_root env LC_ALL=C apt-get install --no-install-recommends --assume-no $(available $packages) 2> /dev/null \
+    < /dev/null | sed -n 's/.* \([0-9]*\) newly installed.*/  \1 packages with their dependencies/p
+        s/^Need to get /  download: /p; s/^After this operation, \(.*\) of additional disk space.*/  on the disk: \1/p' >&2
+}
+
+apt_install ()
+{
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" < /dev/null >&2
+}
+
+# Installs those of the packages that this release has. Prints the reason if that is not possible.
 install_packages ()
 {
   have apt-get || {
     say "something is missing here that Debian has in these packages: $*"
     return 1
   }
+  find_root || {
+    packages=$(available "$@" | tr '\n' ' ')
+    say "as root, run: apt-get install --no-install-recommends ${packages:-$*}"
+    return 1
+  }
 
-  as_root=
-  if [ "$(id -u)" -ne 0 ]; then
-    have sudo || {
-      say "as root, run: apt-get install --no-install-recommends $*"
-      return 1
-    }
-    as_root=sudo
-  fi
-
-  $as_root apt-get update >&2 || say "apt-get update failed; trying with the lists at hand"
-  say "installing: $*"
-  tell_size "$@"
-  $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y --no-install-recommends "$@" < /dev/null >&2
+  update_lists
+  packages=$(available "$@" | tr '\n' ' ')
+  [ -n "$packages" ] || return 1
+  say "installing: $packages"
+  # If one package cannot be installed, the others are.
+  # shellcheck disable=SC2086
+  apt_install $packages || for package in $packages; do
+    apt_install "$package"
+  done
 }
 
-# shellcheck disable=SC2086
-install_missing ()
+# Installs what a function tells, "missing" or "missing_for_tests". Prints what it still tells after that.
+try_to_install ()
 {
   # The name of a package may be known only after another package was installed.
-  for attempt in 1 2; do
-    packages=$(missing "$@" | sort -u | tr '\n' ' ')
-    [ -n "$packages" ] || return 0
-
-    install_packages $packages || die "could not install these packages: $packages"
+  for _ in 1 2; do
+    packages=$("$1" | sort -u)
+    # shellcheck disable=SC2086
+    [ -z "$packages" ] || install_packages $packages || break
   done
 
-  packages=$(missing "$@" | sort -u | tr '\n' ' ')
-  [ -z "$packages" ] || die "still missing or too old after installing: $packages"
+  "$1" | sort -u | tr '\n' ' '
 }
 
-install_optional ()
+install_missing ()
 {
-  # Install the packages one by one, because some releases lack some of them.
-  for package in $(optional); do
-    install_packages "$package" || say "some tests are skipped, as this is missing: $package"
-  done
+  packages=$(try_to_install missing)
+  [ -z "$packages" ] || die "these packages are missing or too old, and could not be installed: $packages"
+}
+
+install_for_tests ()
+{
+  packages=$(try_to_install missing_for_tests)
+  [ -z "$packages" ] || say "some tests are skipped, as these packages are missing: $packages"
 }
 
 # Uses an existing build directory, or creates it.

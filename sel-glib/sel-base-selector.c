@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "core/sel-dispatch-private.h"
+#include "core/sel-fork-private.h"
 #include "core/sel-wait-private.h"
 #include "sel-base-selector-private.h"
 #include "sel-enum-types.h"
@@ -309,7 +310,7 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
 
   sel_core_offset = SelBaseSelector_private_offset;
   sel_state_set_funcs (&sel_base_selector_state_funcs);
-  pthread_atfork (NULL, NULL, sel_state_count_fork);
+  pthread_atfork (NULL, NULL, sel_fork_begin_child);
 
   object_class->dispose = sel_base_selector_dispose;
   object_class->finalize = sel_base_selector_finalize;

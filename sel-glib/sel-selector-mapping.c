@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "core/sel-fork-private.h"
 #include "core/sel-registry-private.h"
 #include "sel-file-object.h"
 #include "sel-list-private.h"
@@ -61,8 +62,8 @@ sel_selector_mapping_forked (gpointer owner)
 static void
 sel_selector_mapping_check_process (SelSelectorMapping *self)
 {
-  if (G_UNLIKELY (!sel_state_is_own_process (&self->fork_count)))
-    sel_state_notice_process (&self->fork_count, sel_selector_mapping_forked, self);
+  if (G_UNLIKELY (!sel_fork_is_own_process (&self->fork_count)))
+    sel_fork_notice (&self->fork_count, sel_selector_mapping_forked, self);
 }
 
 void
@@ -96,7 +97,7 @@ static void
 sel_selector_mapping_init (SelSelectorMapping *self)
 {
   g_rw_lock_init (&self->lock);
-  self->fork_count = sel_state_fork_count;
+  self->fork_count = sel_fork_count;
 }
 
 /* Returns: (nullable): the selector, which is not freed before the unlock */

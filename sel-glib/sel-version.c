@@ -10,7 +10,8 @@
  * @Short_description: The versions of the headers and of the library
  *
  * The macros give the version of the headers that a program is compiled with. The functions give the version of the
- * library that the program runs with, which may be newer.
+ * library that the program runs with, which may be newer. A release candidate has the numbers of its release: 1.0.0~rc1
+ * is 1.0.0 here.
  *
  * The description of each symbol names the version since which it is available. A program that has to work with an
  * older version than the one it is developed with can define these macros. The compiler then warns about symbols that

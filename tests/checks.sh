@@ -328,6 +328,8 @@ if [ -z "$failures" ]; then
   echo "ok 1 - $check"
 else
   sed 's/^/# /' "$3/checks/$check.log"
+  echo "# lines of this log that tell of failures:"
+  grep -nE '^not ok|^Bail out|ERROR|[Ee]rror:' "$3/checks/$check.log" | tail -n 20 | sed 's/^/# /'
   echo "not ok 1 - $check:$failures"
   exit 1
 fi

@@ -27,14 +27,16 @@ tell_progress ()
   done
 }
 
-install_missing tests
-install_optional
+announce tests
+say "all tests take 20 minutes or more on two cores; installing and building come before that"
+install_missing
+install_for_tests
 configure
 set_options -Dtests=true -Dexamples=true -Dintrospection=enabled -Ddocs=true -Dvapi=enabled
 build
 
-# The tests need about 20 minutes on two idle cores. A busy machine needs more time, but a test that hangs has to end.
-say "running the tests; all of them take 20 minutes or more on two cores"
+# A busy machine needs more time, but a test that hangs has to end.
+say "running the tests"
 tell_progress &
 progress=$!
 trap 'kill "$progress" 2> /dev/null' EXIT

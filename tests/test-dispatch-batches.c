@@ -835,7 +835,7 @@ test_forked_in_callback (Room          *room,
   other.own->thread = (gpointer) &other_thread;
   begin (&mine, room->a[0]);
   g_assert_cmpint (next (&mine), ==, room->a[0]);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   unwatch (room->selector, room->a[0]);
   g_assert_null (other.own->current);
   g_assert_nonnull (mine.own->owned_callback);
@@ -858,14 +858,14 @@ test_locks (Room          *room,
   begin (&source, room->a[0], room->b[0]);
   g_assert_cmpint (next (&source), ==, room->a[0]);
   unwatch (room->selector, room->a[0]);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_cmpint (next (&source), ==, room->b[0]);
   g_assert_false (sel_state_is_new_process (room->core));
   unwatch (room->selector, room->b[0]);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   end (&source);
   g_assert_false (sel_state_is_new_process (room->core));
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_dispatch_remove_callback (room->core, room->a[0], (gpointer) &source);
   g_assert_false (sel_state_is_new_process (room->core));
   source_clear (&source);

@@ -154,7 +154,7 @@ test_count_event_locks (Room          *room,
 
   room_watch (room, room->a[0], SEL_EVENT_READ);
   event = room_make_event (room, room->a[0], SEL_EVENT_READ);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_hangup_count_event (room->core, &event);
   g_assert_false (sel_state_is_new_process (room->core));
   assert_state (room->core, SEL_STATE_OPEN | SEL_STATE_FORKED);

@@ -931,7 +931,7 @@ static void
 set_up_new_process (World *world)
 {
   is_inherited = TRUE;
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
 }
 
 static void

@@ -434,7 +434,7 @@ test_reinit_forked (Room          *room,
 {
   assert_opens (room->core, ensure_open);
   fake_selector_clear_log (room->fake);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   assert_opens (room->core, sel_lifecycle_reinit);
   fake_selector_assert_log (room->fake, "release(1) open");
   assert_state (room->core, SEL_STATE_OPEN);
@@ -448,7 +448,7 @@ test_forked_in_open (Room          *room,
   assert_opens (room->core, ensure_open);
   sel_state_unset (room->core, SEL_STATE_OPEN);
   fake_selector_clear_log (room->fake);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   assert_open_fails (room->core, ensure_open, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_FORKED);
   assert_opens (room->core, sel_lifecycle_reinit);
   fake_selector_assert_log (room->fake, "release(1) open");
@@ -458,7 +458,7 @@ test_forked_in_open (Room          *room,
   sel_state_unset (room->core, SEL_STATE_OPEN);
   room->core->lifecycle.has_object = FALSE;
   fake_selector_clear_log (room->fake);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   assert_opens (room->core, ensure_open);
   fake_selector_assert_log (room->fake, "open");
 }
@@ -484,7 +484,7 @@ test_reinit_wakes_no_parent (void)
 
   hook->release = release_and_wake;
   assert_opens (core, ensure_open);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   assert_opens (core, sel_lifecycle_reinit);
   g_assert_cmpuint (hook->n_releases, ==, 1);
   assert_state (core, SEL_STATE_OPEN | SEL_STATE_WOKEN);
@@ -500,7 +500,7 @@ test_made_in_child (Room          *room,
 {
   HookSelector *hook;
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   hook = hook_selector_new ();
   g_assert_false (sel_state_is_new_process (sel_core (hook)));
   assert_opens (sel_core (hook), ensure_open);
@@ -753,7 +753,7 @@ test_close_in_child (Room          *room,
 {
   assert_opens (room->core, ensure_open);
   fake_selector_clear_log (room->fake);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_base_selector_close (room->selector);
   fake_selector_assert_log (room->fake, "release(1)");
 }
@@ -768,7 +768,7 @@ test_close_half_done_in_child (Room          *room,
   assert_opens (room->core, ensure_open);
   fake_selector_clear_log (room->fake);
   sel_state_set (room->core, SEL_STATE_CLOSED | SEL_STATE_WAITING);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_base_selector_close (room->selector);
   fake_selector_assert_log (room->fake, "release(1)");
   assert_state (room->core, SEL_STATE_CLOSED);
@@ -783,7 +783,7 @@ static void
 test_map_locks (Room          *room,
                 gconstpointer  data)
 {
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_nonnull (sel_base_selector_get_map (room->selector));
   g_assert_false (sel_state_is_new_process (room->core));
 }

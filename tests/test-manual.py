@@ -15,7 +15,8 @@ import xml.etree.ElementTree as ElementTree
 SOURCE, BUILT = map(os.path.abspath, sys.argv[1:3])
 DOCS = os.path.join(SOURCE, 'docs')
 HTML = os.path.join(BUILT, 'html')
-PROGRAMS = os.path.join(DOCS, 'snippets'), os.path.join(SOURCE, 'examples', 'getting-started')
+EXAMPLES = os.path.join(SOURCE, 'examples')
+PROGRAMS = os.path.join(DOCS, 'snippets'), EXAMPLES, os.path.join(EXAMPLES, 'getting-started')
 
 
 def read(*path):
@@ -130,6 +131,13 @@ def check_warnings():
                 yield '%s: no link for %s' % (name, function)
 
 
+def check_annotations():
+    """no page shows an annotation that is only for bindings"""
+    for name, text in pages().items():
+        if name != 'annotation-glossary.html' and '<span class="acronym">skip</span>' in text:
+            yield name
+
+
 def check_programs():
     """each program of the manual is in its page as it is in the tree"""
     built = [html.unescape(re.sub(r'<[^>]+>', '', text)) for text in pages().values()]
@@ -148,7 +156,7 @@ def check_programs():
 
 def main():
     checks = (check_coverage, check_exports, check_since, check_pages, check_links, check_names, check_warnings,
-              check_programs)
+              check_annotations, check_programs)
     print('1..%d' % len(checks))
     for number, check in enumerate(checks, 1):
         wrong = list(check())

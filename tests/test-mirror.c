@@ -324,7 +324,7 @@ test_forked (Room          *room,
 
   loop_open_embedded (&loop, room);
   assert_polled (&loop, "C:1", -1);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   assert_polled (&loop, "", -1);
   assert_polled (&loop, "", -1);
   loop_close (&loop);
@@ -340,7 +340,7 @@ test_forked_mirrored (Room          *room,
   room_watch (room, room->a[0], SEL_EVENT_READ);
   loop_open (&loop, room);
   assert_polled (&loop, "a:1 w:1", -1);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_free (turn (&loop, room->a[0], G_IO_IN));
   assert_polled (&loop, "", -1);
   g_assert_false (g_source_is_destroyed (loop.source));
@@ -361,7 +361,7 @@ test_forked_always_ready (Room          *room,
   loop_open (&loop, room);
   assert_polled (&loop, "w:1", 0);
   assert_calls (&loop, "a:1 ");
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   assert_polled (&loop, "w:1", -1);
   assert_calls (&loop, "");
   loop_close (&loop);

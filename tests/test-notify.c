@@ -294,7 +294,7 @@ test_forked (Fixture       *fixture,
   SelWakeup *wakeup = fixture->core.notify.wakeup;
 
   g_atomic_int_inc (&wakeup->in_use);
-  sel_wakeup_count_fork ();
+  sel_fork_begin_child ();
   sel_notify_forked (&fixture->core);
   sel_notify_close_wakeup (&fixture->core);
   g_assert_true (sel_notify_open_wakeup (&fixture->core, NULL));
@@ -312,7 +312,7 @@ test_forked_wakes_no_parent (Fixture       *fixture,
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
   gulong id = sel_notify_connect_cancellable (&fixture->core, cancellable);
 
-  sel_wakeup_count_fork ();
+  sel_fork_begin_child ();
   g_cancellable_cancel (cancellable);
   sel_notify_wake (&fixture->core);
   g_assert_false (is_readable (wakeup->read_fd));
@@ -489,7 +489,7 @@ test_add_watcher_locks (Fixture       *fixture,
 {
   SelWatcher watcher = { 0 };
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_true (sel_notify_add_watcher (&fixture->core, &watcher));
   g_assert_false (sel_state_is_new_process (&fixture->core));
   g_assert_false (is_locked (&fixture->core));

@@ -712,7 +712,7 @@ test_resume_all (RegistryFixture *fixture,
   assert_unlocked (fixture->core);
 
   /* It takes the lock: the first call in a child process notices the fork by that. */
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_pause_resume_all (fixture->core);
   g_assert_false (sel_state_is_new_process (fixture->core));
   sel_state_lock (fixture->core);

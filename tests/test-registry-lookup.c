@@ -407,17 +407,17 @@ test_look_up_locks (RegistryFixture *fixture,
 
   sel_state_unlock (core);
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_null (sel_registry_ref_key (core, A));
   g_assert_false (sel_state_is_new_process (core));
   assert_unlocked (core);
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_cmpint (sel_registry_find_object (core, fileobj), ==, -1);
   g_assert_false (sel_state_is_new_process (core));
   assert_unlocked (core);
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_ptr_array_unref (sel_registry_get_keys (core));
   g_assert_false (sel_state_is_new_process (core));
   assert_unlocked (core);

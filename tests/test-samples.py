@@ -191,9 +191,11 @@ SAMPLES = {
         ('the application runs the loop', None, PYTHON_APP, '', ''),
         ('a callback sets a future', None, PYTHON_APP, '', PYTHON_TIMEOUT_AFTER),
     ],
+    ('docs/vala.xml', 'vala'): [('an asynchronous method', None, '', '', '')],
 }
 
 PYTHON = sys.executable
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def samples_of(text, is_xml):
@@ -210,7 +212,7 @@ def has_gi():
 
 def missing(language, sample):
     """Returns what a sample needs and is not there."""
-    tools = {'c': shlex.split(os.environ.get('CC', 'cc'))[0], 'js': 'gjs'}
+    tools = {'c': shlex.split(os.environ.get('CC', 'cc'))[0], 'js': 'gjs', 'vala': 'valac'}
     if language in tools and shutil.which(tools[language]) is None:
         return 'tool: ' + tools[language]
     if language == 'python' and not has_gi():
@@ -237,6 +239,9 @@ def run(language, program, work):
         binary = os.path.join(work, 'sample')
         commands = [[*shlex.split(os.environ.get('CC', 'cc')), '-Wall', '-Werror', path, '-o', binary, *flags.split()],
                     [binary]]
+    elif language == 'vala':
+        binary = os.path.join(work, 'sample-vala')
+        commands = [[os.path.join(HERE, 'vala', 'compile.sh'), path, binary], [binary]]
     else:
         commands = [{'js': ['gjs', '-m'], 'python': [PYTHON]}[language] + [path]]
     for command in commands:

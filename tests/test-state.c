@@ -185,9 +185,9 @@ call_try_claim_in_child (SelCore          *core,
 {
   gboolean result;
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   result = sel_state_try_claim (core, transition->flags);
-  core->state.fork_count = sel_state_fork_count;
+  core->state.fork_count = sel_fork_count;
 
   return result;
 }
@@ -231,7 +231,7 @@ call_notice_fork (SelCore          *core,
 {
   guint n_forked = current->n_forked;
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_state_notice_fork (core);
   g_assert_cmpuint (current->n_forked, ==, n_forked + 1);
 
@@ -712,7 +712,7 @@ test_fork_lock (Fixture       *fixture,
   sel_state_lock (core);
   sel_state_set_vfunc_thread (core, fixture);
   core->state.lock_depth = 3;
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_true (sel_state_is_new_process (core));
 
   sel_state_lock (core);
@@ -739,7 +739,7 @@ test_fork_in_vfunc (Fixture       *fixture,
   sel_state_enter_vfunc (core);
   sel_state_lock (core);
   g_assert_true (sel_state_close_later (core));
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
 
   g_assert_true (sel_state_lock_to_change (core, &error));
   g_assert_no_error (error);
@@ -771,7 +771,7 @@ test_fork_threads (Fixture       *fixture,
     {
       GThread *thread;
 
-      sel_state_count_fork ();
+      sel_fork_begin_child ();
       thread = g_thread_new ("child", lock_and_unlock, &fixture->core);
       lock_and_unlock (&fixture->core);
       g_thread_join (thread);
@@ -786,7 +786,7 @@ test_fork_before (Fixture       *fixture,
 {
   SelCore core = { 0 };
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_true (sel_state_is_new_process (&fixture->core));
   sel_state_init (&core);
   g_assert_false (sel_state_is_new_process (&core));

@@ -70,6 +70,39 @@ test_end_forgets_changes (Room          *room,
   g_assert_false (room_get_slot (room, room->a[0])->changed_in_wait);
 }
 
+/* A wait in the kernel is ended for a change only if the mechanism does not see the change by itself. */
+static void
+test_sees_updates (Room          *room,
+                   gconstpointer  data)
+{
+  static const struct
+  {
+    SelBaseSelector *(*new_selector) (GError **error);
+    gboolean          sees_updates;
+  } cases[] = {
+    { sel_select_selector_new, FALSE },
+    { sel_poll_selector_new, FALSE },
+    { sel_epoll_selector_new, TRUE },
+    { sel_kqueue_selector_new, TRUE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(SelBaseSelector) selector = cases[i].new_selector (&error);
+
+      if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_NOT_SUPPORTED))
+        continue;
+      g_assert_no_error (error);
+
+      watch (selector, room->a[0], SEL_EVENT_READ);
+      sel_state_set (sel_core (selector), SEL_STATE_WAITING);
+      watch (selector, room->b[0], SEL_EVENT_READ);
+      g_assert_cmpint (sel_notify_drain_wakeup (sel_core (selector)), ==, !cases[i].sees_updates);
+      sel_state_unset (sel_core (selector), SEL_STATE_WAITING);
+    }
+}
+
 /* A wait of a thread resumes the descriptors that are paused for a while. */
 static void
 test_resumes (Room          *room,
@@ -240,6 +273,7 @@ main (int    argc,
   room_add ("/wait/changed/drops-stale", test_changed);
   room_add ("/wait/changed/and-fails", test_changed_and_fails);
   room_add ("/wait/changed/ends", test_end_forgets_changes);
+  room_add ("/wait/changed/sees-updates", test_sees_updates);
   room_add ("/wait/pause/resumes", test_resumes);
   room_add ("/wait/pause/resumes-due", test_resumes_due);
   room_add ("/wait/pause/limits-time", test_pause_limits_time);

@@ -67,7 +67,7 @@ test_wake_in_child (Room          *room,
   g_autoptr(GError) error = NULL;
 
   assert_wait (room, "", 0);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_wait_wake (room->core);
   g_assert_true (sel_state_has (room->core, SEL_STATE_WOKEN));
   g_assert_false (wake_is_pending (room));

@@ -464,11 +464,11 @@ test_locks (Room          *room,
             gconstpointer  data)
 {
   assert_wait (room, "", 0);
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   sel_wait_block_source (room->core);
   g_assert_false (sel_state_is_new_process (room->core));
 
-  sel_state_count_fork ();
+  sel_fork_begin_child ();
   g_assert_false (sel_wait_claim (room->core, SEL_STATE_WAITING, NULL));
   g_assert_false (sel_state_is_new_process (room->core));
 }

@@ -18,6 +18,9 @@
 #include "tour.h"
 #include "window.h"
 
+/* Also the name of the icon, and of the files for the desktop. */
+#define APPLICATION_ID "org.example.SelectorMonitor"
+
 typedef struct
 {
   char *backend;
@@ -42,7 +45,7 @@ monitor_about (GSimpleAction *action,
                          "version", version,
                          "comments", "An example of sel-glib: a selector at work in the main loop of a GTK program",
                          "license-type", GTK_LICENSE_LGPL_2_1,
-                         "logo-icon-name", "network-transmit-receive",
+                         "logo-icon-name", APPLICATION_ID,
                          NULL);
 }
 
@@ -91,6 +94,8 @@ monitor_startup (GtkApplication *application,
 
       gtk_application_set_accels_for_action (application, action, (const char *[]) { key, NULL });
     }
+
+  gtk_window_set_default_icon_name (APPLICATION_ID);
 
   if (self->dark)
     g_object_set (gtk_settings_get_default (), "gtk-application-prefer-dark-theme", TRUE, NULL);
@@ -204,7 +209,7 @@ main (int    argc,
   setlocale (LC_ALL, "");
 
   /* The application is not unique: each process has its own window and server. */
-  application = gtk_application_new ("org.example.SelectorMonitor", G_APPLICATION_NON_UNIQUE);
+  application = gtk_application_new (APPLICATION_ID, G_APPLICATION_NON_UNIQUE);
   g_application_add_main_option_entries (G_APPLICATION (application), options);
   g_signal_connect (application, "handle-local-options", G_CALLBACK (monitor_check_options), &self);
   g_signal_connect (application, "startup", G_CALLBACK (monitor_startup), &self);

@@ -13,6 +13,7 @@
 #define N_LINES 4
 #define PADDING 10    /* room for half a line of text */
 #define LABEL_GAP 5
+#define LEAST_TOP 100
 
 struct _ThroughputGraph
 {
@@ -26,17 +27,15 @@ struct _ThroughputGraph
 
 G_DEFINE_TYPE (ThroughputGraph, throughput_graph, GTK_TYPE_WIDGET)
 
-/* Returns: the top of the scale, which is easy to divide by four */
+/* Returns: the top of the scale, which is easy to divide by N_LINES */
 static double
 throughput_graph_get_top (ThroughputGraph *self)
 {
   static const double steps[] = { 1, 2, 4, 8, 10 };
-  double most = 0, power;
+  double most = LEAST_TOP, power;
 
   for (guint i = 0; i < self->n_samples; i++)
     most = MAX (most, self->samples[i]);
-  if (most < N_LINES)
-    return N_LINES;
 
   power = pow (10, floor (log10 (most)));
   for (guint i = 0; i < G_N_ELEMENTS (steps); i++)

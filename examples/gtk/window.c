@@ -313,6 +313,9 @@ monitor_window_close_connection (GSimpleAction *action,
   MonitorWindow *self = user_data;
   g_autoptr (GError) error = NULL;
 
+  /* The row that takes the place of this one is selected then, so that Delete closes it, too. */
+  gtk_single_selection_set_autoselect (GTK_SINGLE_SELECTION (self->selection), TRUE);
+
   if (!echo_service_close_connection (self->service,
                                       gtk_single_selection_get_selected_item (GTK_SINGLE_SELECTION (self->selection)),
                                       &error))

@@ -246,7 +246,8 @@ sel_kqueue_selector_forget (SelBaseSelector      *self,
   return TRUE;
 }
 
-/* The end of the file at the write end of a pipe is news for a writer. */
+/* EV_EOF of the read filter at the write end of a pipe means that the reader is gone: it is reported for writing,
+ * too. */
 static SelEventMask
 sel_kqueue_selector_get_events (SelBaseSelector     *self,
                                 const struct kevent *event)

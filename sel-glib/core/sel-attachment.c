@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which file object and which data belong to a registration? See sel-attachment-private.h. */
+
 #include "config.h"
 
 #include <string.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* What can every mechanism use? See sel-backend-private.h. */
+
 #include "config.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which function does a main loop call for a descriptor? See sel-callback-private.h. */
+
 #include "config.h"
 
 #include "core/sel-callback-private.h"

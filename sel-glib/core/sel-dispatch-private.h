@@ -36,8 +36,8 @@ struct _SelBatchEntry
   guint events;              /* the events that the descriptor is ready for, and the checks that are due */
 };
 
-/* In the ends of an event, after its batch: no callback was called, as the registration was changed or paused since, or
- * as the function ran already. */
+/* A bit in the ends of an event after its batch: the callback was not called, because the registration was changed or
+ * paused meanwhile, or because the function was running already. */
 #define SEL_DISPATCH_SKIPPED (1u << 3)
 
 /* The events are in the lower bits, SelHangupChecks in the upper ones: one comparison tells that no check is due. */
@@ -89,7 +89,7 @@ sel_dispatch_get_room (SelCore *core)
 }
 
 /* Stores the ready descriptors in @events without waiting. Returns how many descriptors are ready, or -1. Must be
- * called without the lock, as the next four functions. */
+ * called without the lock, as the next three functions. */
 gssize   sel_dispatch_poll             (SelCore             *core,
                                         SelReadyEvent       *events,
                                         gsize                n_events,

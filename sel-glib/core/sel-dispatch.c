@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which callback runs now, and which memory does it still use? See sel-dispatch-private.h. */
+
 #include "config.h"
 
 #include "core/sel-dispatch-private.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which variables of the environment count? See sel-environment-private.h. */
+
 #include "config.h"
 
 #include <stdlib.h>

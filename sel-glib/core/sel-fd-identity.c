@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Does a number still stand for the file that was registered? See sel-fd-identity-private.h. */
+
 #include "config.h"
 
 #include <sys/stat.h>

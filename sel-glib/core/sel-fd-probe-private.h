@@ -8,6 +8,10 @@
 
 G_BEGIN_DECLS
 
+/*
+ * Has a direction of a descriptor ended, and is the descriptor closed?
+ */
+
 /* POLLRDHUP: the other end will not send any more. Some systems do not have it. */
 #ifndef POLLRDHUP
 #define POLLRDHUP 0

@@ -22,7 +22,7 @@ typedef struct
   guint8 events;             /* of SelEventMask */
   guint8 ends;               /* of SelEnds */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
-  guint8 is_told : 1;        /* given to a callback that may not take it; of the mirror only */
+  guint8 is_told : 1;        /* given to a callback that perhaps does not take it; of the mirror only */
   guint64 order;             /* of the registration, if a second poll may find nothing; otherwise 0 */
 } SelFinding;
 

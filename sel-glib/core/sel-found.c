@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* What has the poll () of a context found, and is it still true? See sel-found-private.h. */
+
 #include "config.h"
 
 #include "core/sel-found-private.h"

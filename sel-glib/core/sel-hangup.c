@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Does any callback take care of this descriptor? See sel-hangup-private.h. */
+
 #include "config.h"
 
 #include "core/sel-fd-probe-private.h"

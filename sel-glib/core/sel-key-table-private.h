@@ -9,6 +9,10 @@
 
 G_BEGIN_DECLS
 
+/*
+ * Where is the registration of a descriptor? A table of pages, each of which has a slot for each descriptor.
+ */
+
 #define SEL_ALL_EVENTS (SEL_EVENT_READ | SEL_EVENT_WRITE)
 
 #define SEL_KEY_TABLE_PAGE_BITS 6
@@ -27,7 +31,7 @@ typedef struct
   guint8 always_ready : 1;     /* the descriptor is always ready, and the kernel does not wait for it */
   guint8 alarm : 1;            /* paused, but the kernel tells changes: see sel_registry_arm_alarm () */
   guint8 changed_in_wait : 1;  /* registered, changed or resumed since the current wait began */
-  guint8 calm : 1;             /* the last probe after a report that does not tell about ends has found none */
+  guint8 calm : 1;             /* the mechanism could not tell about ends, and the last probe found none */
   SelHangupCount hangup;
   gpointer data;
 } SelKeySlot;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* How is the kernel's object opened, opened again and given back? See sel-lifecycle-private.h. */
+
 #include "config.h"
 
 #include "core/sel-lifecycle-private.h"

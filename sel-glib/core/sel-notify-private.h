@@ -95,8 +95,8 @@ void         sel_notify_keep_selector    (SelCore         *core);
 void         sel_watcher_clear           (SelWatcher      *watcher);
 
 /* In the thread that prepares the source, and becomes the thread of the watcher: takes SEL_WATCHER_SYNC away, and
- * drains the bell if it was rung, here or as @is_rung tells. Notes if somebody has rung it, or may have rung a bell
- * that was not there. Returns: FALSE if the bell has to be opened anew */
+ * drains the bell if it was rung, here or as @is_rung tells. Remembers whether it was rung, or may have been while it
+ * was not open. Returns: FALSE if the bell has to be opened anew */
 gboolean     sel_watcher_begin_sync      (SelWatcher      *watcher,
                                           gboolean         is_rung);
 
@@ -119,7 +119,7 @@ void         sel_notify_watchers         (SelCore         *core,
 void         sel_notify_changed_slow     (SelCore         *core,
                                           int              fd);
 
-/* Has the thread that calls the callbacks free @callback, so that it is not freed while that thread is about to call
+/* Lets the thread that calls the callbacks free @callback, so that it is not freed while that thread is about to call
  * it. Returns: FALSE if the calling thread has to free it, after it has given back the lock */
 gboolean     sel_notify_give_garbage     (SelCore         *core,
                                           SelCallback     *callback);
@@ -294,7 +294,7 @@ sel_watcher_keeps_selector (const SelWatcher *watcher)
   return watcher->keeps_selector;
 }
 
-/* --- For the rooms above --- */
+/* --- For other rooms --- */
 
 /* The descriptor that the kernel has to wait for besides the registered ones; -1 while the selector is not open. */
 static inline int

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which threads and main loops have to know that something has changed? See sel-notify-private.h. */
+
 #include "config.h"
 
 #include "core/sel-notify-private.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which descriptors are not polled for a while, and until when? See sel-pause-private.h. */
+
 #include "config.h"
 
 #include <errno.h>

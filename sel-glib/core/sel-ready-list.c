@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which descriptors are ready? See sel-ready-list-private.h. */
+
 #include "config.h"
 
 #include <errno.h>

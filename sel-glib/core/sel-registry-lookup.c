@@ -7,7 +7,8 @@
 
 #include "core/sel-registry-private.h"
 
-/* The functions of the registry that do not change a registration. */
+/* The functions of the registry that do not change a registration: they look up, and keep the numbers of registered
+ * descriptors away from those that the library opens. See sel-registry-private.h. */
 
 /* --- Looking up --- */
 
@@ -58,7 +59,7 @@ sel_registry_get_n_keys (SelCore *core)
   return sel_key_table_get_n_keys (&core->registry.table);
 }
 
-/* --- For the rooms above --- */
+/* --- For other rooms --- */
 
 void
 sel_registry_foreach (SelCore         *core,

@@ -89,11 +89,11 @@ int             sel_registry_find_object        (SelCore                *core,
 GPtrArray      *sel_registry_get_keys           (SelCore                *core);
 guint           sel_registry_get_n_keys         (SelCore                *core);
 
-/* For the rooms above. */
+/* For other rooms. */
 
 /* Makes the kernel wait for a slot. If @is_new, the slot gets a new generation and is not paused any more; otherwise
- * its pause goes on, and the kernel must not wait for @fd yet. On failure, the kernel does not wait for @fd. @error is
- * not NULL. */
+ * it keeps its generation and its pause, and the caller ensures that @fd is not armed. On failure, the kernel does not
+ * wait for @fd. @error is not NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,

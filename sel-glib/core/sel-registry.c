@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which descriptors are registered, and which registrations does the kernel know? See sel-registry-private.h. */
+
 #include "config.h"
 
 #include <errno.h>

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "core/sel-core-private.h"
+#include "core/sel-fork-private.h"
 
 G_BEGIN_DECLS
 
@@ -51,19 +52,9 @@ typedef struct
 /* Sets the functions of the class that this room calls. */
 void     sel_state_set_funcs       (const SelStateFuncs *funcs);
 
-/* Called in each child process. */
-void     sel_state_count_fork      (void);
-
 void     sel_state_init            (SelCore         *core);
 void     sel_state_clear           (SelCore         *core);
 void     sel_state_notice_fork     (SelCore         *core);
-
-/* For everything that has a lock of its own, and the count of forks of the process that uses it: calls @forked exactly
- * once in a child process, also if several threads come here at once, and then stores the count. @forked has to make
- * the lock anew, because a thread of the parent may have had it. */
-void     sel_state_notice_process  (guint           *fork_count,
-                                    void           (*forked) (gpointer owner),
-                                    gpointer         owner);
 
 /* Begins a wait of the kind @claimed. Fails with %SEL_SELECTOR_ERROR_BUSY if the state has one of the bits @busy. Must
  * be called with the lock held. */
@@ -92,9 +83,6 @@ gboolean sel_state_lock_to_change_slow (SelCore     *core,
 
 /* The slow path of sel_state_unlock(). */
 void     sel_state_unlock_slow     (SelCore         *core);
-
-/* How many forks there are between this process and the one that loaded the library. */
-extern guint sel_state_fork_count;
 
 /* g_thread_self() takes longer than locking and unlocking together. */
 static inline gpointer
@@ -139,18 +127,11 @@ sel_state_is_fast (SelCore *core)
   return ((guint) g_atomic_int_get (&core->state.word) & ~(guint) SEL_STATE_IN_WAIT) == SEL_STATE_OPEN;
 }
 
-/* FALSE in a child process, until sel_state_notice_process(). */
-static inline gboolean
-sel_state_is_own_process (const guint *fork_count)
-{
-  return __atomic_load_n (fork_count, __ATOMIC_ACQUIRE) == sel_state_fork_count;
-}
-
 /* TRUE in a child process that has not called any function of the selector yet. */
 static inline gboolean
 sel_state_is_new_process (SelCore *core)
 {
-  return !sel_state_is_own_process (&core->state.fork_count);
+  return !sel_fork_is_own_process (&core->state.fork_count);
 }
 
 /* No ordering is needed: a thread only tests if the value is its own, which no other thread stores or clears. */

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* Which operations may each thread begin now? See sel-state-private.h. */
+
 #include "config.h"
 
 #include "core/sel-state-private.h"
 #include "sel-error.h"
-
-guint sel_state_fork_count;
-
-/* Several threads of a child process may notice the fork at once. */
-static GMutex fork_lock;
 
 static const SelStateFuncs *state_funcs;
 
@@ -19,18 +16,10 @@ sel_state_set_funcs (const SelStateFuncs *funcs)
 }
 
 void
-sel_state_count_fork (void)
-{
-  g_mutex_init (&fork_lock); /* a thread of the parent may have had it */
-  sel_wakeup_count_fork ();
-  sel_state_fork_count++;
-}
-
-void
 sel_state_init (SelCore *core)
 {
   g_mutex_init (&core->state.lock);
-  core->state.fork_count = sel_state_fork_count;
+  core->state.fork_count = sel_fork_count;
 }
 
 void
@@ -53,27 +42,10 @@ sel_state_drop_other_threads (gpointer owner)
   state_funcs->forked (core);
 }
 
-/* The count is stored last, with release order: a thread that sees it sees the new lock. */
-void
-sel_state_notice_process (guint    *fork_count,
-                          void    (*forked) (gpointer owner),
-                          gpointer  owner)
-{
-  SEL_POINT ("fork-noticed");
-  g_mutex_lock (&fork_lock);
-  if (!sel_state_is_own_process (fork_count))
-    {
-      SEL_POINT ("fork-drop");
-      forked (owner);
-      __atomic_store_n (fork_count, sel_state_fork_count, __ATOMIC_RELEASE);
-    }
-  g_mutex_unlock (&fork_lock);
-}
-
 void
 sel_state_notice_fork (SelCore *core)
 {
-  sel_state_notice_process (&core->state.fork_count, sel_state_drop_other_threads, core);
+  sel_fork_notice (&core->state.fork_count, sel_state_drop_other_threads, core);
 }
 
 gboolean

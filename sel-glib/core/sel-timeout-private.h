@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+/*
+ * How is a timeout in seconds told to the kernel?
+ */
+
 /* Does the same as isinf() for a timeout, but in a single comparison. */
 static inline gboolean
 sel_timeout_is_forever (gdouble timeout)

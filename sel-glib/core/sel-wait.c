@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* How long to wait, and why has the wait ended? See sel-wait-private.h. */
+
 #include "config.h"
 
 #include <errno.h>
@@ -251,11 +253,7 @@ gboolean
 sel_wait_complete (SelCore *core)
 {
   if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
-    {
-      /* A descriptor that has become always ready during this wait may be in the list already. */
-      sel_ready_list_drop_stale (core);
-      sel_ready_list_report_always_ready (core);
-    }
+    sel_ready_list_report_always_ready (core);
 
   if (!sel_state_has (core, SEL_STATE_WOKEN))
     return FALSE;
@@ -435,7 +433,5 @@ sel_wait_wake (SelCore *core)
   sel_state_set (core, SEL_STATE_WOKEN);
   SEL_POINT ("wakeup-set");
 
-  /* In a child process the descriptor is the parent's. */
-  if (!sel_state_is_new_process (core) && !sel_state_has (core, SEL_STATE_FORKED))
-    sel_notify_wake (core);
+  sel_notify_wake (core);
 }

@@ -10,18 +10,12 @@ G_BEGIN_DECLS
 typedef struct
 {
   int read_fd;
-  int write_fd; /* atomic */
-  int in_use;   /* atomic: the number of sel_wakeup_signal() calls that are running in this process */
-  guint process; /* atomic: the process that has opened it, as sel_wakeup_process was then */
+  int write_fd;     /* atomic */
+  int in_use;       /* atomic: the number of sel_wakeup_signal() calls that are running in this process */
+  guint fork_count; /* atomic: that of the process that has opened it */
 } SelWakeup;
 
 #define SEL_WAKEUP_INIT { .read_fd = -1, .write_fd = -1 }
-
-/* How many forks there are between this process and the one that loaded the library. */
-extern guint sel_wakeup_process;
-
-/* Called in each child process. */
-void     sel_wakeup_count_fork (void);
 
 gboolean sel_wakeup_open   (SelWakeup  *wakeup,
                             GError    **error);

@@ -12,26 +12,19 @@
 #include <sys/eventfd.h>
 #endif
 
+#include "core/sel-fork-private.h"
 #include "core/sel-point-private.h"
 #include "core/sel-wakeup-private.h"
 #include "sel-error-private.h"
-
-guint sel_wakeup_process;
-
-void
-sel_wakeup_count_fork (void)
-{
-  sel_wakeup_process++;
-}
 
 /* TRUE if a parent process has opened @wakeup. */
 static inline gboolean
 sel_wakeup_is_inherited (SelWakeup *wakeup)
 {
-  return (guint) g_atomic_int_get (&wakeup->process) != sel_wakeup_process;
+  return !sel_fork_is_own_process (&wakeup->fork_count);
 }
 
-/* The process is stored before write_fd: a call of sel_wakeup_signal() that counts itself in in_use finds the count
+/* The count is stored before write_fd: a call of sel_wakeup_signal() that counts itself in in_use finds the count
  * that this process has begun. */
 static void
 sel_wakeup_take (SelWakeup *wakeup)
@@ -40,7 +33,7 @@ sel_wakeup_take (SelWakeup *wakeup)
     return;
 
   g_atomic_int_set (&wakeup->in_use, 0);
-  g_atomic_int_set (&wakeup->process, sel_wakeup_process);
+  g_atomic_int_set (&wakeup->fork_count, sel_fork_count);
 }
 
 gboolean

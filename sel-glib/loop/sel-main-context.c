@@ -47,7 +47,7 @@ sel_main_context_watch_forks (void)
   if (g_once_init_enter (&watches))
     {
       pthread_atfork (sel_main_context_lock, sel_main_context_unlock, sel_main_context_unlock);
-      g_once_init_leave (&watches, TRUE);
+      g_once_init_leave (&watches, 1);
     }
 }
 

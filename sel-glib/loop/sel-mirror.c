@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* What does a context poll, and what has it found? See sel-mirror-private.h. */
+
 #include "config.h"
 
 #include <fcntl.h>

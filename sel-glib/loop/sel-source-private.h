@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+/*
+ * The sources that a main loop runs, one constructor for each kind. sel-source-data-private.h has their struct.
+ */
+
 /* These sources are destroyed already if the selector is closed. */
 
 /* A source with a GSourceFunc, which asks the selector itself. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/* What may a main loop inside of a plain source's callback do? See sel-source-run-private.h. */
+
 #include "config.h"
 
 #include "loop/sel-source-run-private.h"

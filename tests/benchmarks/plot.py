@@ -9,8 +9,8 @@ import math
 COLOURS = ("#1c71d8", "#c64600", "#26875c", "#9141ac", "#77767b", "#986a44", "#c01c28", "#2a7fa8")
 DASHES = ("", "8 4", "2 3", "8 3 2 3")
 WIDTH, HEIGHT = 760, 460
-LEFT, RIGHT, TOP, BOTTOM = 76, 250, 66, 58
-SIZE = 17    # readable at half of the width
+LEFT, RIGHT, TOP, BOTTOM = 90, 308, 72, 68
+SIZE = 20    # more than 10 pixels at half of the width of a page
 STYLE = """<style>
   .ground { fill: #ffffff } text { fill: #222222 } .grid { stroke: #dddddd } .mark { stroke: #222222 }
   @media (prefers-color-scheme: dark) {
@@ -68,7 +68,7 @@ def lines(path, title, x_label, series):
     x_range = math.log10(min(xs)), math.log10(max(xs))
     y_range = math.floor(math.log10(min(ys))), math.ceil(math.log10(max(ys)))
     svg = Svg(title)
-    svg.text(12, 52, "both scales are logarithmic", size=SIZE - 2)
+    svg.text(12, 54, "both scales are logarithmic", size=SIZE - 1)
 
     def place(x, y):
         return (LEFT + (math.log10(x) - x_range[0]) / ((x_range[1] - x_range[0]) or 1) * (WIDTH - LEFT - RIGHT),
@@ -78,9 +78,9 @@ def lines(path, title, x_label, series):
     for exponent in range(y_range[0], y_range[1] + 1):
         left, y = place(min(xs), 10 ** exponent)
         svg.line([(left, y), (WIDTH - RIGHT, y)], 'class="grid"')
-        svg.text(left - 8, y + 6, duration(10 ** exponent), anchor="end")
+        svg.text(left - 8, y + 7, duration(10 ** exponent), anchor="end")
     for x in sorted(set(xs)):
-        svg.text(place(x, 10 ** y_range[0])[0], HEIGHT - BOTTOM + 22, "{:,}".format(x), anchor="middle")
+        svg.text(place(x, 10 ** y_range[0])[0], HEIGHT - BOTTOM + 26, "{:,}".format(x), anchor="middle")
     svg.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 10, x_label, anchor="middle")
 
     ends = []
@@ -96,8 +96,8 @@ def lines(path, title, x_label, series):
     for y, number, name, colour in sorted(ends, reverse=True):
         lowest = min(y + 6, lowest)
         svg.marker(WIDTH - RIGHT + 16, lowest - 6, number, colour)
-        svg.text(WIDTH - RIGHT + 26, lowest, name, size=SIZE - 2)
-        lowest -= 20
+        svg.text(WIDTH - RIGHT + 26, lowest, name, size=SIZE - 1)
+        lowest -= SIZE + 4
     svg.write(path)
 
 
@@ -109,15 +109,15 @@ def bars(path, title, values, digits, mark=None):
     drawn = sorted(value for _, value in values)
     cut = len(drawn) > 1 and drawn[-1] > 10 * drawn[-2]
     limit = drawn[-2] * 1.2 if cut else drawn[-1]
-    row, left, right = 32, 290, 210 if cut else 110
+    row, left, right = 32, 290, 216 if cut else 110
     height = TOP + row * len(values) + 20
     svg = Svg(title, height)
     for number, (name, value) in enumerate(values):
         y = TOP + row * number
         width = min(value, limit) / limit * (WIDTH - left - right)
-        svg.text(left - 8, y + 20, name, anchor="end", size=SIZE - 1)
+        svg.text(left - 8, y + 21, name, anchor="end", size=SIZE - 1)
         svg.bar(left, y + 3, width, row - 8, COLOURS[0] if name.startswith("sel-glib") else "#9a9996")
-        svg.text(left + width + 6, y + 20, "%.*f%s" % (digits, value, " (off the scale)" if value > limit else ""))
+        svg.text(left + width + 6, y + 21, "%.*f%s" % (digits, value, " (off the scale)" if value > limit else ""))
     if mark is not None:
         x = left + mark / limit * (WIDTH - left - right)
         svg.line([(x, TOP - 4), (x, height - 14)], 'class="mark" stroke-dasharray="4 3"')

@@ -63,7 +63,7 @@ def figure(results, measurement, work, contestant):
     if measurement == "memory":
         return "{:,.0f}".format(value[0])
     if measurement == "ratios":
-        return "%.*f" % (2 if value[1] < 100 else 0, value[1])
+        return "{:,.{}f}".format(value[1], 2 if value[1] < 100 else 0)
     return "{:,.0f}".format(value) if value >= 100 or measurement == "instructions" else "%.3g" % value
 
 
