@@ -90,14 +90,13 @@ sel_hangup_judge (SelCore             *core,
   return was_told && (slot->active & event->events) == 0;
 }
 
-/* TRUE if the kernel seems to have reported another file: that of the number is not ready, or has ended, which the
- * report denies. */
+/* TRUE if the kernel seems to have reported another file: that of the number is not ready, or hung up, which the report
+ * denies. */
 static gboolean
 sel_hangup_is_stale (const SelReadyEvent *event,
-                     SelFdState           state,
-                     SelEventMask         ended)
+                     SelFdState           state)
 {
-  return state == SEL_FD_NOT_READY || (event->ends == 0 && ended == event->events);
+  return state == SEL_FD_NOT_READY || (state == SEL_FD_HUNG_UP && event->ends == 0);
 }
 
 gboolean
@@ -107,13 +106,12 @@ sel_hangup_check (SelCore             *core,
                   gboolean             calls_select)
 {
   gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
-  gboolean finds_stale = (checks & SEL_HANGUP_CHECK_STALE) != 0;
   gboolean is_done = FALSE;
-  SelEventMask ended = 0;
-  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges || finds_stale ? &ended : NULL);
-  gboolean is_stale = finds_stale && sel_hangup_is_stale (event, state, ended);
+  SelEventMask ended;
+  SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
+  gboolean is_stale = (checks & SEL_HANGUP_CHECK_STALE) != 0 && sel_hangup_is_stale (event, state);
 
-  if (G_LIKELY (state == SEL_FD_READY && !judges && !is_stale))
+  if (G_LIKELY (state != SEL_FD_CLOSED && !judges && !is_stale))
     return FALSE;
 
   sel_state_lock (core);
