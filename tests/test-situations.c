@@ -629,7 +629,7 @@ test_ignored_asking (BackendFixture *fixture)
  * and a small room stand for thousands and the room of usual programs. */
 #define N_CROWD 160
 #define CROWD_ROOM 16
-#define CROWD_SHARE (CROWD_ROOM / 16)
+#define CROWD_SHARE 2
 
 static guint
 crowd_get_n_calls (const Situation *crowd)
@@ -724,7 +724,7 @@ test_crowd (BackendFixture *fixture)
 static void
 test_few_probes (BackendFixture *fixture)
 {
-  enum { N = 16, N_PROBES = N / 16 };
+  enum { N = 16, N_PROBES = 2 };
   g_autoptr (GMainContext) context = g_main_context_new ();
   g_autoptr (GSource) source = sel_base_selector_create_dispatch_source (fixture->selector, NULL, NULL, NULL);
   Situation rows[N];

@@ -31,6 +31,9 @@ typedef enum
  * #SelBaseSelector:max-dispatch. */
 #define SEL_WAIT_IGNORED_SHARE 16
 
+/* It is at least this number, so that a small room, too, has twice the share of those whose pauses end. */
+#define SEL_WAIT_MIN_IGNORED 2
+
 typedef enum
 {
   SEL_WAIT_FAILED,
@@ -245,7 +248,7 @@ sel_wait_begin (SelCore       *core,
   if ((flags & SEL_WAIT_DISPATCH) != 0)
     {
       list->size = MIN (list->size, sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH));
-      list->n_ignored_left = MAX (list->size / SEL_WAIT_IGNORED_SHARE, 1);
+      list->n_ignored_left = MAX (list->size / SEL_WAIT_IGNORED_SHARE, SEL_WAIT_MIN_IGNORED);
     }
   if ((flags & SEL_WAIT_ASYNC) != 0)
     core->wait.woken = FALSE;

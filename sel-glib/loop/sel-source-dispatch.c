@@ -158,7 +158,7 @@ sel_source_can_check_end (SelSource *self)
 {
   guint max_dispatch = sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH);
 
-  return self->n_end_checks++ < MAX (max_dispatch / SEL_WAIT_IGNORED_SHARE, 1);
+  return self->n_end_checks++ < MAX (max_dispatch / SEL_WAIT_IGNORED_SHARE, SEL_WAIT_MIN_IGNORED);
 }
 
 /* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
