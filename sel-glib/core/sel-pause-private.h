@@ -27,7 +27,7 @@ typedef enum
 /* At most this part of #SelBaseSelector:max-dispatch is resumed, or probed, in one turn of a main loop. If thousands of
  * callbacks ignore hang-ups, the others do not have to wait for all of them. It is half of SEL_WAIT_IGNORED_SHARE, so
  * that the loop gets on with those that are not paused yet, however slow it is. */
-#define SEL_PAUSE_RESUMED_SHARE 16
+#define SEL_PAUSE_RESUMED_SHARE 32
 
 /* For the same reason, a pause takes at least this time for each descriptor that is paused, in microseconds. */
 #define SEL_PAUSE_SHARE 400
