@@ -26,9 +26,9 @@ typedef enum
   SEL_WAIT_IN_CALLBACK = 1 << 3    /* it is called by a callback that a main loop has called for this selector */
 } SelWaitFlags;
 
-/* The part of the room of a main loop that descriptors can use whose callbacks ignore that they have ended. If there
- * are thousands of them, others need not wait for their turn. In a turn, a source also probes no more than this part of
- * #SelBaseSelector:max-dispatch. */
+/* Descriptors whose callbacks ignore that they have ended get at most this part, 1/16, of the places in the list of a
+ * main loop. If there are thousands of them, others need not wait for their turn. In a turn, a source also probes no
+ * more than this part of #SelBaseSelector:max-dispatch. */
 #define SEL_WAIT_IGNORED_SHARE 16
 
 /* It is at least this number, so that a small room, too, has twice the share of those whose pauses end. */

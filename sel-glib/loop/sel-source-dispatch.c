@@ -161,8 +161,8 @@ sel_source_can_check_end (SelSource *self)
   return self->n_end_checks++ < MAX (max_dispatch / SEL_WAIT_IGNORED_SHARE, SEL_WAIT_MIN_IGNORED);
 }
 
-/* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
- * so that it needs no check of that, which would take the next news of a file that tells them once. Without time for a
+/* Makes the checks that are due before a call. A context that polls each descriptor cannot mistake a file for another
+ * one; the check of that is left out, as it would take the next news of a file that tells them once. Without time for a
  * probe the callback is called, and the probe is due again before the next call. With the policy ONCE there must not be
  * another call: the event is left for a later turn, if the kernel says that it is an end.
  * Returns: TRUE if there is nothing to call the callback for */

@@ -173,7 +173,8 @@ sel_source_has_work (SelSource *self)
   return self->is_ready || self->has_kept || sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
 }
 
-/* In a loop of the callback: nothing that is for the callback may end the poll of that loop again and again. */
+/* A main loop runs inside of the callback: what is for the callback must not end the poll of that loop again and
+ * again. */
 static gboolean
 sel_source_hold (SelSource *self)
 {
