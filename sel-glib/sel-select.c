@@ -47,7 +47,8 @@ sel_base_selector_select (SelBaseSelector  *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  if (sel_wait_run (sel_core (self), timeout, NULL, NULL, 0, 0, cancellable, error) < 0)
+  if (sel_wait_run (sel_core (self), timeout, NULL, NULL, 0, sel_dispatch_get_wait_flags (sel_core (self)), cancellable,
+                    error) < 0)
     return NULL;
 
   list = sel_wait_make_list (sel_core (self));
@@ -116,7 +117,8 @@ sel_base_selector_select_ready (SelBaseSelector  *self,
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), -1);
   g_return_val_if_fail (error == NULL || *error == NULL, -1);
 
-  n_ready = sel_wait_run (sel_core (self), timeout, events, NULL, n_events, 0, cancellable, error);
+  n_ready = sel_wait_run (sel_core (self), timeout, events, NULL, n_events,
+                          sel_dispatch_get_wait_flags (sel_core (self)), cancellable, error);
   if (n_ready >= 0)
     sel_dispatch_end_own (sel_core (self));
 
@@ -183,7 +185,8 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
   *masks = NULL;
   *n_fds = *n_masks = 0;
 
-  if (sel_wait_run (sel_core (self), timeout, NULL, NULL, 0, SEL_WAIT_INTERRUPTIBLE, cancellable, error) < 0)
+  if (sel_wait_run (sel_core (self), timeout, NULL, NULL, 0,
+                    SEL_WAIT_INTERRUPTIBLE | sel_dispatch_get_wait_flags (sel_core (self)), cancellable, error) < 0)
     return FALSE;
 
   sel_base_selector_copy_fds (sel_core (self), fds, masks, n_fds);

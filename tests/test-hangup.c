@@ -395,8 +395,15 @@ test_check_stale (Room          *room,
   g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
   drain (fds[0]);
   close (fds[1]);
+  event.ends = SEL_READ_END;
   g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
   assert_no_calls (room);
+
+  /* It is hung up, but was reported without an end. */
+  event.ends = 0;
+  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED, FALSE));
+  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmpuint (room_get_slot (room, fds[0])->generation, !=, event.generation);
   unwatch (room->selector, fds[0]);
   close (fds[0]);
 }

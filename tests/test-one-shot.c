@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -594,6 +595,112 @@ test_blocking (BackendFixture *fixture)
   loop_close (&loop);
 }
 
+/* --- A source that is destroyed before it is dispatched --- */
+
+#define LOST_PRIORITY (G_PRIORITY_DEFAULT + 1)
+
+static gboolean
+destroy_source (int          fd,
+                GIOCondition condition,
+                gpointer     user_data)
+{
+  Loop *loop = user_data;
+
+  g_source_destroy (loop->source);
+  g_clear_pointer (&loop->source, g_source_unref);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* The poll () of the context has found the news, and before the source is dispatched, another source destroys it. GLib
+ * calls the check () of the source before that only if the other one has not a higher priority. */
+static void
+lose_source (Loop *loop,
+             int   priority)
+{
+  g_autoptr (GSource) other = NULL;
+  int fds[2];
+
+  open_pipe (fds);
+  put_byte (fds[1]);
+  other = g_unix_fd_source_new (fds[0], G_IO_IN);
+  g_source_set_priority (other, priority);
+  g_source_set_callback (other, G_SOURCE_FUNC (destroy_source), loop, NULL);
+  make_news ();
+  g_source_attach (other, loop->context);
+  g_source_set_priority (loop->source, LOST_PRIORITY); /* it comes after the other one now */
+  g_main_context_iteration (loop->context, FALSE);
+  close_pair (fds);
+  g_assert_null (loop->source);
+  g_assert_cmpuint (loop->n_news, ==, 0);
+}
+
+static gboolean
+never_called (gpointer user_data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+attach_to_lose (Loop     *loop,
+                gboolean  is_plain)
+{
+  if (is_plain)
+    loop_attach (loop, sel_base_selector_create_source (loop->selector), never_called);
+  else
+    loop_attach (loop, sel_base_selector_create_dispatch_source (loop->selector, NULL, NULL, NULL), NULL);
+}
+
+/* The next select (), or the next source, is told. */
+static void
+test_source_lost (BackendFixture *fixture)
+{
+  static const int priorities[] = { G_PRIORITY_HIGH, LOST_PRIORITY };
+
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (priorities); i++)
+    for (guint is_plain = 0; is_plain < 2; is_plain++)
+      {
+        Loop loop;
+
+        loop_open (&loop, fixture, TRUE);
+        watch_both (&loop);
+        attach_to_lose (&loop, is_plain);
+        while (g_main_context_iteration (loop.context, FALSE))
+          ;
+        lose_source (&loop, priorities[i % 2]);
+        if (i < 2)
+          select_now (&loop);
+        else
+          loop_attach (&loop, sel_base_selector_create_source (loop.selector), select_now);
+        assert_heard (&loop, 1, 0);
+        loop_close (&loop);
+      }
+}
+
+/* Another source of the selector is told, also if it has polled nothing since. */
+static void
+test_other_source_told (BackendFixture *fixture)
+{
+  g_autoptr (GSource) other = sel_base_selector_create_source (fixture->selector);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  g_source_set_callback (other, select_now, &loop, NULL);
+  g_source_attach (other, context);
+  g_main_context_iteration (context, FALSE);
+  attach_to_lose (&loop, FALSE);
+  while (g_main_context_iteration (loop.context, FALSE))
+    ;
+  lose_source (&loop, LOST_PRIORITY);
+  for (guint i = 0; i < 3; i++)
+    g_main_context_iteration (context, FALSE);
+  assert_heard (&loop, 1, 0);
+  g_source_destroy (other);
+  loop_close (&loop);
+}
+
 static const struct
 {
   const char *name;
@@ -610,6 +717,8 @@ static const struct
   { "plain", test_plain, TRUE },
   { "plain-inner-loop", test_plain_inner_loop, TRUE },
   { "async", test_async, TRUE },
+  { "source-lost", test_source_lost, TRUE },
+  { "other-source-told", test_other_source_told, TRUE },
   { "blocking", test_blocking, FALSE },
 };
 

@@ -255,7 +255,7 @@ test_always_ready_closed (Room          *room,
       open_pipe (fds);
       room_watch_always_ready (room, fds[0], SEL_EVENT_READ);
       close_pair (fds);
-      room->core->wait.turn = turn;
+      room->core->wait.turns[0] = turn;
       fake_selector_push (room->fake, room->a[0], SEL_EVENT_READ, FAKE_END);
       assert_wait (room, "a:1", SEL_WAIT_FOREVER);
       g_assert_true (isinf (fake_selector_get_timeout (room->fake, 0)));

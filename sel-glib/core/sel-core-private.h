@@ -77,13 +77,15 @@ typedef struct
   SelReadyEvent *buffer;     /* for the forms of select () that return a list */
   gsize buffer_size;
   gsize list_room;           /* the room in these forms */
-  guint turn;                /* rotates the descriptors that are always ready */
+  guint turns[2];            /* the waits of threads, and those of main loops, while a descriptor is always ready */
+  guint turn;                /* that of the current wait; rotates the descriptors that are always ready */
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */
   gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */
   guint n_waits;             /* atomic: how many waits have begun */
   SelFound *found;           /* the findings that sources have handed over; the lock protects the list */
+  SelFound *left;            /* those that destroyed sources have left, or NULL; the lock protects it */
 } SelWait;
 
 /* sel-notify: which threads and main loops have to know that something has changed? */

@@ -4,6 +4,7 @@
 
 #include "core/sel-hangup-private.h"
 #include "core/sel-ready-list-private.h"
+#include "core/sel-wait-private.h"
 
 G_BEGIN_DECLS
 
@@ -259,6 +260,20 @@ sel_dispatch_end_own (SelCore *core)
 {
   if (G_UNLIKELY (sel_notify_counts_changes (core)))
     sel_dispatch_end_own_slow (core);
+}
+
+/* The slow path of the next function. */
+gboolean sel_dispatch_is_in_own        (SelCore             *core);
+
+/* The flag for a wait of the calling thread, if a callback of the selector has called it. It matters only while
+ * descriptors are paused. Must be called without the lock. */
+static inline SelWaitFlags
+sel_dispatch_get_wait_flags (SelCore *core)
+{
+  if (G_LIKELY (!sel_state_has (core, SEL_STATE_PAUSED)) || !sel_dispatch_is_in_own (core))
+    return 0;
+
+  return SEL_WAIT_IN_CALLBACK;
 }
 
 /* The callback of @fd has asked to be removed: unregisters @fd, unless it has another callback now. */

@@ -278,21 +278,41 @@ sel_dispatch_replace (SelCore       *core,
     }
 }
 
-void
-sel_dispatch_end_own_slow (SelCore *core)
+/* The first one from @batch on that the calling thread uses, or NULL. */
+static SelBatch *
+sel_batch_find_own (SelBatch *batch)
 {
   gpointer thread = sel_thread_self ();
 
+  while (batch != NULL && !(sel_batch_is_in_use (batch) && batch->thread == thread))
+    batch = batch->next;
+
+  return batch;
+}
+
+void
+sel_dispatch_end_own_slow (SelCore *core)
+{
   sel_state_lock (core);
-  for (SelBatch *batch = core->dispatch.batches; batch != NULL; batch = batch->next)
+  for (SelBatch *batch = sel_batch_find_own (core->dispatch.batches); batch != NULL;
+       batch = sel_batch_find_own (batch->next))
     {
-      if (sel_batch_is_in_use (batch) && batch->thread == thread)
-        {
-          batch->is_over = TRUE;
-          sel_notify_count_change (core);
-        }
+      batch->is_over = TRUE;
+      sel_notify_count_change (core);
     }
   sel_state_unlock (core);
+}
+
+gboolean
+sel_dispatch_is_in_own (SelCore *core)
+{
+  gboolean is_in_own;
+
+  sel_state_lock (core);
+  is_in_own = sel_batch_find_own (core->dispatch.batches) != NULL;
+  sel_state_unlock (core);
+
+  return is_in_own;
 }
 
 static SelBatch *

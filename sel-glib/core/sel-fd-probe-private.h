@@ -37,6 +37,7 @@ sel_ends_from_poll (guint revents)
 typedef enum
 {
   SEL_FD_READY,
+  SEL_FD_HUNG_UP,     /* ready, and poll () tells a hang-up: only if the caller does not ask what has ended */
   SEL_FD_NOT_READY,
   SEL_FD_CLOSED
 } SelFdState;

@@ -162,5 +162,8 @@ sel_fd_probe (int           fd,
     }
   errno = saved;
 
+  if (n > 0 && ended == NULL && (entry.revents & (POLLHUP | POLLRDHUP)) != 0)
+    return SEL_FD_HUNG_UP;
+
   return n == 0 ? SEL_FD_NOT_READY : SEL_FD_READY;
 }

@@ -50,7 +50,8 @@ void     sel_found_add         (SelFound            *self,
 /* TRUE if @self contains findings that a second poll may not repeat. */
 gboolean sel_found_tells_once  (SelFound            *self);
 
-/* With the lock: the same, for findings that can be reported now. Drops those whose descriptor was unregistered. */
+/* With the lock: the same, for findings that can be reported now, also those that were left. Drops those whose
+ * descriptor was unregistered. */
 gboolean sel_found_has_kept    (SelFound            *self,
                                 SelCore             *core);
 
@@ -64,6 +65,17 @@ gboolean sel_found_take_back   (SelFound            *self,
 /* With the lock: TRUE if a source of the calling thread has handed something over, and has not taken it back. Its
  * callback runs. */
 gboolean sel_found_is_handed_over (SelCore          *core);
+
+/* With the lock: the owner of @self is destroyed. The next wait of any thread takes the findings that a second poll may
+ * not repeat. */
+void     sel_found_leave       (SelFound            *self,
+                                SelCore             *core);
+
+/* With the lock: reports what was left. */
+void     sel_found_take_left   (SelCore             *core);
+
+/* What was left is of no use any more. */
+void     sel_found_drop_left   (SelCore             *core);
 
 /* For a wait that begins, with the lock held: reports the findings that were handed over last. Returns: TRUE if the
  * kernel could not tell more, so that it need not be asked */

@@ -65,9 +65,9 @@ sel_found_is_paused (SelCore          *core,
   return (slot->active & finding->events) == 0 && (slot->registered & finding->events) != 0;
 }
 
-gboolean
-sel_found_has_kept (SelFound *self,
-                    SelCore  *core)
+static gboolean
+sel_found_has_own_kept (SelFound *self,
+                        SelCore  *core)
 {
   gboolean has_kept = FALSE;
   guint n = 0;
@@ -85,6 +85,15 @@ sel_found_has_kept (SelFound *self,
   g_array_set_size (self->findings, n);
 
   return has_kept;
+}
+
+gboolean
+sel_found_has_kept (SelFound *self,
+                    SelCore  *core)
+{
+  gboolean has_kept = sel_found_has_own_kept (self, core);
+
+  return (core->wait.left != NULL && sel_found_has_own_kept (core->wait.left, core)) || has_kept;
 }
 
 /* What the calling thread has handed over last, or NULL. */
@@ -114,7 +123,7 @@ sel_found_update_state (SelCore *core)
 
   while (found != NULL && found->is_taken)
     found = found->next;
-  if (found == NULL)
+  if (found == NULL && core->wait.left == NULL)
     sel_state_unset (core, SEL_STATE_FOUND);
 }
 
@@ -180,29 +189,95 @@ sel_found_report_one (SelCore          *core,
   sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
 }
 
-/* Reports findings as long as there is room. */
+/* Reports findings until there are @size events. */
+static void
+sel_found_report_up_to (SelFound *self,
+                        SelCore  *core,
+                        gboolean  is_fresh,
+                        gsize     size,
+                        gboolean  also_ended)
+{
+  guint n_left = 0;
+  guint i;
+
+  for (i = 0; i < self->findings->len && core->wait.list.n_events < size; i++)
+    {
+      SelFinding finding = g_array_index (self->findings, SelFinding, i);
+
+      if (sel_found_is_paused (core, &finding) || (!also_ended && (finding.ends & SEL_READ_END) != 0))
+        g_array_index (self->findings, SelFinding, n_left++) = finding;
+      else
+        sel_found_report_one (core, &finding, is_fresh);
+    }
+
+  g_array_remove_range (self->findings, n_left, i - n_left);
+}
+
+/* Reports findings as long as there is room. If there is no room for all, those that have ended wait for the others,
+ * except for a share: thousands of connections may end at once. */
 static void
 sel_found_report (SelFound *self,
                   SelCore  *core,
                   gboolean  is_fresh)
 {
-  const SelReadyList *list = &core->wait.list;
-  guint n_paused = 0;
-  guint i;
+  gsize size = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
 
-  for (i = 0; i < self->findings->len; i++)
+  if (G_UNLIKELY (self->findings->len > size))
+    sel_found_report_up_to (self, core, is_fresh, size - MAX (size / SEL_WAIT_IGNORED_SHARE, 1), FALSE);
+  sel_found_report_up_to (self, core, is_fresh, size, TRUE);
+}
+
+void
+sel_found_leave (SelFound *self,
+                 SelCore  *core)
+{
+  for (guint i = 0; i < self->findings->len; i++)
     {
-      SelFinding finding = g_array_index (self->findings, SelFinding, i);
+      const SelFinding *finding = &g_array_index (self->findings, SelFinding, i);
 
-      if (list->n_events == list->size && !sel_ready_list_is_growable (core))
-        break;
-      if (sel_found_is_paused (core, &finding))
-        g_array_index (self->findings, SelFinding, n_paused++) = finding;
-      else
-        sel_found_report_one (core, &finding, is_fresh);
+      if (!sel_found_is_kept (core, finding))
+        continue;
+
+      if (core->wait.left == NULL)
+        {
+          core->wait.left = g_new0 (SelFound, 1);
+          sel_found_init (core->wait.left);
+        }
+      g_array_append_vals (core->wait.left->findings, finding, 1);
     }
+  sel_found_drop_all (self);
+  if (core->wait.left == NULL)
+    return;
 
-  g_array_remove_range (self->findings, n_paused, i - n_paused);
+  /* The other sources find them in prepare (), a wait in progress when it is woken. */
+  sel_state_set (core, SEL_STATE_FOUND);
+  sel_notify_watchers (core, -1);
+  if (sel_state_has (core, SEL_STATE_WAITING))
+    sel_notify_wake (core);
+}
+
+void
+sel_found_drop_left (SelCore *core)
+{
+  if (core->wait.left == NULL)
+    return;
+
+  sel_found_clear (core->wait.left);
+  g_clear_pointer (&core->wait.left, g_free);
+}
+
+void
+sel_found_take_left (SelCore *core)
+{
+  if (core->wait.left == NULL)
+    return;
+
+  sel_found_report (core->wait.left, core, FALSE);
+  if (core->wait.left->findings->len > 0)
+    return;
+
+  sel_found_drop_left (core);
+  sel_found_update_state (core);
 }
 
 gboolean

@@ -15,22 +15,22 @@ G_BEGIN_DECLS
  */
 typedef struct
 {
-  guint8 countdown;            /* the calls until the next check, whatever is reported; 0: the first one */
+  guint8 countdown;            /* the calls until the next check, whatever is reported; 0: no call was counted yet */
   guint8 period : 2;           /* the index of the next period, in sel_hangup_periods */
   guint8 n_useless : 3;        /* useless calls in a row, at most SEL_HANGUP_MAX_USELESS */
   guint8 pause : 3;            /* the binary logarithm of the length of the next pause, in milliseconds */
 } SelHangupCount;
 
-/* After so many useless calls in a row the descriptor is paused instead of the next call, if a probe agrees. A probe
- * has been made before the last of these calls, too, so that the callback was called with the end at least once. */
+/* After so many useless calls in a row the descriptor is probed instead of called, and paused if it has ended. It was
+ * also probed before the last of these calls, so that the callback was called with the end at least once. */
 #define SEL_HANGUP_MAX_USELESS 7
 
 /* The lengths of the first and the longest pause that follows a hang-up, in microseconds. */
 #define SEL_HANGUP_MIN_PAUSE 1000
 #define SEL_HANGUP_MAX_PAUSE (100 * 1000)
 
-/* The calls between two checks of a descriptor that has not ended: is it closed, or does the kernel report another file
- * that had the number before? The last two periods lead to the second check. */
+/* The numbers of calls between two checks of a descriptor that has not ended. Each check asks if it is closed; after
+ * the last two periods it also asks if the kernel reports another file, which had the number before. */
 #define SEL_HANGUP_PERIODS { 8, 16, 32, 128 }
 #define SEL_HANGUP_FIRST_STALE_PERIOD 2
 
@@ -42,11 +42,25 @@ sel_hangup_count_reset (SelHangupCount *count)
   count->pause = 0;
 }
 
+/* The kernel tells a change of a paused descriptor. The length of the next pause stays, as the change may be nothing
+ * that the callback does anything about. */
+static inline void
+sel_hangup_count_restart (SelHangupCount *count)
+{
+  count->n_useless = 0;
+}
+
 /* A pause has ended. If the next call is useless, too, it is the only one before the next pause. */
 static inline void
 sel_hangup_count_resume (SelHangupCount *count)
 {
   count->n_useless = SEL_HANGUP_MAX_USELESS - 1;
+}
+
+static inline gboolean
+sel_hangup_count_has_useless (const SelHangupCount *count)
+{
+  return count->n_useless != 0;
 }
 
 /* TRUE if a probe or a pause has shown that the callback ignores the end, and it has done nothing about it since. Its

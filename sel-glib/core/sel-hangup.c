@@ -90,6 +90,15 @@ sel_hangup_judge (SelCore             *core,
   return was_told && (slot->active & event->events) == 0;
 }
 
+/* TRUE if the kernel seems to have reported another file: that of the number is not ready, or hung up, which the report
+ * denies. */
+static gboolean
+sel_hangup_is_stale (const SelReadyEvent *event,
+                     SelFdState           state)
+{
+  return state == SEL_FD_NOT_READY || (state == SEL_FD_HUNG_UP && event->ends == 0);
+}
+
 gboolean
 sel_hangup_check (SelCore             *core,
                   const SelReadyEvent *event,
@@ -100,8 +109,9 @@ sel_hangup_check (SelCore             *core,
   gboolean is_done = FALSE;
   SelEventMask ended;
   SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
+  gboolean is_stale = (checks & SEL_HANGUP_CHECK_STALE) != 0 && sel_hangup_is_stale (event, state);
 
-  if (G_LIKELY (state == SEL_FD_READY && !judges))
+  if (G_LIKELY (state != SEL_FD_CLOSED && !judges && !is_stale))
     return FALSE;
 
   sel_state_lock (core);
@@ -110,7 +120,7 @@ sel_hangup_check (SelCore             *core,
       sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
       is_done = TRUE;
     }
-  else if (state == SEL_FD_NOT_READY && (checks & SEL_HANGUP_CHECK_STALE) != 0)
+  else if (is_stale)
     {
       sel_pause_rearm (core, event);
       is_done = TRUE;

@@ -24,15 +24,16 @@ typedef enum
 /* The length of such a pause, in microseconds. A select () of a thread ends all of them. */
 #define SEL_PAUSE_INTERVAL (100 * 1000)
 
-/* At most this part of #SelBaseSelector:max-dispatch is resumed, or probed, in one turn of a main loop. If thousands of
- * callbacks ignore hang-ups, the others do not have to wait for all of them. It is half of SEL_WAIT_IGNORED_SHARE, so
- * that the loop gets on with those that are not paused yet, however slow it is. */
-#define SEL_PAUSE_RESUMED_SHARE 16
+/* At most this part of #SelBaseSelector:max-dispatch, 1/32, is resumed or probed in one turn of a main loop. If
+ * thousands of callbacks ignore hang-ups, the others do not have to wait for all of them. SEL_WAIT_IGNORED_SHARE lets a
+ * turn serve twice as many, so that the loop gets on with those that are not paused yet, however slow it is. */
+#define SEL_PAUSE_RESUMED_SHARE 32
 
-/* For the same reason, a pause takes at least this time for each descriptor that is paused, in microseconds. */
+/* For the same reason, a pause lasts at least this time, in microseconds, multiplied by the number of paused
+ * descriptors. */
 #define SEL_PAUSE_SHARE 400
 
-/* A pause because of a hang-up ends at a multiple of its length divided by this number. */
+/* The end of a pause that follows a hang-up is rounded up to a multiple of its length divided by this number. */
 #define SEL_PAUSE_GRID 16
 
 /* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */

@@ -265,8 +265,7 @@ sel_pause_ring (SelCore      *core,
   if (sel_fd_probe (fd, events, ends, &ended) == SEL_FD_READY && ended == events)
     return;
 
-  /* The length of the next pause stays, as the change may be nothing that the callback does anything about. */
-  slot->hangup.n_useless = 0;
+  sel_hangup_count_restart (&slot->hangup);
   sel_pause_remove_fd (core, fd);
   sel_pause_resume_slot (core, fd, slot);
 }

@@ -186,7 +186,7 @@ static inline gboolean
 sel_ready_list_postpones (SelCore          *core,
                           const SelKeySlot *slot)
 {
-  return G_UNLIKELY (slot->hangup.n_useless != 0) && sel_ready_list_postpones_slow (core, slot);
+  return G_UNLIKELY (sel_hangup_count_has_useless (&slot->hangup)) && sel_ready_list_postpones_slow (core, slot);
 }
 
 /* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again. */

@@ -22,13 +22,17 @@ typedef enum
 {
   SEL_WAIT_DISPATCH = 1 << 0,      /* a main loop, for its callbacks */
   SEL_WAIT_ASYNC = 1 << 1,         /* an asynchronous wait */
-  SEL_WAIT_INTERRUPTIBLE = 1 << 2  /* a signal ends the wait */
+  SEL_WAIT_INTERRUPTIBLE = 1 << 2, /* a signal ends the wait */
+  SEL_WAIT_IN_CALLBACK = 1 << 3    /* it is called by a callback that a main loop has called for this selector */
 } SelWaitFlags;
 
-/* The part of the room of a main loop that descriptors can use whose callbacks ignore that they have ended. If there
- * are thousands of them, others need not wait for their turn. In a turn, a source also probes no more than this part of
- * #SelBaseSelector:max-dispatch. */
-#define SEL_WAIT_IGNORED_SHARE 8
+/* Descriptors whose callbacks ignore that they have ended get at most this part, 1/16, of the places in the list of a
+ * main loop. If there are thousands of them, others need not wait for their turn. In a turn, a source also probes no
+ * more than this part of #SelBaseSelector:max-dispatch. */
+#define SEL_WAIT_IGNORED_SHARE 16
+
+/* It is at least this number, so that a small room, too, has twice the share of those whose pauses end. */
+#define SEL_WAIT_MIN_IGNORED 2
 
 typedef enum
 {
@@ -244,7 +248,7 @@ sel_wait_begin (SelCore       *core,
   if ((flags & SEL_WAIT_DISPATCH) != 0)
     {
       list->size = MIN (list->size, sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH));
-      list->n_ignored_left = MAX (list->size / SEL_WAIT_IGNORED_SHARE, 1);
+      list->n_ignored_left = MAX (list->size / SEL_WAIT_IGNORED_SHARE, SEL_WAIT_MIN_IGNORED);
     }
   if ((flags & SEL_WAIT_ASYNC) != 0)
     core->wait.woken = FALSE;

@@ -21,6 +21,7 @@ sel_wait_init (SelCore *core)
 void
 sel_wait_clear (SelCore *core)
 {
+  sel_found_drop_left (core);
   g_free (core->wait.buffer);
 }
 
@@ -30,6 +31,7 @@ sel_wait_forked (SelCore *core)
   core->wait.list.events = NULL;
   core->wait.locked = FALSE;
   core->wait.found = NULL;
+  sel_found_drop_left (core);
   sel_state_unset (core, SEL_STATE_FOUND);
   sel_registry_clear_changed (core);
 }
@@ -91,6 +93,32 @@ sel_wait_limit_timeout (gdouble timeout,
   return left > 0 ? MIN (timeout, left) : 0;
 }
 
+/* A thread that waits gets everything. A select (0) in a callback belongs to the turn of the main loop: what is paused
+ * stays so, as nothing is waited for. */
+static gboolean
+sel_wait_ends_pauses (SelCore *core,
+                      gdouble  timeout)
+{
+  gboolean in_callback = (core->wait.flags & SEL_WAIT_IN_CALLBACK) != 0 || sel_found_is_handed_over (core);
+
+  return sel_state_has (core, SEL_STATE_WAITING) && !(timeout <= 0 && in_callback);
+}
+
+/* In every other wait the descriptors that are always ready come first, so that a small array has room for both. The
+ * waits of main loops and those of their callbacks may alternate, so that they are counted separately. */
+static gboolean
+sel_wait_is_turn_of_always_ready (SelCore *core)
+{
+  gboolean is_dispatch = (core->wait.flags & SEL_WAIT_DISPATCH) != 0;
+
+  if (!sel_state_has (core, SEL_STATE_ALWAYS_READY))
+    return FALSE;
+
+  core->wait.turn = ++core->wait.turns[is_dispatch];
+
+  return core->wait.turn % 2 == 0 && sel_registry_check_always_ready (core);
+}
+
 /* The slow path of the beginning of a wait in the kernel. Returns the timeout for the kernel: 0 if a descriptor is
  * always ready or sel_base_selector_wakeup() was called; at most the time until a pause ends; SEL_WAIT_WITHOUT_KERNEL
  * if a main loop has asked the kernel already. */
@@ -104,21 +132,17 @@ sel_wait_prepare (SelCore  *core,
 
   sel_state_lock (core);
 
-  /* A thread that waits gets everything. A select (0) in the callback of a source belongs to the turn of that source:
-   * what is paused stays so, as nothing is waited for. */
-  sel_pause_resume_due (core, is_first && sel_state_has (core, SEL_STATE_WAITING) &&
-                              !(timeout <= 0 && sel_found_is_handed_over (core)));
+  sel_pause_resume_due (core, is_first && sel_wait_ends_pauses (core, timeout));
   if (is_first)
     {
       sel_registry_clear_changed (core);
       core->wait.wakeup_reported = FALSE;
     }
 
-  /* In every other wait the descriptors that are always ready come first, so that a small array has room for both. */
-  if (is_first && sel_state_has (core, SEL_STATE_ALWAYS_READY) && ++core->wait.turn % 2 == 0 &&
-      sel_registry_check_always_ready (core))
+  if (is_first && sel_wait_is_turn_of_always_ready (core))
     sel_ready_list_report_always_ready (core);
 
+  sel_found_take_left (core);
   if (is_first && sel_state_has (core, SEL_STATE_FOUND))
     asks_kernel = !sel_found_take (core);
 

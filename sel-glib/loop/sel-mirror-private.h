@@ -74,8 +74,8 @@ void     sel_mirror_note_taken    (SelMirror           *self,
                                    gssize               n_events,
                                    guint                batch);
 
-/* @events are those of a batch that is over, which has come to the one at @n_passed. Of those that no callback was
- * called for, keeps the ones that the kernel tells only once, unless a later batch has taken the same descriptor. */
+/* A batch of @events has ended after the first @n_passed of them. Keeps the events whose callback was not called and
+ * that the kernel tells only once, unless a later batch has taken them. */
 void     sel_mirror_keep          (SelMirror           *self,
                                    const SelReadyEvent *events,
                                    gssize               n_passed,

@@ -152,20 +152,19 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
 }
 
 /* TRUE if the turn has time for another probe of an end. If thousands of descriptors are hung up, the others do not
- * have to wait for all probes: the callback is called, and the probe is due again before the next call. With the policy
- * ONCE there must not be another call. */
+ * have to wait for all probes. */
 static gboolean
 sel_source_can_check_end (SelSource *self)
 {
-  SelCore *core = sel_core (self->selector);
-  guint max = MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_WAIT_IGNORED_SHARE, 1);
+  guint max_dispatch = sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH);
 
-  return self->n_end_checks++ < max ||
-         sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+  return self->n_end_checks++ < MAX (max_dispatch / SEL_WAIT_IGNORED_SHARE, SEL_WAIT_MIN_IGNORED);
 }
 
-/* Makes the checks that are due before a call. A context that polls each descriptor mistakes no file for another one,
- * so that it needs no check of that, which would take the next news of a file that tells them once.
+/* Makes the checks that are due before a call. A context that polls each descriptor cannot mistake a file for another
+ * one; the check of that is left out, as it would take the next news of a file that tells them once. Without time for a
+ * probe the callback is called, and the probe is due again before the next call. With the policy ONCE there must not be
+ * another call: the event is left for a later turn, if the kernel says that it is an end.
  * Returns: TRUE if there is nothing to call the callback for */
 static gboolean
 sel_source_check_event (SelSource           *self,
@@ -173,12 +172,20 @@ sel_source_check_event (SelSource           *self,
                         SelHangupChecks      checks,
                         gboolean             calls_select)
 {
+  SelCore *core = sel_core (self->selector);
+  gboolean is_once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+
   if (sel_watcher_is_mirrored (&self->watcher))
     checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_STALE;
-  if ((checks & SEL_HANGUP_CHECK_ENDED) != 0 && !sel_source_can_check_end (self))
-    checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_ENDED;
+  if ((checks & SEL_HANGUP_CHECK_ENDED) != 0 && !(is_once && (event->ends & SEL_READ_END) == 0) &&
+      !sel_source_can_check_end (self))
+    {
+      if (is_once)
+        return TRUE;
+      checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_ENDED;
+    }
 
-  return checks != 0 && sel_hangup_check (sel_core (self->selector), event, checks, calls_select);
+  return checks != 0 && sel_hangup_check (core, event, checks, calls_select);
 }
 
 /* The same for an entry of a batch. */

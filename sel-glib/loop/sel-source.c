@@ -53,10 +53,16 @@ sel_source_leave (GSource  *source,
 
   SEL_POINT ("source-leave");
   self->has_left = TRUE;
+
+  /* The last poll() of the context may have found something. */
+  if (is_destroyed && sel_watcher_is_prepared (&self->watcher))
+    sel_source_collect (self);
   sel_state_lock (core);
   if (!is_destroyed)
     sel_mirror_poll_nothing (&self->mirror, &self->watcher);
   sel_notify_remove_watcher (core, &self->watcher);
+  if (is_destroyed && sel_state_is_usable (core))
+    sel_found_leave (&self->mirror.found, core);
 
   /* Otherwise the other sources end the pauses. */
   if (!sel_notify_has_watchers (core) && sel_state_is_usable (core))
@@ -167,7 +173,8 @@ sel_source_has_work (SelSource *self)
   return self->is_ready || self->has_kept || sel_watcher_has (&self->watcher, SEL_WATCHER_GARBAGE | SEL_WATCHER_CLOSED);
 }
 
-/* In a loop of the callback: nothing that is for the callback may end the poll of that loop again and again. */
+/* A main loop runs inside of the callback: what is for the callback must not end the poll of that loop again and
+ * again. */
 static gboolean
 sel_source_hold (SelSource *self)
 {
