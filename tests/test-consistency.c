@@ -522,8 +522,8 @@ static const struct
     "reports the end of the file only" },
   { "kqueue, named pipe, filter for a direction in which it is not open", "accepted, reports nothing",
     "not looked at", "not looked at", "not looked at" },
-  { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`; a named pipe reports `EV_EOF`", "fails with `EBADF`",
-    "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
+  { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`; a named pipe reports `EV_EOF`",
+    "fails with `EBADF`", "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
   { "`fstat()` of a pipe", "has an inode number", "no inode number; the creation time", "as NetBSD",
     "not looked at" },
 };
@@ -576,10 +576,10 @@ append_systems (GString *page)
     "    <title>Closed pipes and sockets on the BSDs and macOS</title>\n\n"
     "    <para>\n"
     "      The tests of sel-glib have not been run on these systems. The following table was made from the sources of\n"
-    "      their kernels, and for NetBSD also by running the code of its kernel. sel-glib adds a read filter to a pipe\n"
-    "      that is open for writing, so that a writer hears of the reader's end on NetBSD and OpenBSD, too. On FreeBSD\n"
-    "      it adds the write filter again after the report, and treats the descriptor as always ready when that is\n"
-    "      refused.\n"
+    "      their kernels, and for NetBSD also by running the code of its kernel. sel-glib adds a read filter to a\n"
+    "      pipe that is open for writing, so that a writer hears of the reader's end on NetBSD and OpenBSD, too. On\n"
+    "      FreeBSD it adds the write filter again after the report, and treats the descriptor as always ready when\n"
+    "      that is refused.\n"
     "    </para>\n\n"
     "    <informaltable>\n"
     "      <tgroup cols=\"5\">\n"

@@ -33,8 +33,8 @@ void  sim_system_set_plain_sockets   (bool   plain);
 void  sim_system_set_anonymous_pipes (bool   anonymous);
 
 /*
- * F_GETFL of fcntl() returns O_RDWR for both ends of a pipe(), as on FreeBSD and OpenBSD. One fact is left out: the read
- * end is not writable.
+ * F_GETFL of fcntl() returns O_RDWR for both ends of a pipe(), as on FreeBSD and OpenBSD. One fact is left out: the
+ * read end is not writable.
  */
 void  sim_system_set_two_way_pipes   (bool   two_way);
 
