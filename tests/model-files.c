@@ -77,7 +77,8 @@ world_readiness (const World *world,
 
   if (file->kind != PIPE_WRITE && (file->n_bytes > 0 || file->full || file->cannot_read))
     events |= SEL_EVENT_READ;
-  if (file->kind != PIPE_READ && (!peer->full || (world->shut_write_is_ready && file->shut_write)))
+  if ((file->kind != PIPE_READ || world->has_two_way_pipes) &&
+      (!peer->full || (world->shut_write_is_ready && file->shut_write)))
     events |= SEL_EVENT_WRITE;
 
   return events;

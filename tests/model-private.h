@@ -53,6 +53,7 @@ typedef struct
   int numbers[N_FDS];        /* index of the file of each descriptor, -1 if the descriptor is closed */
   gboolean shut_both_is_ready;   /* see system-facts.h */
   gboolean shut_write_is_ready;
+  gboolean has_two_way_pipes;
 } World;
 
 typedef enum
@@ -74,6 +75,7 @@ typedef struct
   Certainty armed;           /* YES if the kernel waits for the file */
   int armed_file;            /* the file that the kernel waits for */
   gboolean always_ready;     /* the kernel refused the file, and the selector emulates it */
+  gboolean may_be_refused;   /* the kernel was asked again for a pipe without a reader, which may be emulated now */
   gboolean stale;            /* the descriptor was closed after it was registered */
 } Key;
 
@@ -88,6 +90,7 @@ typedef struct
 {
   const Backend *backend;
   gboolean forgets_pipes;    /* see system-facts.h */
+  gboolean ends_pipes_once;
   guint number;
   SelBaseSelector *selector;
   GMainContext *context;     /* NULL if the sequence has no main loop */
@@ -209,6 +212,9 @@ void twin_expect (Twin         *twin,
                   const World  *world,
                   SelEventMask  required[N_FDS],
                   SelEventMask  allowed[N_FDS]);
+
+void twin_notice_ends (Twin        *twin,
+                       const World *world);
 
 void twin_notice_closed (Twin        *twin,
                          const World *world,

@@ -79,6 +79,7 @@ twin_arm (Twin        *twin,
     return outcome;
 
   twin_disarm (twin, world, key, fd);
+  key->may_be_refused &= key->armed_file == index;
   key->always_ready = outcome != 0;
   key->armed = outcome == 0 ? YES : NO;
   key->armed_file = index;
@@ -179,8 +180,26 @@ twin_expect (Twin         *twin,
         }
 
       required[i] = key->armed == YES ? allowed[i] : 0;
+      if (key->may_be_refused && world->numbers[i] >= 0)
+        allowed[i] = key->events;
       if (twin_may_forget (twin, world, key))
         required[i] &= SEL_EVENT_READ;
+    }
+}
+
+/* A wait asks the kernel again for a pipe whose other end has gone, if the kernel tells that only once. */
+void
+twin_notice_ends (Twin        *twin,
+                  const World *world)
+{
+  for (int i = 0; i < N_FDS && twin->ends_pipes_once; i++)
+    {
+      Key *key = &twin->keys[i];
+      const File *file = key->registered && key->armed != NO ? world_file (world, key->armed_file) : NULL;
+
+      if (file != NULL && file->kind <= PIPE_WRITE && (key->events & SEL_EVENT_WRITE) != 0 &&
+          world_file (world, (int) file->peer)->n_refs == 0)
+        key->may_be_refused = TRUE;
     }
 }
 

@@ -186,6 +186,7 @@ do_select (Model *model,
     differ (model, twin, "it did not wait to the end");
 
   twin->wakeup = NO;
+  twin_notice_ends (twin, &model->world);
   twin_notice_closed (twin, &model->world, room == N_FDS);
 }
 
@@ -235,6 +236,7 @@ do_dispatch (Model *model,
 
   if (twin->wakeup == YES)
     twin->wakeup = MAYBE;
+  twin_notice_ends (twin, &model->world);
   for (int i = 0; i < N_FDS; i++)
     {
       Key *key = &twin->keys[i];

@@ -187,17 +187,19 @@ model_supported_backends (void)
 static void
 world_ask_system (World *world)
 {
-  static gboolean asked, shut_both, shut_write;
+  static gboolean asked, shut_both, shut_write, two_way;
 
   if (!asked)
     {
       shut_both = system_shut_both_is_ready ();
       shut_write = system_shut_write_is_ready ();
+      two_way = system_has_two_way_pipes ();
       asked = TRUE;
     }
 
   world->shut_both_is_ready = shut_both;
   world->shut_write_is_ready = shut_write;
+  world->has_two_way_pipes = two_way;
 }
 
 static void
@@ -230,6 +232,7 @@ model_start (Model        *model,
 
       twin->backend = &backends[i];
       twin->forgets_pipes = system_forgets_pipes (twin->backend);
+      twin->ends_pipes_once = system_ends_pipes_once (twin->backend);
       twin->number = i;
       twin->called = g_array_new (FALSE, FALSE, sizeof (Ready));
       twin_of_cell[i] = twin;

@@ -29,12 +29,27 @@ system_poll (int fd)
 }
 
 #ifdef HAVE_KQUEUE
+/* Adds a write filter of one end of a pipe, and closes the other end. Returns: the number of events, 0 or 1 */
 static int
-take_event (int queue)
+take_end (gsize          i,
+          struct kevent *event)
 {
-  struct kevent event;
+  struct kevent change;
+  int queue = kqueue ();
+  int fds[2];
+  int n;
 
-  return kevent (queue, NULL, 0, &event, 1, &(struct timespec) { 0, 0 });
+  g_assert_no_errno (queue);
+  open_pipe (fds);
+  fill (fds[1]);
+  EV_SET (&change, fds[i], EVFILT_WRITE, EV_ADD, 0, 0, 0);
+  g_assert_no_errno (kevent (queue, &change, 1, NULL, 0, NULL));
+  close (fds[1 - i]);
+  n = kevent (queue, NULL, 0, event, 1, &(struct timespec) { 0, 0 });
+  close (fds[i]);
+  close (queue);
+
+  return n;
 }
 #endif
 
@@ -42,29 +57,37 @@ gboolean
 system_forgets_pipes (const Backend *backend)
 {
 #ifdef HAVE_KQUEUE
-  struct kevent change;
-  gboolean forgets;
-  int queue;
-  int fds[2];
+  struct kevent event;
 
-  if (!backend->splits_events)
-    return FALSE;
-
-  queue = kqueue ();
-  g_assert_no_errno (queue);
-  open_pipe (fds);
-  EV_SET (&change, fds[0], EVFILT_WRITE, EV_ADD, 0, 0, 0);
-  g_assert_no_errno (kevent (queue, &change, 1, NULL, 0, NULL));
-  g_assert_cmpint (take_event (queue), ==, 0);
-  close (fds[1]);
-  forgets = take_event (queue) == 0;
-  close (fds[0]);
-  close (queue);
-
-  return forgets;
+  return backend->splits_events && take_end (0, &event) == 0;
 #else
   return FALSE;
 #endif
+}
+
+gboolean
+system_ends_pipes_once (const Backend *backend)
+{
+#ifdef HAVE_KQUEUE
+  struct kevent event;
+
+  return backend->splits_events && take_end (1, &event) == 1 && (event.flags & EV_ONESHOT) != 0;
+#else
+  return FALSE;
+#endif
+}
+
+gboolean
+system_has_two_way_pipes (void)
+{
+  SelEventMask ready;
+  int fds[2];
+
+  open_pipe (fds);
+  ready = system_poll (fds[0]);
+  close_pair (fds);
+
+  return (ready & SEL_EVENT_WRITE) != 0;
 }
 
 gboolean

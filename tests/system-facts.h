@@ -10,8 +10,15 @@
 SelEventMask system_poll                 (int            fd);
 
 /* TRUE if the kernel of the backend does not tell a read end that was registered for writing that the writer has gone:
- * the kqueue of the BSDs and macOS. */
+ * the kqueue of NetBSD. */
 gboolean     system_forgets_pipes        (const Backend *backend);
+
+/* TRUE if the kernel of the backend tells once that a pipe has no reader, and refuses the pipe then: the kqueue of
+ * FreeBSD. */
+gboolean     system_ends_pipes_once      (const Backend *backend);
+
+/* TRUE if both ends of a pipe are open for reading and writing, so that the read end is writable: FreeBSD, OpenBSD. */
+gboolean     system_has_two_way_pipes    (void);
 
 /* TRUE if fstat () can tell one pipe from another. */
 gboolean     system_identifies_pipes     (void);

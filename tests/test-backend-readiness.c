@@ -120,8 +120,8 @@ typedef struct
 
 static const State states[] =
 {
-  { "pipe reader, empty", open_pipe, state_none, "- - -" },
-  { "pipe reader, data", open_pipe, state_data, "R - R" },
+  { "pipe reader, empty", open_pipe, state_none, NULL },
+  { "pipe reader, data", open_pipe, state_data, NULL },
   { "pipe reader, writer gone", open_pipe, close_peer, "R W RW" },
   { "pipe reader, data and writer gone", open_pipe, state_data_and_close, "R W RW" },
   { "pipe writer, room", open_pipe_writer, state_none, "- W W" },

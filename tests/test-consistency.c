@@ -454,7 +454,7 @@ short_wait (SelBaseSelector *selector)
   return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "does not return early" : "too early";
 }
 
-#define FORGETFUL "kqueue on the BSDs"
+#define FORGETFUL "kqueue on NetBSD"
 
 /* The rows. A backend in @exceptions has the result @other instead of @result. */
 static const struct
@@ -515,12 +515,15 @@ static const struct
     "`POLLHUP` at both ends", "not looked at" },
   { "kqueue, full write end, the reader goes", "`EV_EOF` of the write filter, once; the filter is removed then",
     "nothing from the write filter; `EV_EOF` of a read filter", "as NetBSD", "`EV_EOF` of both filters" },
-  { "kqueue, read filter of a write end", "accepted, reports nothing", "reports the end of the file only", "as NetBSD",
-    "as NetBSD" },
-  { "kqueue, write filter of a read end", "accepted, reports nothing", "reports nothing", "reports nothing",
+  { "`pipe()`", "both ends are open for reading and writing", "one way", "as FreeBSD", "one way" },
+  { "kqueue, read filter of a write end", "reports the end of the file, and data from the other end",
+    "reports the end of the file only", "as FreeBSD", "as NetBSD" },
+  { "kqueue, write filter of a read end", "is ready to write", "reports nothing", "as FreeBSD",
     "reports the end of the file only" },
-  { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`", "fails with `EBADF`",
-    "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
+  { "kqueue, named pipe, filter for a direction in which it is not open", "accepted, reports nothing",
+    "not looked at", "not looked at", "not looked at" },
+  { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`; a named pipe reports `EV_EOF`",
+    "fails with `EBADF`", "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
   { "`fstat()` of a pipe", "has an inode number", "no inode number; the creation time", "as NetBSD",
     "not looked at" },
 };
@@ -573,10 +576,10 @@ append_systems (GString *page)
     "    <title>Closed pipes and sockets on the BSDs and macOS</title>\n\n"
     "    <para>\n"
     "      The tests of sel-glib have not been run on these systems. The following table was made from the sources of\n"
-    "      their kernels, and for NetBSD also by running the code of its kernel. sel-glib adds a read filter to the\n"
-    "      write end of a pipe, so that a writer hears of the reader's end on NetBSD and OpenBSD, too. On FreeBSD\n"
-    "      it adds the write filter again after the report, and treats the descriptor as always ready when that is\n"
-    "      refused.\n"
+    "      their kernels, and for NetBSD also by running the code of its kernel. sel-glib adds a read filter to a\n"
+    "      pipe that is open for writing, so that a writer hears of the reader's end on NetBSD and OpenBSD, too. On\n"
+    "      FreeBSD it adds the write filter again after the report, and treats the descriptor as always ready when\n"
+    "      that is refused.\n"
     "    </para>\n\n"
     "    <informaltable>\n"
     "      <tgroup cols=\"5\">\n"

@@ -11,6 +11,7 @@
 
 #include "simulators/sim-devpoll.h"
 #include "simulators/sim-kqueue.h"
+#include "simulators/sim-system.h"
 
 /* A selector that another thread waits for. The thread ends when one descriptor is ready. */
 
@@ -156,7 +157,6 @@ test_pipe_ends_once (BackendFixture *fixture)
   int fds[2];
 
   sim_kqueue_set_flavour (SIM_FREEBSD);
-  sim_kqueue_set_ends_pipes_once (true);
   open_pipe (fds);
   fill (fds[1]);
   watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
@@ -168,6 +168,49 @@ test_pipe_ends_once (BackendFixture *fixture)
   rewatch (fixture->selector, fds[1], SEL_EVENT_READ | SEL_EVENT_WRITE);
   assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[1], SEL_EVENT_READ | SEL_EVENT_WRITE, -1);
 
+  unwatch (fixture->selector, fds[1]);
+  assert_ready (fixture->selector, 0, -1);
+  close (fds[1]);
+  sim_kqueue_reset ();
+}
+
+/* OpenBSD forgets the write filter of a full pipe, and opens both ends of a pipe for reading and writing. */
+static void
+test_two_way_pipe (BackendFixture *fixture)
+{
+  int own_fd = sel_kqueue_selector_get_fd (SEL_KQUEUE_SELECTOR (fixture->selector), NULL);
+  struct kevent event;
+  int fds[2];
+
+  sim_kqueue_set_forgets_pipes (true);
+  sim_system_set_two_way_pipes (true);
+  open_pipe (fds);
+  fill (fds[1]);
+
+  for (int i = 0; i < 2; i++)
+    {
+      watch (fixture->selector, fds[1], SEL_EVENT_WRITE);
+      assert_ready (fixture->selector, 0, -1);
+      rewatch (fixture->selector, fds[1], SEL_EVENT_READ | SEL_EVENT_WRITE);
+      assert_ready (fixture->selector, 0, -1);
+      rewatch (fixture->selector, fds[1], SEL_EVENT_WRITE);
+
+      /* Data from the other end is not waited for, and is reported once at most. */
+      g_assert_true (sim_kqueue_find (own_fd, (uintptr_t) fds[1], EVFILT_READ, &event));
+      g_assert_cmpint (event.flags & EV_CLEAR, !=, 0);
+      g_assert_cmpint (sim_kqueue_inject (own_fd, &event), ==, 0);
+      assert_ready (fixture->selector, 0, -1);
+
+      if (i == 0)
+        unwatch (fixture->selector, fds[1]);
+    }
+
+  close (fds[0]);
+  for (int i = 0; i < 3; i++)
+    assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[1], SEL_EVENT_WRITE, -1);
+  rewatch (fixture->selector, fds[1], SEL_EVENT_READ);
+  for (int i = 0; i < 3; i++)
+    assert_ready (fixture->selector, SEL_WAIT_FOREVER, fds[1], SEL_EVENT_READ, -1);
   unwatch (fixture->selector, fds[1]);
   assert_ready (fixture->selector, 0, -1);
   close (fds[1]);
@@ -253,6 +296,7 @@ main (int   argc,
   backend_add_for ("devpoll", "no-limit-left", test_no_limit_left);
   backend_add_for ("devpoll", "complete-list", test_complete_list);
   backend_add_for ("kqueue", "pipe-ends-once", test_pipe_ends_once);
+  backend_add_for ("kqueue", "two-way-pipe", test_two_way_pipe);
   backend_add_for ("kqueue", "full-pipe", test_full_pipe);
   backend_add_for ("kqueue", "full-pipe-in-loop", test_full_pipe_in_loop);
 

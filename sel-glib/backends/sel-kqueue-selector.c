@@ -137,23 +137,26 @@ sel_kqueue_selector_check_kind (int      fd,
   return TRUE;
 }
 
+/* FreeBSD and OpenBSD open both ends of a pipe for reading and writing. */
 static gboolean
-sel_kqueue_is_write_end (int fd)
+sel_kqueue_is_pipe_for_writing (int fd)
 {
   struct stat status;
 
-  return fstat (fd, &status) == 0 && S_ISFIFO (status.st_mode) && (fcntl (fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
+  return fstat (fd, &status) == 0 && S_ISFIFO (status.st_mode) && (fcntl (fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
 /*
  * The filters that wait for @events. NetBSD, OpenBSD and old versions of macOS forget the write filter of a full pipe
- * when the reader goes, but a read filter of the same descriptor reports the end of the file then, and nothing before.
+ * when the reader goes, but a read filter of the same descriptor reports the end of the file then. If @events does not
+ * need that read filter, it is the companion of the write filter. The kernel reports each change of it once, because
+ * data may come from the other end of a pipe that is open in both directions.
  */
 static SelEventMask
 sel_kqueue_selector_get_filters (int          fd,
                                  SelEventMask events)
 {
-  return events == SEL_EVENT_WRITE && sel_kqueue_is_write_end (fd) ? SEL_EVENT_READ | SEL_EVENT_WRITE : events;
+  return events == SEL_EVENT_WRITE && sel_kqueue_is_pipe_for_writing (fd) ? SEL_EVENT_READ | SEL_EVENT_WRITE : events;
 }
 
 static void
@@ -180,12 +183,14 @@ sel_kqueue_selector_add (SelBaseSelector  *self,
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
   guint32 tag = sel_backend_get_tag (self);
-  gushort flags = sel_backend_is_alarm (self) ? EV_ADD | EV_CLEAR : EV_ADD;
+  SelEventMask once = sel_backend_is_alarm (self) ? SEL_ALL_EVENTS : wanted & ~events;
   SelEventMask added = 0;
 
   /* Add filters that exist already, too: the number may stand for another file by now, which has none. */
   for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
     {
+      gushort flags = (once & filters[i].event) != 0 ? EV_ADD | EV_CLEAR : EV_ADD;
+
       if ((wanted & filters[i].event) == 0)
         continue;
 
@@ -214,6 +219,11 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
 {
   SelEventMask before = sel_kqueue_selector_get_filters (fd, old_events);
   SelEventMask wanted = sel_kqueue_selector_get_filters (fd, new_events);
+  SelEventMask converted = before & wanted & (old_events ^ new_events);
+
+  /* Adding a filter again does not change its flags. */
+  sel_kqueue_selector_delete (PRIV (self), fd, converted);
+  before &= ~converted;
 
   if (new_events != 0 &&
       (!sel_backend_check_fd (fd, error) ||
@@ -246,8 +256,15 @@ sel_kqueue_selector_forget (SelBaseSelector      *self,
   return TRUE;
 }
 
-/* EV_EOF of the read filter at the write end of a pipe means that the reader is gone: it is reported for writing,
- * too. */
+static gboolean
+sel_kqueue_selector_is_companion (SelBaseSelector     *self,
+                                  const struct kevent *event)
+{
+  return event->filter != EVFILT_WRITE && sel_backend_get_armed (self, (int) event->ident) == SEL_EVENT_WRITE;
+}
+
+/* EV_EOF of the read filter of a pipe that is open for writing means that the other end is gone: it is reported for
+ * writing, too. */
 static SelEventMask
 sel_kqueue_selector_get_events (SelBaseSelector     *self,
                                 const struct kevent *event)
@@ -258,10 +275,20 @@ sel_kqueue_selector_get_events (SelBaseSelector     *self,
     return SEL_EVENT_WRITE;
 
   if (G_UNLIKELY ((event->flags & EV_EOF) != 0) &&
-      (sel_backend_get_armed (self, fd) & SEL_EVENT_WRITE) != 0 && sel_kqueue_is_write_end (fd))
+      (sel_backend_get_armed (self, fd) & SEL_EVENT_WRITE) != 0 && sel_kqueue_is_pipe_for_writing (fd))
     return SEL_EVENT_READ | SEL_EVENT_WRITE;
 
   return SEL_EVENT_READ;
+}
+
+/* TRUE if the kernel does not report this end again. FreeBSD reports once that a pipe has no reader, removes the write
+ * filter, and refuses it with EPIPE from then on. */
+static gboolean
+sel_kqueue_selector_is_last_report (SelBaseSelector     *self,
+                                    const struct kevent *event)
+{
+  return (event->flags & EV_ONESHOT) != 0 ||
+         ((event->flags & EV_EOF) != 0 && sel_kqueue_selector_is_companion (self, event));
 }
 
 static gboolean
@@ -295,8 +322,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
 
       if (sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata, events, ends))
         {
-          /* FreeBSD reports once that a pipe has no reader, and removes the filter. Adding it again gives EPIPE. */
-          if (G_UNLIKELY ((event->flags & EV_ONESHOT) != 0))
+          if (G_UNLIKELY (sel_kqueue_selector_is_last_report (self, event)))
             sel_backend_rearm (self, (int) event->ident);
         }
       else if (!sel_kqueue_selector_forget (self, event, error))

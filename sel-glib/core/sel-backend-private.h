@@ -172,7 +172,8 @@ sel_backend_get_armed (SelBaseSelector *self,
   return sel_registry_get_armed (sel_core (self), fd);
 }
 
-/* The kernel has removed @fd by itself. Calls update (fd, 0, events) again, unless @fd is paused. */
+/* The kernel has removed @fd by itself, or reports it no more. Calls update (fd, 0, events) again, unless @fd is
+ * paused. */
 void             sel_backend_rearm           (SelBaseSelector  *self,
                                               int               fd);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* FreeBSD accepts filters of named pipes in any state. */
 static bool
 sim_pipe_is_broken (int                fd,
                     const struct stat *buf)
@@ -22,6 +23,7 @@ sim_pipe_is_broken (int                fd,
   struct pollfd pollfd = { .fd = fd };
 
   return S_ISFIFO (buf->st_mode)
+         && (!sim_kqueue_knobs.ends_pipes_once || sim_system_is_pipe (fd))
          && sim_system_real_poll (&pollfd, 1, 0) == 1
          && (pollfd.revents & (POLLHUP | POLLERR)) != 0;
 }
@@ -45,8 +47,7 @@ queue_add_fd (Queue               *queue,
   if (fstat (fd, &buf) < 0)
     return errno;
 
-  if (change->filter == EVFILT_WRITE && sim_kqueue_knobs.pipe_errno != 0 && sim_pipe_is_broken (fd, &buf)
-      && !sim_is_for_other_end (fd, EVFILT_WRITE))
+  if (change->filter == EVFILT_WRITE && sim_kqueue_knobs.pipe_errno != 0 && sim_pipe_is_broken (fd, &buf))
     return sim_kqueue_knobs.pipe_errno;
 
   if (!queue_grow (queue, (size_t) fd, index))

@@ -13,20 +13,28 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 static bool
 sim_pipe_ends_once (int fd)
 {
-  return sim_kqueue_knobs.ends_pipes_once && !sim_kqueue_knobs.forgets_pipes && sim_system_is_pipe (fd);
+  return sim_kqueue_knobs.ends_pipes_once && sim_system_is_pipe (fd);
 }
 
+/* pipe() opens both ends for reading and writing, so this is about named pipes. */
 bool
 sim_is_for_other_end (int   fd,
                       short filter)
 {
   int unwanted = filter == EVFILT_READ ? O_WRONLY : O_RDONLY;
 
-  return sim_pipe_ends_once (fd) && (fcntl (fd, F_GETFL) & O_ACCMODE) == unwanted;
+  struct stat buf;
+
+  return sim_kqueue_knobs.ends_pipes_once
+         && fstat (fd, &buf) == 0
+         && S_ISFIFO (buf.st_mode)
+         && !sim_system_is_pipe (fd)
+         && (fcntl (fd, F_GETFL) & O_ACCMODE) == unwanted;
 }
 
 /* Returns false if the note is not active by the rules of the flavour. epoll then reports it by the edge only. */

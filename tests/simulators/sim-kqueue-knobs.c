@@ -55,19 +55,29 @@ sim_apply_flavour (SimKqueueFlavour flavour)
 
   sim_kqueue_knobs.pipe_errno = netbsd ? EBADF : EPIPE;
   sim_kqueue_knobs.forgets_pipes = netbsd;
-  sim_kqueue_knobs.ends_pipes_once = false;
+  sim_kqueue_knobs.ends_pipes_once = flavour == SIM_FREEBSD;
   sim_kqueue_knobs.stays_readable = netbsd;
   sim_system_set_plain_sockets (netbsd);
   sim_system_set_anonymous_pipes (netbsd);
+  sim_system_set_two_way_pipes (flavour == SIM_FREEBSD);
+}
+
+static SimKqueueFlavour
+sim_get_initial_flavour (void)
+{
+  const char *name = getenv ("SIM_KQUEUE");
+
+  if (name != NULL && strcmp (name, "freebsd") == 0)
+    return SIM_FREEBSD;
+
+  return name != NULL && strcmp (name, "netbsd") == 0 ? SIM_NETBSD : SIM_MANUAL;
 }
 
 static void
 sim_reset (void)
 {
-  const char *flavour = getenv ("SIM_KQUEUE");
-
   sim_kqueue_knobs = (Knobs) { .device_errno = EINVAL };
-  sim_apply_flavour (flavour != NULL && strcmp (flavour, "netbsd") == 0 ? SIM_NETBSD : SIM_FREEBSD);
+  sim_apply_flavour (sim_get_initial_flavour ());
 }
 
 __attribute__ ((constructor)) static void

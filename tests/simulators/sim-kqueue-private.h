@@ -190,8 +190,8 @@ int queue_apply (Queue               *queue,
 
 /* sim-kqueue-events.c */
 
-/* Returns true if FreeBSD accepts the filter and never looks at it: a read filter of the write end of a pipe, or a
- * write filter of its read end. */
+/* Returns true if FreeBSD accepts the filter and never looks at it: a read filter of a FIFO that is open for writing
+ * only, or a write filter of one that is open for reading only. */
 bool sim_is_for_other_end (int   fd,
                            short filter);
 

@@ -21,19 +21,21 @@ extern "C" {
 
 typedef enum
 {
+  SIM_MANUAL,
   SIM_FREEBSD,
   SIM_NETBSD
 } SimKqueueFlavour;
 
 /*
  * Resets all settings and counters to their initial values, those of sim-system.h as well. Queues stay open. The
- * initial flavour is SIM_FREEBSD, or SIM_NETBSD if the environment has SIM_KQUEUE=netbsd.
+ * initial flavour is SIM_MANUAL, or the one that the environment names: SIM_KQUEUE=freebsd or SIM_KQUEUE=netbsd.
  */
 void sim_kqueue_reset                (void);
 
 /*
- * Makes all settings that differ between the systems. SIM_NETBSD: EBADF for broken pipes, pipes are forgotten, sockets
- * are plain, pipes are anonymous, and a queue stays readable. Call it while no queue is open.
+ * Makes all settings that differ between the systems. SIM_MANUAL: as kqueue(2) of FreeBSD says. SIM_FREEBSD: pipes end
+ * once, and are open in both directions. SIM_NETBSD: EBADF for broken pipes, pipes are forgotten, sockets are plain,
+ * pipes are anonymous, and a queue stays readable. Call it while no queue is open.
  */
 void sim_kqueue_set_flavour          (SimKqueueFlavour flavour);
 
@@ -44,9 +46,9 @@ void sim_kqueue_set_flavour          (SimKqueueFlavour flavour);
 void sim_kqueue_set_forgets_pipes    (bool           forgets);
 
 /*
- * If set, a pipe ends as on FreeBSD: EVFILT_WRITE returns EV_EOF once, together with EV_ONESHOT, when the reader is
- * gone, and is removed then. EVFILT_READ on the write end and EVFILT_WRITE on the read end are never active. A FIFO
- * is no pipe here. Not a part of SIM_FREEBSD, which follows the manual page.
+ * If set, a pipe() ends as on FreeBSD: EVFILT_WRITE returns EV_EOF once, together with EV_ONESHOT, when the reader is
+ * gone, and is removed then. EVFILT_READ of a FIFO that is open for writing only, and EVFILT_WRITE of one that is open
+ * for reading only, are never active.
  */
 void sim_kqueue_set_ends_pipes_once  (bool           once);
 

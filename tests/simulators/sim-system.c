@@ -15,7 +15,9 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -35,6 +37,7 @@
 
 static atomic_bool plain_sockets;
 static atomic_bool anonymous_pipes;
+static atomic_bool two_way_pipes;
 
 /* The inodes of sockets that were shut down for writing. Linux does not give an inode number to another socket soon. */
 static _Atomic ino_t shut_inodes[MAX_SHUT];
@@ -48,6 +51,10 @@ static int (*real_fstat) (int, struct stat *);
 #ifdef __GLIBC__
 static int (*real_fstat64) (int, struct stat64 *);
 #endif
+static int (*real_fcntl) (int, int, ...);
+#ifdef __GLIBC__
+static int (*real_fcntl64) (int, int, ...);
+#endif
 static int (*real_connect) (int, const struct sockaddr *, socklen_t);
 static int (*real_shutdown) (int, int);
 static int (*real_getpeername) (int, struct sockaddr *, socklen_t *);
@@ -60,6 +67,10 @@ sim_resolve (void)
   *(void **) &real_fstat = dlsym (RTLD_NEXT, "fstat");
 #ifdef __GLIBC__
   *(void **) &real_fstat64 = dlsym (RTLD_NEXT, "fstat64");
+#endif
+  *(void **) &real_fcntl = dlsym (RTLD_NEXT, "fcntl");
+#ifdef __GLIBC__
+  *(void **) &real_fcntl64 = dlsym (RTLD_NEXT, "fcntl64");
 #endif
   *(void **) &real_connect = dlsym (RTLD_NEXT, "connect");
   *(void **) &real_getpeername = dlsym (RTLD_NEXT, "getpeername");
@@ -76,6 +87,12 @@ void
 sim_system_set_anonymous_pipes (bool anonymous)
 {
   anonymous_pipes = anonymous;
+}
+
+void
+sim_system_set_two_way_pipes (bool two_way)
+{
+  two_way_pipes = two_way;
 }
 
 bool
@@ -409,5 +426,51 @@ fstat64 (int            fd,
     HIDE_IDENTITY (buf);
 
   return result;
+}
+#endif
+
+static int
+sim_translate_flags (int fd,
+                     int command,
+                     int result)
+{
+  if (command != F_GETFL || result < 0 || !two_way_pipes || !sim_system_is_pipe (fd))
+    return result;
+
+  return (result & ~O_ACCMODE) | O_RDWR;
+}
+
+/* The third argument is an integer, a pointer, or missing. */
+SIM_EXPORT int
+fcntl (int fd,
+       int command,
+       ...)
+{
+  va_list arguments;
+  void *argument;
+
+  sim_ensure ();
+  va_start (arguments, command);
+  argument = va_arg (arguments, void *);
+  va_end (arguments);
+
+  return sim_translate_flags (fd, command, real_fcntl (fd, command, argument));
+}
+
+#ifdef __GLIBC__
+SIM_EXPORT int
+fcntl64 (int fd,
+         int command,
+         ...)
+{
+  va_list arguments;
+  void *argument;
+
+  sim_ensure ();
+  va_start (arguments, command);
+  argument = va_arg (arguments, void *);
+  va_end (arguments);
+
+  return sim_translate_flags (fd, command, real_fcntl64 (fd, command, argument));
 }
 #endif

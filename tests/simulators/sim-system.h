@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The poll(), ppoll(), fstat(), connect(), getpeername() and shutdown() of other systems, for tests.
+ * The poll(), ppoll(), fstat(), fcntl(), connect(), getpeername() and shutdown() of other systems, for tests.
  *
  * These functions are replaced in the whole program. They pass everything on to the C library until a setting below
  * changes that. The settings apply to the process. Any thread may change them.
@@ -31,6 +31,12 @@ void  sim_system_set_plain_sockets   (bool   plain);
 
 /* fstat() of a pipe returns 0 for st_dev and st_ino, and a st_ctim that differs between pipes and never changes. */
 void  sim_system_set_anonymous_pipes (bool   anonymous);
+
+/*
+ * F_GETFL of fcntl() returns O_RDWR for both ends of a pipe(), as on FreeBSD and OpenBSD. One fact is left out: the
+ * read end is not writable.
+ */
+void  sim_system_set_two_way_pipes   (bool   two_way);
 
 /* For the simulators. The calls behave as those of NetBSD if sockets are plain. */
 

@@ -372,12 +372,50 @@ test_flavour (void)
   g_assert_no_errno (fstat (fds[0], &buf));
   g_assert_cmpuint (buf.st_ino, ==, 0);
 
-  sim_kqueue_set_flavour (SIM_FREEBSD);
+  sim_kqueue_set_flavour (SIM_MANUAL);
   g_assert_false (sim_system_has_plain_sockets ());
   g_assert_no_errno (fstat (fds[0], &buf));
   g_assert_cmpuint (buf.st_ino, !=, 0);
+  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+  g_assert_cmpint (fcntl (fds[1], F_GETFL) & O_ACCMODE, ==, O_WRONLY);
+
+  g_setenv ("SIM_KQUEUE", "freebsd", TRUE);
+  sim_kqueue_reset ();
+  g_unsetenv ("SIM_KQUEUE");
+  for (int i = 0; i < 2; i++)
+    g_assert_cmpint (fcntl (fds[i], F_GETFL), ==, O_NONBLOCK | O_RDWR);
 
   close_all (fds, 2);
+}
+
+/* FreeBSD keeps the filters of a named pipe. A filter for a direction in which it is not open is accepted, and says
+ * nothing. */
+static void
+test_fifo_ends (void)
+{
+  g_autofree char *directory = g_dir_make_tmp (NULL, NULL);
+  g_autofree char *path = g_build_filename (directory, "fifo", NULL);
+  int fds[2];
+  int kq;
+
+  sim_kqueue_set_flavour (SIM_FREEBSD);
+  kq = open_queue ();
+  g_assert_no_errno (mkfifo (path, 0600));
+  fds[0] = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  fds[1] = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (add (kq, fds[1], EVFILT_READ), ==, 0);
+  close (fds[0]);
+  g_assert_cmpint (take (kq), ==, 0);
+
+  g_assert_cmpint (add (kq, fds[1], EVFILT_WRITE), ==, 0);
+  for (int i = 0; i < 2; i++)
+    g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+
+  close (fds[1]);
+  close (kq);
+  g_assert_no_errno (unlink (path));
+  g_assert_no_errno (rmdir (directory));
 }
 
 static void
@@ -440,6 +478,7 @@ main (int    argc,
     { "/sim/system/read-end-is-forgotten", test_read_end_is_forgotten },
     { "/sim/system/anonymous-pipes", test_anonymous_pipes },
     { "/sim/system/flavour", test_flavour },
+    { "/sim/system/fifo-ends", test_fifo_ends },
   };
 
   g_test_init (&argc, &argv, NULL);
