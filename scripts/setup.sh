@@ -129,7 +129,7 @@ missing_for_tests ()
   have appstreamcli || echo appstream
   have desktop-file-validate || echo desktop-file-utils
   have rpmbuild || echo rpm
-  have_wheel_tools || echo python3-mesonpy python3-pip python3-venv
+  have_wheel_tools || echo patchelf python3-mesonpy python3-pip python3-venv
   have valgrind || echo valgrind
   have gjs || echo gjs
   { have valac && have_module vapigen; } || echo valac

@@ -251,7 +251,7 @@ class TestMypy(unittest.TestCase):
                            'reveal_type(Sel.asyncio.EventLoop().running)\n')
         lines = self.run_mypy(program, python=python).splitlines()
         self.assertEqual(len(lines), 3, lines)
-        self.assertRegex(lines[0], r'"builtins\.list\[builtins\.int\]"$')
+        self.assertRegex(lines[0], r'"(builtins\.)?list\[(builtins\.)?int\]"$')
         self.assertTrue(lines[1].endswith('"%s"' % main_loop), lines)
         self.assertIn('AbstractContextManager', lines[2])
 

@@ -200,6 +200,16 @@ function checkPriority(signature, name, priority) {
     checkArgument(signature, name, priority, value => typeof value === 'number');
 }
 
+// The property `fd` of a selector. GJS 1.90 reads a property by the function that the GIR names as its getter, and calls
+// that without a place for its error.
+function getFd() {
+    try {
+        return this.get_fd();
+    } catch {
+        return -1;
+    }
+}
+
 // Returns the C callback of a source.
 function wrapFunction(func) {
     if (func === null || func === undefined)
@@ -515,5 +525,8 @@ function _init() {
                 Class.new();
             return init.apply(this, args);
         };
+
+        if (Class.prototype.get_fd)
+            Object.defineProperty(Class.prototype, 'fd', {configurable: true, enumerable: true, get: getFd});
     }
 }
