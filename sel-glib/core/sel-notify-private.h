@@ -29,7 +29,7 @@ struct _SelWatcher
   SelWakeup *bell;           /* reference counted; not open if the system has no descriptors left */
   gpointer thread;           /* atomic: the thread that has made the source, or has prepared it last */
   guint flags;               /* atomic: of SelWatcherFlags */
-  gboolean is_prepared;      /* of the thread only: the context is about to poll, or polls */
+  gboolean is_prepared;      /* atomic: the context is about to poll, or polls */
   gboolean is_rung;          /* the bell has to be drained */
   gboolean was_rung;         /* of the thread only: the bell was drained or opened since the rings were forgotten */
   gboolean is_inherited;     /* in a child process: the bell is that of the parent */
@@ -226,18 +226,19 @@ sel_watcher_is_inherited (const SelWatcher *watcher)
   return watcher->is_inherited;
 }
 
-/* In the thread of the watcher, without the lock: TRUE from the end of prepare() until the poll() has returned. */
+/* In the thread of the watcher, or in the one that frees the source, without the lock: TRUE from the end of prepare()
+ * until the poll() has returned. */
 static inline void
 sel_watcher_set_prepared (SelWatcher *watcher,
                           gboolean    is_prepared)
 {
-  watcher->is_prepared = is_prepared;
+  __atomic_store_n (&watcher->is_prepared, is_prepared, __ATOMIC_RELAXED);
 }
 
 static inline gboolean
 sel_watcher_is_prepared (const SelWatcher *watcher)
 {
-  return watcher->is_prepared;
+  return __atomic_load_n (&watcher->is_prepared, __ATOMIC_RELAXED);
 }
 
 /* In the thread of the watcher: TRUE if the bell was rung, or may have been rung, since sel_watcher_forget_rings(). */

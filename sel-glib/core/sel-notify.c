@@ -95,7 +95,7 @@ sel_watcher_mark (SelWatcher      *watcher,
                   SelWatcherFlags  flags)
 {
   g_atomic_int_or (&watcher->flags, flags);
-  if (watcher->is_rung || watcher->is_inherited || (sel_watcher_is_own (watcher) && !watcher->is_prepared))
+  if (watcher->is_rung || watcher->is_inherited || (sel_watcher_is_own (watcher) && !sel_watcher_is_prepared (watcher)))
     return;
 
   watcher->is_rung = TRUE;
