@@ -440,7 +440,8 @@ sim_translate_flags (int fd,
   return (result & ~O_ACCMODE) | O_RDWR;
 }
 
-/* The third argument is an integer, a pointer, or missing. */
+/* The third argument is an integer, a pointer, or missing. As above, fcntl() can be another name of fcntl64(). */
+#ifndef __USE_FILE_OFFSET64
 SIM_EXPORT int
 fcntl (int fd,
        int command,
@@ -456,6 +457,7 @@ fcntl (int fd,
 
   return sim_translate_flags (fd, command, real_fcntl (fd, command, argument));
 }
+#endif
 
 #ifdef __GLIBC__
 SIM_EXPORT int
