@@ -27,7 +27,6 @@ sim_is_for_other_end (int   fd,
                       short filter)
 {
   int unwanted = filter == EVFILT_READ ? O_WRONLY : O_RDONLY;
-
   struct stat buf;
 
   return sim_kqueue_knobs.ends_pipes_once

@@ -440,39 +440,29 @@ sim_translate_flags (int fd,
   return (result & ~O_ACCMODE) | O_RDWR;
 }
 
-/* The third argument is an integer, a pointer, or missing. As above, fcntl() can be another name of fcntl64(). */
+/* The third argument is an integer, a pointer, or missing. */
+#define REPLACE_FCNTL(name)                                                            \
+  SIM_EXPORT int                                                                       \
+  name (int fd,                                                                        \
+        int command,                                                                   \
+        ...)                                                                           \
+  {                                                                                    \
+    va_list arguments;                                                                 \
+    void *argument;                                                                    \
+                                                                                       \
+    sim_ensure ();                                                                     \
+    va_start (arguments, command);                                                     \
+    argument = va_arg (arguments, void *);                                             \
+    va_end (arguments);                                                                \
+                                                                                       \
+    return sim_translate_flags (fd, command, real_##name (fd, command, argument));     \
+  }
+
+/* As above, fcntl() can be another name of fcntl64(). */
 #ifndef __USE_FILE_OFFSET64
-SIM_EXPORT int
-fcntl (int fd,
-       int command,
-       ...)
-{
-  va_list arguments;
-  void *argument;
-
-  sim_ensure ();
-  va_start (arguments, command);
-  argument = va_arg (arguments, void *);
-  va_end (arguments);
-
-  return sim_translate_flags (fd, command, real_fcntl (fd, command, argument));
-}
+REPLACE_FCNTL (fcntl)
 #endif
 
 #ifdef __GLIBC__
-SIM_EXPORT int
-fcntl64 (int fd,
-         int command,
-         ...)
-{
-  va_list arguments;
-  void *argument;
-
-  sim_ensure ();
-  va_start (arguments, command);
-  argument = va_arg (arguments, void *);
-  va_end (arguments);
-
-  return sim_translate_flags (fd, command, real_fcntl64 (fd, command, argument));
-}
+REPLACE_FCNTL (fcntl64)
 #endif
