@@ -8,21 +8,29 @@ id=org.example.SelectorMonitor
 # shellcheck source=tests/tap.sh
 . "$(dirname "$0")/../../tests/tap.sh"
 
-# Runs a tool, if it is there.
+# The example has no home page. Newer versions of appstreamcli warn about that; older ones do not know the tag and fail
+# if it is overridden.
+validate_metadata ()
+{
+  appstreamcli validate --no-net "$1" || appstreamcli validate --no-net --override=url-homepage-missing=info "$1"
+}
+
+# Runs a tool with the command that uses it, if the tool is there.
 check ()
 {
   name=$1
-  shift
-  if command -v "$1" > /dev/null; then
+  tool=$2
+  shift 2
+  if command -v "$tool" > /dev/null; then
     output=$("$@" 2>&1)
     status=$?
     echo "$output" | sed 's/^/# /'
     result "$status" "$name"
   else
-    result 0 "$name # SKIP missing tool $1"
+    result 0 "$name # SKIP missing tool $tool"
   fi
 }
 
 echo 1..2
-check "desktop entry" desktop-file-validate "$1/$id.desktop"
-check "AppStream metadata" appstreamcli validate --no-net --override=url-homepage-missing=info "$1/$id.metainfo.xml"
+check "desktop entry" desktop-file-validate desktop-file-validate "$1/$id.desktop"
+check "AppStream metadata" appstreamcli validate_metadata "$1/$id.metainfo.xml"
