@@ -463,6 +463,30 @@ class Failures(TestCase):
         self.assertIn('fail', contexts[0]['message'])
         self.assertIsInstance(contexts[0]['handle'], asyncio.Handle)
 
+    def test_cancelled_callback(self):
+        # A callback that cancels itself, and then fails: the exception is reported as that of any callback.
+        loop = self.make_loop()
+        exceptions = []
+        loop.set_exception_handler(lambda loop, context: exceptions.append(type(context['exception'])))
+
+        def fail():
+            handle.cancel()
+            self.fail()
+
+        def reader():
+            loop.remove_reader(r)
+            loop.stop()
+            self.fail()
+
+        r, w = socket.socketpair()
+        with r, w:
+            w.send(b'x')
+            handle = loop.call_soon(fail)
+            loop.add_reader(r, reader)
+            loop.run_forever()
+        self.assertEqual(exceptions, [self.OnPurpose] * 2)
+        self.assertIsNone(handle._args)
+
 
 class Ends(TestCase):
     """The end of loops, selectors and programs."""

@@ -213,12 +213,18 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _report(self, handle, exception):
         """Handles an exception of a callback as the standard library does, by which it is raised again."""
         context = handle._context
+        has_arguments = handle._args is not None
         handle._context = _Raiser(context, exception)
+        if not has_arguments:
+            # The callback has cancelled its handle, which cannot run without arguments.
+            handle._args = ()
         try:
             handle._run()
         finally:
             # The handle of a reader is called again.
             handle._context = context
+            if not has_arguments:
+                handle._args = None
 
     def _is_plain(self):
         """True if neither a subclass nor this object has replaced a part of the turn that the accelerator takes."""
