@@ -3,7 +3,7 @@
 #pragma once
 
 #include <glib.h>
-#ifdef HAVE_SYS_SINGLE_THREADED_H
+#ifdef HAVE___LIBC_SINGLE_THREADED
 #include <sys/single_threaded.h>
 #endif
 
@@ -17,7 +17,7 @@ G_BEGIN_DECLS
 static inline gboolean
 sel_is_single_threaded (void)
 {
-#ifdef HAVE_SYS_SINGLE_THREADED_H
+#ifdef HAVE___LIBC_SINGLE_THREADED
   return G_LIKELY (__libc_single_threaded);
 #else
   return FALSE;
