@@ -89,7 +89,6 @@ typedef struct
 typedef struct
 {
   const Backend *backend;
-  gboolean forgets_pipes;    /* see system-facts.h */
   gboolean ends_pipes_once;
   guint number;
   SelBaseSelector *selector;

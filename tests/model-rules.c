@@ -129,17 +129,6 @@ twin_notice_close (Twin *twin,
     twin->keys[i].armed = NO;
 }
 
-/* The kernel may forget that a read end waits for writing, and it need not tell that the writer has gone. */
-static gboolean
-twin_may_forget (const Twin  *twin,
-                 const World *world,
-                 const Key   *key)
-{
-  const File *file = world_file (world, key->armed_file);
-
-  return twin->forgets_pipes && file != NULL && file->kind == PIPE_READ;
-}
-
 /* Computes the events that a wait must report (@required) and may report (@allowed). */
 void
 twin_expect (Twin         *twin,
@@ -182,8 +171,6 @@ twin_expect (Twin         *twin,
       required[i] = key->armed == YES ? allowed[i] : 0;
       if (key->may_be_refused && world->numbers[i] >= 0)
         allowed[i] = key->events;
-      if (twin_may_forget (twin, world, key))
-        required[i] &= SEL_EVENT_READ;
     }
 }
 

@@ -231,7 +231,6 @@ model_start (Model        *model,
         continue;
 
       twin->backend = &backends[i];
-      twin->forgets_pipes = system_forgets_pipes (twin->backend);
       twin->ends_pipes_once = system_ends_pipes_once (twin->backend);
       twin->number = i;
       twin->called = g_array_new (FALSE, FALSE, sizeof (Ready));

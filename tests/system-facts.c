@@ -13,26 +13,35 @@
 #include <sys/time.h>
 #endif
 
+static gboolean
+is_ready (int   fd,
+          short events)
+{
+  struct pollfd entry = { .fd = fd, .events = events };
+
+  g_assert_no_errno (poll (&entry, 1, 0));
+
+  return (entry.revents & (events | POLLHUP | POLLERR)) != 0;
+}
+
+/* The answer of macOS for both at once is that of the direction that has ended. */
 SelEventMask
 system_poll (int fd)
 {
-  struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT };
   SelEventMask events = 0;
 
-  g_assert_no_errno (poll (&entry, 1, 0));
-  if ((entry.revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+  if (is_ready (fd, POLLIN))
     events |= SEL_EVENT_READ;
-  if ((entry.revents & (POLLOUT | POLLHUP | POLLERR)) != 0)
+  if (is_ready (fd, POLLOUT))
     events |= SEL_EVENT_WRITE;
 
   return events;
 }
 
 #ifdef HAVE_KQUEUE
-/* Adds a write filter of one end of a pipe, and closes the other end. Returns: the number of events, 0 or 1 */
+/* Adds a write filter of a full pipe, and closes the other end. Returns: the number of events, 0 or 1 */
 static int
-take_end (gsize          i,
-          struct kevent *event)
+take_end (struct kevent *event)
 {
   struct kevent change;
   int queue = kqueue ();
@@ -42,11 +51,11 @@ take_end (gsize          i,
   g_assert_no_errno (queue);
   open_pipe (fds);
   fill (fds[1]);
-  EV_SET (&change, fds[i], EVFILT_WRITE, EV_ADD, 0, 0, 0);
+  EV_SET (&change, fds[1], EVFILT_WRITE, EV_ADD, 0, 0, 0);
   g_assert_no_errno (kevent (queue, &change, 1, NULL, 0, NULL));
-  close (fds[1 - i]);
+  close (fds[0]);
   n = kevent (queue, NULL, 0, event, 1, &(struct timespec) { 0, 0 });
-  close (fds[i]);
+  close (fds[1]);
   close (queue);
 
   return n;
@@ -54,24 +63,12 @@ take_end (gsize          i,
 #endif
 
 gboolean
-system_forgets_pipes (const Backend *backend)
-{
-#ifdef HAVE_KQUEUE
-  struct kevent event;
-
-  return backend->splits_events && take_end (0, &event) == 0;
-#else
-  return FALSE;
-#endif
-}
-
-gboolean
 system_ends_pipes_once (const Backend *backend)
 {
 #ifdef HAVE_KQUEUE
   struct kevent event;
 
-  return backend->splits_events && take_end (1, &event) == 1 && (event.flags & EV_ONESHOT) != 0;
+  return backend->splits_events && take_end (&event) == 1 && (event.flags & EV_ONESHOT) != 0;
 #else
   return FALSE;
 #endif

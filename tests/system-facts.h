@@ -9,10 +9,6 @@
 /* The events that @fd is ready for, as poll () tells. A hang-up or an error counts as both. */
 SelEventMask system_poll                 (int            fd);
 
-/* TRUE if the kernel of the backend does not tell a read end that was registered for writing that the writer has gone:
- * the kqueue of NetBSD. */
-gboolean     system_forgets_pipes        (const Backend *backend);
-
 /* TRUE if the kernel of the backend tells once that a pipe has no reader, and refuses the pipe then: the kqueue of
  * FreeBSD. */
 gboolean     system_ends_pipes_once      (const Backend *backend);

@@ -4,8 +4,8 @@
  * with poll (). */
 
 #include "backend-cases.h"
+#include "system-facts.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -141,28 +141,6 @@ typedef struct
   SelEventMask interest;  /* 0 if it is not registered */
 } Slot;
 
-static SelEventMask
-poll_one (int          fd,
-          SelEventMask interest)
-{
-  struct pollfd pollfd = { .fd = fd };
-  SelEventMask mask = 0;
-
-  pollfd.events = ((interest & SEL_EVENT_READ) != 0 ? POLLIN : 0) |
-                  ((interest & SEL_EVENT_WRITE) != 0 ? POLLOUT : 0);
-
-  if (poll (&pollfd, 1, 0) < 1)
-    return 0;
-
-  if ((pollfd.revents & ~POLLOUT) != 0)
-    mask |= SEL_EVENT_READ;
-
-  if ((pollfd.revents & ~POLLIN) != 0)
-    mask |= SEL_EVENT_WRITE;
-
-  return mask & interest;
-}
-
 static void
 slot_change_file (Slot  *slot,
                   GRand *rand)
@@ -284,7 +262,7 @@ slot_append_expected (Slot    *slot,
   if (slot->interest == 0 || slot->fds[0] < 0)
     return;
 
-  mask = poll_one (slot->number, slot->interest);
+  mask = system_poll (slot->number) & slot->interest;
 
   if (mask != 0)
     g_string_append_printf (want, " %d:%s ", slot->number, mask_to_string (mask));

@@ -8,7 +8,6 @@
  */
 
 #include "backends.h"
-#include "system-facts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -206,7 +205,7 @@ close_registered_with_dup (SelBaseSelector *selector)
   open_pipe (fds);
   put_byte (fds[1]);
   copy = fcntl (fds[0], F_DUPFD_CLOEXEC, 0);
-  watch (selector, fds[0], BOTH);
+  watch (selector, fds[0], SEL_EVENT_READ);
   close (fds[0]);
   text = text_of_ready (selector, fds[0]);
   close (fds[1]);
@@ -302,7 +301,7 @@ large_number (SelBaseSelector *selector)
   put_byte (fds[1]);
   fd = fcntl (fds[0], F_DUPFD_CLOEXEC, (int) MIN (3000, raise_fd_limit () - 1));
   g_assert_no_errno (fd);
-  watch (selector, fd, BOTH);
+  watch (selector, fd, SEL_EVENT_READ);
   text = text_of_ready (selector, fd);
   close_pair (fds);
   close (fd);
@@ -428,7 +427,7 @@ close_in_child (SelBaseSelector *selector)
 
   open_pipe (fds);
   put_byte (fds[1]);
-  watch (selector, fds[0], BOTH);
+  watch (selector, fds[0], SEL_EVENT_READ);
   pid = fork ();
   g_assert_no_errno (pid);
   if (pid == 0)
@@ -454,7 +453,6 @@ short_wait (SelBaseSelector *selector)
   return ready != NULL && g_get_monotonic_time () - start + 1 >= 200 ? "does not return early" : "too early";
 }
 
-#define FORGETFUL "kqueue on NetBSD"
 
 /* The rows. A backend in @exceptions has the result @other instead of @result. */
 static const struct
@@ -479,7 +477,7 @@ static const struct
   { "unregister a descriptor after closing it", unregister_after_close, "success", NULL, NULL },
   { "modify a descriptor after closing it", modify_after_close, "EBADF", NULL, NULL },
   { "read end of a pipe without a writer, registered for writing only", writer_gone, WRITE_ONLY,
-    FORGETFUL, NOTHING },
+    NULL, NULL },
   { "full write end of a pipe, waited for, then without a reader", full_and_reader_gone, WRITE_ONLY, NULL, NULL },
   { "write end of a pipe without a reader", reader_gone, READ_WRITE, NULL, NULL },
   { "register from another thread during a wait", register_during_wait, "seen at once", NULL, NULL },
@@ -502,17 +500,19 @@ static const struct
   const char *macos;
 } systems[] = {
   { "how this is known", "read: `sys_pipe.c`, `uipc_socket.c`, 2022 and later",
-    "the kernel's code was run, as of 2016; read: 10.x", "read: `sys_pipe.c`, `uipc_socket.c`, 2024",
-    "read: `sys_pipe.c` of xnu as of macOS 11; pipes only" },
-  { "`poll()`, socket, the peer has closed", "`POLLIN`, `POLLOUT`, `POLLHUP`", "`POLLIN`, `POLLOUT`; never `POLLHUP`",
-    "`POLLIN`, `POLLHUP`", "not looked at" },
-  { "`poll()`, socket, the peer writes no more", "`POLLIN`", "`POLLIN`", "`POLLIN`", "not looked at" },
-  { "kqueue, socket, the peer has closed", "`EV_EOF` of both filters", "`EV_EOF` of both filters",
-    "`EV_EOF` of both filters", "not looked at" },
+    "the kernel's code was run, as of 2016; read: 10.x, and `fifo_vnops.c` of earlier versions",
+    "read: `sys_pipe.c`, `uipc_socket.c`, `sys_generic.c`, `fifo_vnops.c`, 2021 and later",
+    "read: `sys_pipe.c`, `uipc_socket.c`, `sys_generic.c`, `vfs_vnops.c` of xnu, macOS 10.15 and later" },
+  { "`poll()`, local socket, the peer has closed", "`POLLIN`, `POLLOUT`, `POLLHUP`",
+    "`POLLIN`, `POLLOUT`; never `POLLHUP`", "`POLLIN`, `POLLHUP`", "`POLLIN`, `POLLHUP`" },
+  { "`poll()`, socket, the peer writes no more", "`POLLIN`", "`POLLIN`", "`POLLIN`",
+    "`POLLIN`, `POLLHUP`; `POLLOUT` only if nothing else is asked for" },
+  { "kqueue, local socket, the peer has closed", "`EV_EOF` of both filters", "`EV_EOF` of both filters",
+    "`EV_EOF` of both filters", "`EV_EOF` of both filters" },
   { "kqueue and `poll()`, socket that was never connected", "ready for nothing (`poll()`)", "ready for nothing",
-    "ready for nothing (kqueue)", "not looked at" },
+    "ready for nothing (kqueue)", "ready for nothing" },
   { "`poll()`, pipe, the other end has gone", "`POLLHUP` at both ends", "`POLLHUP` at both ends",
-    "`POLLHUP` at both ends", "not looked at" },
+    "`POLLHUP` at both ends", "`POLLHUP` at both ends" },
   { "kqueue, full write end, the reader goes", "`EV_EOF` of the write filter, once; the filter is removed then",
     "nothing from the write filter; `EV_EOF` of a read filter", "as NetBSD", "`EV_EOF` of both filters" },
   { "`pipe()`", "both ends are open for reading and writing", "one way", "as FreeBSD", "one way" },
@@ -520,10 +520,13 @@ static const struct
     "reports the end of the file only", "as FreeBSD", "as NetBSD" },
   { "kqueue, write filter of a read end", "is ready to write", "reports nothing", "as FreeBSD",
     "reports the end of the file only" },
+  { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`", "fails with `EBADF`",
+    "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
+  { "kqueue, named pipe, the other end has gone", "`EV_EOF`",
+    "`EV_EOF` to a reader; a writer is always ready, and hears nothing", "`EV_EOF`",
+    "nothing; the same with `poll()`" },
   { "kqueue, named pipe, filter for a direction in which it is not open", "accepted, reports nothing",
-    "not looked at", "not looked at", "not looked at" },
-  { "kqueue, write filter of a pipe whose other end has gone", "fails with `EPIPE`; a named pipe reports `EV_EOF`",
-    "fails with `EBADF`", "fails with `EPIPE`", "accepted, reports `EV_EOF`" },
+    "accepted, reports the bytes or the space in the pipe", "fails with `EINVAL`", "as NetBSD" },
   { "`fstat()` of a pipe", "has an inode number", "no inode number; the creation time", "as NetBSD",
     "not looked at" },
 };
@@ -534,8 +537,7 @@ is_exception (const char    *exceptions,
 {
   g_auto (GStrv) names = g_strsplit (exceptions != NULL ? exceptions : "", ", ", -1);
 
-  return g_strv_contains ((const char *const *) names, backend->name) ||
-         (g_strv_contains ((const char *const *) names, FORGETFUL) && system_forgets_pipes (backend));
+  return g_strv_contains ((const char *const *) names, backend->name);
 }
 
 static void
@@ -576,10 +578,19 @@ append_systems (GString *page)
     "    <title>Closed pipes and sockets on the BSDs and macOS</title>\n\n"
     "    <para>\n"
     "      The tests of sel-glib have not been run on these systems. The following table was made from the sources of\n"
-    "      their kernels, and for NetBSD also by running the code of its kernel. sel-glib adds a read filter to a\n"
-    "      pipe that is open for writing, so that a writer hears of the reader's end on NetBSD and OpenBSD, too. On\n"
-    "      FreeBSD it adds the write filter again after the report, and treats the descriptor as always ready when\n"
-    "      that is refused.\n"
+    "      their kernels, and for NetBSD also by running the code of its kernel.\n"
+    "    </para>\n\n"
+    "    <para>\n"
+    "      sel-glib makes up for most of these differences. It reports the end of a pipe or of a named pipe for each\n"
+    "      registered event, whichever filter tells it: where that of the event does not, it adds the other one. It\n"
+    "      does not report what a filter says about a direction in which the pipe is not open. On FreeBSD it adds the\n"
+    "      write filter again after the report, and treats the descriptor as always ready when that is refused.\n"
+    "    </para>\n\n"
+    "    <para>\n"
+    "      These differences remain. On macOS, kqueue and <function>poll()</function> do not tell the end of a named\n"
+    "      pipe; a #SelSelectSelector does. There, a #SelPollSelector also reports a socket of which one direction\n"
+    "      has ended as ready for both events, if it is registered for both. On NetBSD, a named pipe that is open for\n"
+    "      writing is always ready to write with kqueue.\n"
     "    </para>\n\n"
     "    <informaltable>\n"
     "      <tgroup cols=\"5\">\n"

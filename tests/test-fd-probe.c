@@ -33,6 +33,8 @@ assert_probe (int           fd,
   SelEventMask found = BOTH;
   SelFdState plain_state = state;
 
+  if ((events & WRITE) != 0)
+    entry.events |= POLLOUT;
   if (state == SEL_FD_READY && poll (&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLRDHUP)) != 0)
     plain_state = SEL_FD_HUNG_UP;
 

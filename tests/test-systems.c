@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Behaviour of the kernels of NetBSD, Solaris 11 and illumos that Linux does not have. The other programs run over the
- * flavours of the simulators as well; here are the cases that need a setting of their own. */
+/* Behaviour of the kernels of the BSDs, macOS, Solaris 11 and illumos that Linux does not have. The other programs run
+ * over the flavours of the simulators as well; here are the cases that need a setting of their own. */
 
 #include "backends.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "simulators/sim-devpoll.h"
 #include "simulators/sim-kqueue.h"
 #include "simulators/sim-system.h"
+
+#define BOTH (SEL_EVENT_READ | SEL_EVENT_WRITE)
 
 /* A selector that another thread waits for. The thread ends when one descriptor is ready. */
 
@@ -245,6 +250,120 @@ test_full_pipe (BackendFixture *fixture)
   sim_kqueue_reset ();
 }
 
+static void
+open_fifo (int fds[2])
+{
+  g_autofree char *directory = g_dir_make_tmp (NULL, NULL);
+  g_autofree char *path = g_build_filename (directory, "fifo", NULL);
+
+  g_assert_no_errno (mkfifo (path, 0600));
+  fds[0] = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  fds[1] = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_no_errno (fds[0]);
+  g_assert_no_errno (fds[1]);
+  g_unlink (path);
+  g_rmdir (directory);
+}
+
+/* One end of a pipe, in which nothing is to be done, is registered. Then the other end goes. */
+static void
+check_end (SelBaseSelector *selector,
+           void           (*open_fds) (int fds[2]),
+           guint            end,
+           SelEventMask     events)
+{
+  int own_fd = sel_kqueue_selector_get_fd (SEL_KQUEUE_SELECTOR (selector), NULL);
+  int n_before = sim_kqueue_count (own_fd);
+  int fds[2];
+
+  open_fds (fds);
+  fill (fds[1]);
+  if (end == 0)
+    while (read (fds[0], (char[4096]) { 0 }, 4096) > 0)
+      ;
+  watch (selector, fds[end], events);
+  if (!sim_system_is_two_way_read_end (fds[end]))
+    assert_ready (selector, 0, -1);
+
+  close (fds[1 - end]);
+  for (guint i = 0; i < 3; i++)
+    assert_ready (selector, SEL_WAIT_FOREVER, fds[end], events, -1);
+
+  /* The end is there for other events, too, and no filter is left over. */
+  rewatch (selector, fds[end], events == BOTH ? SEL_EVENT_READ : BOTH & ~events);
+  assert_ready (selector, SEL_WAIT_FOREVER, fds[end], events == BOTH ? SEL_EVENT_READ : BOTH & ~events, -1);
+  unwatch (selector, fds[end]);
+  g_assert_cmpint (sim_kqueue_count (own_fd), ==, n_before);
+  close (fds[end]);
+}
+
+/* The end of a pipe or of a named pipe is reported, whichever events its other end is registered for. */
+static void
+test_pipe_end (BackendFixture *fixture)
+{
+  for (SimKqueueFlavour flavour = SIM_MANUAL; flavour < SIM_N_FLAVOURS; flavour++)
+    {
+      sim_kqueue_set_flavour (flavour);
+      for (guint end = 0; end < 2; end++)
+        for (SelEventMask events = SEL_EVENT_READ; events <= BOTH; events++)
+          {
+            g_test_message ("flavour %d, end %u, events %u", flavour, end, events);
+            check_end (fixture->selector, open_pipe, end, events);
+            check_end (fixture->selector, open_fifo, end, events);
+          }
+    }
+
+  sim_kqueue_reset ();
+}
+
+/* Bytes that a writer has not yet got rid of are nothing to read for it, although some kernels say so. */
+static void
+test_writer_reads_nothing (BackendFixture *fixture)
+{
+  int own_fd = sel_kqueue_selector_get_fd (SEL_KQUEUE_SELECTOR (fixture->selector), NULL);
+  struct kevent event;
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_MACOS);
+  open_fifo (fds);
+  watch (fixture->selector, fds[1], SEL_EVENT_READ);
+  for (short filter = EVFILT_READ; filter >= EVFILT_WRITE; filter--)
+    {
+      g_assert_true (sim_kqueue_find (own_fd, (uintptr_t) fds[1], filter, &event));
+      g_assert_cmpint (sim_kqueue_inject (own_fd, &event), ==, 0);
+      assert_ready (fixture->selector, 0, -1);
+      g_assert_true (sim_kqueue_find (own_fd, (uintptr_t) fds[1], filter, NULL));
+    }
+
+  unwatch (fixture->selector, fds[1]);
+  close_pair (fds);
+  sim_kqueue_reset ();
+}
+
+/* A report without an event, here of the data that nobody waits for, does not take the place of another one. */
+static void
+test_room_for_one (BackendFixture *fixture)
+{
+  SelReadyEvent event;
+  int idle[2];
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_OPENBSD);
+  open_pipe (idle);
+  open_pipe (fds);
+  put_byte (fds[1]);
+  watch (fixture->selector, fds[0], SEL_EVENT_WRITE);
+  watch (fixture->selector, idle[0], SEL_EVENT_READ);
+  g_assert_cmpint (sel_base_selector_select_ready (fixture->selector, 0, &event, 1, NULL, NULL), ==, 1);
+  g_assert_cmpuint (event.events, ==, SEL_EVENT_WRITE);
+
+  unwatch (fixture->selector, fds[0]);
+  unwatch (fixture->selector, idle[0]);
+  close_pair (idle);
+  close_pair (fds);
+  sim_kqueue_reset ();
+}
+
 static gboolean
 count_call (SelBaseSelector *selector,
             SelSelectorKey  *key,
@@ -298,6 +417,9 @@ main (int   argc,
   backend_add_for ("kqueue", "pipe-ends-once", test_pipe_ends_once);
   backend_add_for ("kqueue", "two-way-pipe", test_two_way_pipe);
   backend_add_for ("kqueue", "full-pipe", test_full_pipe);
+  backend_add_for ("kqueue", "pipe-end", test_pipe_end);
+  backend_add_for ("kqueue", "writer-reads-nothing", test_writer_reads_nothing);
+  backend_add_for ("kqueue", "room-for-one", test_room_for_one);
   backend_add_for ("kqueue", "full-pipe-in-loop", test_full_pipe_in_loop);
 
   return g_test_run ();

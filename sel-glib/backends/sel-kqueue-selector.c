@@ -137,26 +137,54 @@ sel_kqueue_selector_check_kind (int      fd,
   return TRUE;
 }
 
-/* FreeBSD and OpenBSD open both ends of a pipe for reading and writing. */
 static gboolean
-sel_kqueue_is_pipe_for_writing (int fd)
+sel_kqueue_is_pipe (int fd)
 {
   struct stat status;
 
-  return fstat (fd, &status) == 0 && S_ISFIFO (status.st_mode) && (fcntl (fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+  return fstat (fd, &status) == 0 && S_ISFIFO (status.st_mode);
+}
+
+/* The filters that wait for the events of a descriptor. */
+typedef struct
+{
+  SelEventMask state;   /* these report as long as there is something to do */
+  SelEventMask end;     /* these only tell that the other end of a pipe is gone; each change is reported once */
+} FilterSet;
+
+static SelEventMask
+sel_kqueue_get_all (FilterSet set)
+{
+  return set.state | set.end;
 }
 
 /*
- * The filters that wait for @events. NetBSD, OpenBSD and old versions of macOS forget the write filter of a full pipe
- * when the reader goes, but a read filter of the same descriptor reports the end of the file then. If @events does not
- * need that read filter, it is the companion of the write filter. The kernel reports each change of it once, because
- * data may come from the other end of a pipe that is open in both directions.
+ * For a direction in which a pipe or a named pipe is not open, the systems refuse the filter, never look at it, report
+ * the end, or report the bytes of the other direction. Such a filter does not wait for its own direction.
+ *
+ * Every system tells a pipe's end by the read filter, also to a writer; NetBSD, OpenBSD and old versions of macOS
+ * forget the write filter of a full pipe then. A named pipe's writer hears it by the write filter on some systems.
+ * FreeBSD and OpenBSD open both ends of a pipe for reading and writing, so that data may come from the other end.
  */
-static SelEventMask
-sel_kqueue_selector_get_filters (int          fd,
-                                 SelEventMask events)
+static FilterSet
+sel_kqueue_get_filters (int          fd,
+                        SelEventMask events)
 {
-  return events == SEL_EVENT_WRITE && sel_kqueue_is_pipe_for_writing (fd) ? SEL_EVENT_READ | SEL_EVENT_WRITE : events;
+  FilterSet set = { events, 0 };
+  int mode = events != 0 ? fcntl (fd, F_GETFL) & O_ACCMODE : 0;
+  gboolean reads = (events & SEL_EVENT_READ) != 0 && mode != O_WRONLY;
+  gboolean only_reads = events == SEL_EVENT_READ || mode == O_RDWR;
+
+  if (events == 0 || (reads && only_reads) || !sel_kqueue_is_pipe (fd))
+    return set;
+
+  if (mode == O_RDONLY)
+    set.state &= SEL_EVENT_READ;
+  if (mode == O_WRONLY)
+    set.state &= SEL_EVENT_WRITE;
+  set.end = (mode == O_WRONLY ? SEL_ALL_EVENTS : SEL_EVENT_READ) & ~set.state;
+
+  return set;
 }
 
 static void
@@ -171,43 +199,49 @@ sel_kqueue_selector_delete (SelKqueueSelectorPrivate *priv,
     }
 }
 
-/* Adds @wanted to the filters of @fd. If the kernel refuses a filter that @events need, removes those that were not
- * among @before. */
+/* Adds @wanted to the filters of @fd. If the kernel refuses one that waits for a state, or all that tell the end,
+ * removes those that were not among @before. */
 static gboolean
 sel_kqueue_selector_add (SelBaseSelector  *self,
                          int               fd,
-                         SelEventMask      events,
-                         SelEventMask      wanted,
+                         FilterSet         wanted,
                          SelEventMask      before,
                          GError          **error)
 {
   SelKqueueSelectorPrivate *priv = PRIV (self);
   guint32 tag = sel_backend_get_tag (self);
-  SelEventMask once = sel_backend_is_alarm (self) ? SEL_ALL_EVENTS : wanted & ~events;
+  SelEventMask once = sel_backend_is_alarm (self) ? SEL_ALL_EVENTS : wanted.end;
   SelEventMask added = 0;
+  gboolean is_refused = FALSE;
+  int errnum = 0;
 
   /* Add filters that exist already, too: the number may stand for another file by now, which has none. */
-  for (guint i = 0; i < G_N_ELEMENTS (filters); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (filters) && !is_refused; i++)
     {
-      gushort flags = (once & filters[i].event) != 0 ? EV_ADD | EV_CLEAR : EV_ADD;
+      SelEventMask event = filters[i].event;
 
-      if ((wanted & filters[i].event) == 0)
+      if ((sel_kqueue_get_all (wanted) & event) == 0)
         continue;
 
-      if (sel_kqueue_change (priv->kqueue_fd, fd, i, flags, tag))
+      if (sel_kqueue_change (priv->kqueue_fd, fd, i, (once & event) != 0 ? EV_ADD | EV_CLEAR : EV_ADD, tag))
         {
-          added |= filters[i].event;
+          added |= event;
         }
-      else if ((events & filters[i].event) != 0)
+      else
         {
-          /* The descriptor was open just now: NetBSD returns EBADF for a pipe whose other end is closed. */
-          sel_os_error_set (error, fd, errno == EBADF ? EPIPE : errno);
-          sel_kqueue_selector_delete (priv, fd, added & ~before);
-          return FALSE;
+          errnum = errno;
+          is_refused = (wanted.state & event) != 0;
         }
     }
 
-  return TRUE;
+  if (added != 0 && !is_refused)
+    return TRUE;
+
+  /* The descriptor was open just now: NetBSD returns EBADF for a pipe whose other end is closed. */
+  sel_os_error_set (error, fd, errnum == EBADF ? EPIPE : errnum);
+  sel_kqueue_selector_delete (priv, fd, added & ~before);
+
+  return FALSE;
 }
 
 static gboolean
@@ -217,9 +251,10 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
                             SelEventMask      new_events,
                             GError          **error)
 {
-  SelEventMask before = sel_kqueue_selector_get_filters (fd, old_events);
-  SelEventMask wanted = sel_kqueue_selector_get_filters (fd, new_events);
-  SelEventMask converted = before & wanted & (old_events ^ new_events);
+  FilterSet old = sel_kqueue_get_filters (fd, old_events);
+  FilterSet wanted = sel_kqueue_get_filters (fd, new_events);
+  SelEventMask before = sel_kqueue_get_all (old);
+  SelEventMask converted = (old.state & wanted.end) | (old.end & wanted.state);
 
   /* Adding a filter again does not change its flags. */
   sel_kqueue_selector_delete (PRIV (self), fd, converted);
@@ -228,10 +263,10 @@ sel_kqueue_selector_update (SelBaseSelector  *self,
   if (new_events != 0 &&
       (!sel_backend_check_fd (fd, error) ||
        !sel_kqueue_selector_check_kind (fd, error) ||
-       !sel_kqueue_selector_add (self, fd, new_events, wanted, before, error)))
+       !sel_kqueue_selector_add (self, fd, wanted, before, error)))
     return FALSE;
 
-  sel_kqueue_selector_delete (PRIV (self), fd, before & ~wanted);
+  sel_kqueue_selector_delete (PRIV (self), fd, before & ~sel_kqueue_get_all (wanted));
 
   return TRUE;
 }
@@ -243,52 +278,45 @@ sel_kqueue_selector_forget (SelBaseSelector      *self,
                             const struct kevent  *event,
                             GError              **error)
 {
+  int fd = (int) event->ident;
   guint filter = event->filter == EVFILT_WRITE ? 1 : 0;
-  SelEventMask armed = sel_backend_get_armed (self, (int) event->ident);
+  FilterSet armed = sel_kqueue_get_filters (fd, sel_backend_get_armed (self, fd));
 
-  if (sel_backend_changed_in_wait (self) || (armed & filters[filter].event) != 0)
+  if (sel_backend_changed_in_wait (self) || (sel_kqueue_get_all (armed) & filters[filter].event) != 0)
     return TRUE;
 
-  if (!sel_kqueue_change (PRIV (self)->kqueue_fd, (int) event->ident, filter, EV_DELETE, 0) &&
-      errno != ENOENT && errno != EBADF)
+  if (!sel_kqueue_change (PRIV (self)->kqueue_fd, fd, filter, EV_DELETE, 0) && errno != ENOENT && errno != EBADF)
     return sel_os_error_set (error, -1, errno);
 
   return TRUE;
 }
 
-static gboolean
-sel_kqueue_selector_is_companion (SelBaseSelector     *self,
-                                  const struct kevent *event)
-{
-  return event->filter != EVFILT_WRITE && sel_backend_get_armed (self, (int) event->ident) == SEL_EVENT_WRITE;
-}
-
-/* EV_EOF of the read filter of a pipe that is open for writing means that the other end is gone: it is reported for
- * writing, too. */
+/* The events of a report. A pipe whose other end is gone is ready for both; short of that, a filter that is to tell the
+ * end has nothing to report. */
 static SelEventMask
 sel_kqueue_selector_get_events (SelBaseSelector     *self,
                                 const struct kevent *event)
 {
   int fd = (int) event->ident;
+  SelEventMask events = event->filter == EVFILT_WRITE ? SEL_EVENT_WRITE : SEL_EVENT_READ;
+  SelEventMask armed;
 
-  if (event->filter == EVFILT_WRITE)
-    return SEL_EVENT_WRITE;
+  if (G_LIKELY ((event->flags & (EV_EOF | EV_CLEAR)) == 0))
+    return events;
 
-  if (G_UNLIKELY ((event->flags & EV_EOF) != 0) &&
-      (sel_backend_get_armed (self, fd) & SEL_EVENT_WRITE) != 0 && sel_kqueue_is_pipe_for_writing (fd))
-    return SEL_EVENT_READ | SEL_EVENT_WRITE;
+  armed = sel_backend_get_armed (self, fd);
+  if ((event->flags & EV_EOF) == 0)
+    return events & ~sel_kqueue_get_filters (fd, armed).end;
 
-  return SEL_EVENT_READ;
+  return (armed & ~events) != 0 && sel_kqueue_is_pipe (fd) ? SEL_ALL_EVENTS : events;
 }
 
 /* TRUE if the kernel does not report this end again. FreeBSD reports once that a pipe has no reader, removes the write
  * filter, and refuses it with EPIPE from then on. */
 static gboolean
-sel_kqueue_selector_is_last_report (SelBaseSelector     *self,
-                                    const struct kevent *event)
+sel_kqueue_is_last_report (const struct kevent *event)
 {
-  return (event->flags & EV_ONESHOT) != 0 ||
-         ((event->flags & EV_EOF) != 0 && sel_kqueue_selector_is_companion (self, event));
+  return (event->flags & EV_ONESHOT) != 0 || (event->flags & (EV_EOF | EV_CLEAR)) == (EV_EOF | EV_CLEAR);
 }
 
 static gboolean
@@ -322,7 +350,7 @@ sel_kqueue_selector_wait (SelBaseSelector  *self,
 
       if (sel_backend_report_tagged (self, (int) event->ident, (guint32) (guintptr) event->udata, events, ends))
         {
-          if (G_UNLIKELY (sel_kqueue_selector_is_last_report (self, event)))
+          if (G_UNLIKELY (sel_kqueue_is_last_report (event)))
             sel_backend_rearm (self, (int) event->ident);
         }
       else if (!sel_kqueue_selector_forget (self, event, error))

@@ -124,8 +124,9 @@ sel_backend_set_n_reports (SelBaseSelector *self,
   sel_ready_list_set_n_reports (sel_core (self), n_reports);
 }
 
-/* Reports a descriptor with the tag that the kernel has given back. @ends tells which directions have ended, as far as
- * the kernel says. Returns: FALSE if the registration with this tag does not exist any more */
+/* Reports a descriptor with the tag that the kernel has given back. @events is 0 if the report leads to no event. @ends
+ * tells which directions have ended, as far as the kernel says. Returns: FALSE if the registration with this tag does
+ * not exist any more */
 static inline gboolean
 sel_backend_report_tagged (SelBaseSelector *self,
                            int              fd,

@@ -103,12 +103,24 @@ sel_fd_has_data (int   fd,
   return (revents & POLLIN) != 0 && ioctl (fd, FIONREAD, &n_bytes) == 0 && n_bytes > 0;
 }
 
+/* On macOS, poll () says POLLHUP and nothing about writing when the peer of a socket only writes no more. */
+static gboolean
+sel_fd_hangs_up_for_writing (int fd)
+{
+  struct pollfd entry = { .fd = fd, .events = POLLOUT };
+
+  return poll (&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0;
+}
+
 static SelEventMask
 sel_fd_get_ended (int   fd,
                   short revents)
 {
   Kind kind = sel_fd_get_kind (fd);
   SelEventMask ended = 0;
+
+  if ((revents & (POLLHUP | POLLOUT)) == POLLHUP && !sel_fd_hangs_up_for_writing (fd))
+    return SEL_EVENT_READ;
 
   if ((revents & POLLHUP) != 0)
     ended = (revents & POLLOUT) != 0 ? kinds[kind].hang_up : kinds[kind].hang_up_no_space;

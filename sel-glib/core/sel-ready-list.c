@@ -76,7 +76,9 @@ sel_ready_list_report_unknown (SelCore      *core,
 
   if (slot != NULL && slot->generation == tag && slot->armed != 0)
     {
-      if (slot->alarm)
+      if (events == 0)
+        core->wait.list.needs_retry = TRUE;
+      else if (slot->alarm)
         sel_pause_ring (core, fd, slot, events, ends);
       return TRUE;
     }

@@ -28,6 +28,20 @@ sim_pipe_is_broken (int                fd,
          && (pollfd.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+/* epoll does not report that the read end of a pipe is writable. */
+static void
+queue_push_read_end (Queue *queue,
+                     Note  *note)
+{
+  if (note->kevent.filter != EVFILT_WRITE || note->disabled
+      || !sim_system_is_two_way_read_end ((int) note->kevent.ident))
+    return;
+
+  queue_dequeue (queue, note);
+  note->pushed = true;
+  queue_enqueue (queue, note);
+}
+
 static int
 queue_add_fd (Queue               *queue,
               const struct kevent *change,
@@ -46,6 +60,9 @@ queue_add_fd (Queue               *queue,
 
   if (fstat (fd, &buf) < 0)
     return errno;
+
+  if (sim_kqueue_knobs.strict_fifos && sim_is_for_other_end (fd, change->filter))
+    return EINVAL;
 
   if (change->filter == EVFILT_WRITE && sim_kqueue_knobs.pipe_errno != 0 && sim_pipe_is_broken (fd, &buf))
     return sim_kqueue_knobs.pipe_errno;
@@ -77,6 +94,7 @@ queue_add_fd (Queue               *queue,
     queue->n_files++;
   *out = note;
   queue_netbsd_added (queue, note);
+  queue_push_read_end (queue, note);
 
   return 0;
 }
@@ -138,6 +156,7 @@ queue_change_fd (Queue               *queue,
           return errnum;
         }
       queue_netbsd_added (queue, note);
+      queue_push_read_end (queue, note);
     }
 
   if (note->file)

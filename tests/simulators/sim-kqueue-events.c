@@ -29,8 +29,7 @@ sim_is_for_other_end (int   fd,
   int unwanted = filter == EVFILT_READ ? O_WRONLY : O_RDONLY;
   struct stat buf;
 
-  return sim_kqueue_knobs.ends_pipes_once
-         && fstat (fd, &buf) == 0
+  return fstat (fd, &buf) == 0
          && S_ISFIFO (buf.st_mode)
          && !sim_system_is_pipe (fd)
          && (fcntl (fd, F_GETFL) & O_ACCMODE) == unwanted;
@@ -41,7 +40,8 @@ static bool
 note_accept (Queue *queue,
              Note  *note)
 {
-  bool active = !sim_is_for_other_end ((int) note->kevent.ident, note->kevent.filter)
+  bool active = !(sim_kqueue_knobs.ends_pipes_once
+                  && sim_is_for_other_end ((int) note->kevent.ident, note->kevent.filter))
                 && (!sim_has_netbsd_rules () || note_netbsd_is_active (note));
 
   if ((note->kevent.flags & EV_CLEAR) == 0)
@@ -110,6 +110,18 @@ queue_scan (Queue *queue)
   queue_scan_files (queue);
 }
 
+/* The read end of a pipe that is open in both directions is always writable. */
+static bool
+note_look_at_read_end (Note *note)
+{
+  struct pollfd pollfd = { .fd = (int) note->kevent.ident };
+
+  sim_system_real_poll (&pollfd, 1, 0);
+  note->revents = (pollfd.revents & POLLHUP) != 0 ? EPOLLHUP : EPOLLOUT;
+
+  return true;
+}
+
 /* Returns true if the note is still active. It is checked again before it is returned as an event. */
 static bool
 note_holds (Queue *queue,
@@ -122,6 +134,9 @@ note_holds (Queue *queue,
 
   if (note->seen == queue->scan)
     return true;
+
+  if (note->kevent.filter == EVFILT_WRITE && sim_system_is_two_way_read_end ((int) note->kevent.ident))
+    return note_look_at_read_end (note);
 
   if (note->pushed)
     return note_netbsd_look (note);

@@ -52,25 +52,37 @@ static void
 sim_apply_flavour (SimKqueueFlavour flavour)
 {
   bool netbsd = flavour == SIM_NETBSD;
+  bool openbsd = flavour == SIM_OPENBSD;
+  bool macos = flavour == SIM_MACOS;
 
-  sim_kqueue_knobs.pipe_errno = netbsd ? EBADF : EPIPE;
-  sim_kqueue_knobs.forgets_pipes = netbsd;
+  sim_kqueue_knobs.pipe_errno = netbsd ? EBADF : macos ? 0 : EPIPE;
+  sim_kqueue_knobs.forgets_pipes = netbsd || openbsd;
   sim_kqueue_knobs.ends_pipes_once = flavour == SIM_FREEBSD;
+  sim_kqueue_knobs.strict_fifos = openbsd;
   sim_kqueue_knobs.stays_readable = netbsd;
-  sim_system_set_plain_sockets (netbsd);
-  sim_system_set_anonymous_pipes (netbsd);
-  sim_system_set_two_way_pipes (flavour == SIM_FREEBSD);
+  sim_system_set_plain_sockets (netbsd || macos);
+  sim_system_set_filters_in_poll (macos);
+  sim_system_set_anonymous_pipes (netbsd || openbsd);
+  sim_system_set_two_way_pipes (flavour == SIM_FREEBSD || openbsd);
 }
 
 static SimKqueueFlavour
 sim_get_initial_flavour (void)
 {
+  static const char *const names[SIM_N_FLAVOURS] = {
+    [SIM_MANUAL] = "manual",
+    [SIM_FREEBSD] = "freebsd",
+    [SIM_NETBSD] = "netbsd",
+    [SIM_OPENBSD] = "openbsd",
+    [SIM_MACOS] = "macos",
+  };
   const char *name = getenv ("SIM_KQUEUE");
 
-  if (name != NULL && strcmp (name, "freebsd") == 0)
-    return SIM_FREEBSD;
+  for (int flavour = 0; name != NULL && flavour < SIM_N_FLAVOURS; flavour++)
+    if (strcmp (name, names[flavour]) == 0)
+      return (SimKqueueFlavour) flavour;
 
-  return name != NULL && strcmp (name, "netbsd") == 0 ? SIM_NETBSD : SIM_MANUAL;
+  return SIM_MANUAL;
 }
 
 static void
@@ -108,6 +120,12 @@ void
 sim_kqueue_set_ends_pipes_once (bool once)
 {
   WITH_LOCK (sim_kqueue_knobs.ends_pipes_once = once);
+}
+
+void
+sim_kqueue_set_strict_fifos (bool strict)
+{
+  WITH_LOCK (sim_kqueue_knobs.strict_fifos = strict);
 }
 
 void

@@ -104,6 +104,7 @@ typedef struct
   bool closed_by_fork;
   bool forgets_pipes;
   bool ends_pipes_once;
+  bool strict_fifos;
   bool stays_readable;
   time_t max_timeout;
   Rule rules[MAX_RULES];
@@ -190,8 +191,8 @@ int queue_apply (Queue               *queue,
 
 /* sim-kqueue-events.c */
 
-/* Returns true if FreeBSD accepts the filter and never looks at it: a read filter of a FIFO that is open for writing
- * only, or a write filter of one that is open for reading only. */
+/* Returns true for a read filter of a FIFO that is open for writing only, and for a write filter of one that is open
+ * for reading only. FreeBSD accepts such a filter and never looks at it, OpenBSD refuses it. */
 bool sim_is_for_other_end (int   fd,
                            short filter);
 

@@ -23,19 +23,24 @@ typedef enum
 {
   SIM_MANUAL,
   SIM_FREEBSD,
-  SIM_NETBSD
+  SIM_NETBSD,
+  SIM_OPENBSD,
+  SIM_MACOS,
+  SIM_N_FLAVOURS
 } SimKqueueFlavour;
 
 /*
  * Resets all settings and counters to their initial values, those of sim-system.h as well. Queues stay open. The
- * initial flavour is SIM_MANUAL, or the one that the environment names: SIM_KQUEUE=freebsd or SIM_KQUEUE=netbsd.
+ * initial flavour is SIM_MANUAL, or the one that the environment names: SIM_KQUEUE=freebsd, netbsd, openbsd or macos.
  */
 void sim_kqueue_reset                (void);
 
 /*
  * Makes all settings that differ between the systems. SIM_MANUAL: as kqueue(2) of FreeBSD says. SIM_FREEBSD: pipes end
  * once, and are open in both directions. SIM_NETBSD: EBADF for broken pipes, pipes are forgotten, sockets are plain,
- * pipes are anonymous, and a queue stays readable. Call it while no queue is open.
+ * pipes are anonymous, and a queue stays readable. SIM_OPENBSD: pipes are forgotten, open in both directions and
+ * anonymous, and named pipes are strict. SIM_MACOS: broken pipes are accepted, sockets are plain, and poll() is made of
+ * filters. Call it while no queue is open.
  */
 void sim_kqueue_set_flavour          (SimKqueueFlavour flavour);
 
@@ -51,6 +56,9 @@ void sim_kqueue_set_forgets_pipes    (bool           forgets);
  * for reading only, are never active.
  */
 void sim_kqueue_set_ends_pipes_once  (bool           once);
+
+/* If set, a filter for a direction in which a named pipe is not open fails with EINVAL, as on OpenBSD. */
+void sim_kqueue_set_strict_fifos     (bool           strict);
 
 /*
  * If set, the descriptor of a queue stays readable after an event was returned, until the next kevent() finds that no

@@ -36,6 +36,7 @@
 #define MAX_SHUT     256
 
 static atomic_bool plain_sockets;
+static atomic_bool filters_in_poll;
 static atomic_bool anonymous_pipes;
 static atomic_bool two_way_pipes;
 
@@ -81,6 +82,12 @@ void
 sim_system_set_plain_sockets (bool plain)
 {
   plain_sockets = plain;
+}
+
+void
+sim_system_set_filters_in_poll (bool filters)
+{
+  filters_in_poll = filters;
 }
 
 void
@@ -158,6 +165,14 @@ sim_system_is_pipe (int fd)
   errno = saved_errno;
 
   return is_pipe;
+}
+
+bool
+sim_system_is_two_way_read_end (int fd)
+{
+  sim_ensure ();
+
+  return two_way_pipes && sim_system_is_pipe (fd) && (real_fcntl (fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
 }
 
 static bool
@@ -266,7 +281,20 @@ sim_system_socket_state (int fd)
   return state;
 }
 
-/* Translates the result of one entry. Returns false if the entry is not ready on NetBSD. */
+/* macOS does not look for POLLOUT after a filter has told an end. */
+static short
+sim_poll_filters (short events,
+                  short state)
+{
+  bool hung_up = ((events & POLLIN) != 0 && (state & POLLRDHUP) != 0)
+                 || ((events & POLLOUT) != 0 && (state & POLLHUP) != 0);
+
+  state &= POLLIN | POLLPRI | POLLOUT;
+
+  return hung_up ? (short) ((events & state & ~POLLOUT) | POLLHUP) : events & state;
+}
+
+/* Translates the result of one entry. Returns false if the entry is not ready on the other system. */
 static bool
 sim_translate (struct pollfd *entry)
 {
@@ -274,6 +302,12 @@ sim_translate (struct pollfd *entry)
 
   if ((entry->revents & POLLNVAL) != 0)
     return true;
+
+  if ((entry->revents & POLLHUP) == 0 && sim_system_is_two_way_read_end (entry->fd))
+    entry->revents |= entry->events & POLLOUT;
+
+  if (!plain_sockets)
+    return entry->revents != 0;
 
   if (sim_system_is_pipe (entry->fd) && (entry->revents & POLLERR) != 0)
     {
@@ -284,7 +318,14 @@ sim_translate (struct pollfd *entry)
   if (!sim_system_is_socket (entry->fd))
     return entry->revents != 0;
 
-  state = sim_system_socket_state (entry->fd) & (POLLIN | POLLPRI | POLLOUT);
+  state = sim_system_socket_state (entry->fd);
+  if (filters_in_poll)
+    {
+      entry->revents = sim_poll_filters (entry->events, state);
+      return entry->revents != 0;
+    }
+
+  state &= POLLIN | POLLPRI | POLLOUT;
   if ((state & POLLIN) != 0)
     state |= POLLRDNORM;
   if ((state & POLLOUT) != 0)
@@ -304,7 +345,10 @@ sim_count_ready (struct pollfd *fds,
   *look_again = false;
   for (nfds_t i = 0; i < n_fds; i++)
     {
-      bool asked = fds[i].fd >= 0 && (fds[i].revents != 0 || ((fds[i].events & POLLOUT) != 0 && n_shut > 0));
+      bool asked = fds[i].fd >= 0
+                   && (fds[i].revents != 0
+                       || ((fds[i].events & POLLOUT) != 0
+                           && (n_shut > 0 || sim_system_is_two_way_read_end (fds[i].fd))));
 
       if (!asked)
         continue;
@@ -318,7 +362,8 @@ sim_count_ready (struct pollfd *fds,
   return n;
 }
 
-/* Polls without waiting first. Waits in short slices as long as Linux calls an entry ready that NetBSD does not. */
+/* Polls without waiting first. Waits in short slices as long as Linux calls an entry ready that the other system does
+ * not. */
 static int
 sim_poll_plain (struct pollfd         *fds,
                 nfds_t                 n_fds,
@@ -371,7 +416,7 @@ poll (struct pollfd *fds,
   struct timespec time = { .tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000L };
 
   sim_ensure ();
-  if (!plain_sockets)
+  if (!plain_sockets && !two_way_pipes)
     return real_poll (fds, n_fds, timeout);
 
   return sim_poll_plain (fds, n_fds, timeout < 0 ? NULL : &time, NULL);
@@ -384,7 +429,8 @@ ppoll (struct pollfd         *fds,
        const sigset_t        *signals)
 {
   sim_ensure ();
-  if (!plain_sockets || (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec >= NSEC_PER_SEC)))
+  if ((!plain_sockets && !two_way_pipes)
+      || (timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec >= NSEC_PER_SEC)))
     return real_ppoll (fds, n_fds, timeout, signals);
 
   return sim_poll_plain (fds, n_fds, timeout, signals);

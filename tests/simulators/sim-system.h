@@ -33,8 +33,15 @@ void  sim_system_set_plain_sockets   (bool   plain);
 void  sim_system_set_anonymous_pipes (bool   anonymous);
 
 /*
- * F_GETFL of fcntl() returns O_RDWR for both ends of a pipe(), as on FreeBSD and OpenBSD. One fact is left out: the
- * read end is not writable.
+ * poll() and ppoll() of plain sockets as on macOS, which makes them of the two filters of kqueue: a filter with EV_EOF
+ * gives POLLHUP and no POLLOUT. So a socket whose peer only writes no more has hung up, unless the caller asks for
+ * POLLOUT alone.
+ */
+void  sim_system_set_filters_in_poll (bool   filters);
+
+/*
+ * F_GETFL of fcntl() returns O_RDWR for both ends of a pipe(), as on FreeBSD and OpenBSD. poll(), ppoll() and kevent()
+ * say that the read end is writable, too; but it is not.
  */
 void  sim_system_set_two_way_pipes   (bool   two_way);
 
@@ -52,6 +59,9 @@ bool  sim_system_is_socket           (int    fd);
 
 /* True for the ends of a pipe(), not for named pipes. */
 bool  sim_system_is_pipe             (int    fd);
+
+/* True for the read end of a pipe() if pipes have two ways. */
+bool  sim_system_is_two_way_read_end (int    fd);
 
 /* A function that is called after a plain socket was shut down for writing or connected. */
 void  sim_system_on_change           (void (*func) (int fd));

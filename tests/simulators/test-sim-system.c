@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The simulated system calls of NetBSD: each setting by itself, without the library. */
+/* The simulated system calls of other systems: each setting by itself, without the library. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -385,7 +385,66 @@ test_flavour (void)
   for (int i = 0; i < 2; i++)
     g_assert_cmpint (fcntl (fds[i], F_GETFL), ==, O_NONBLOCK | O_RDWR);
 
+  g_setenv ("SIM_KQUEUE", "openbsd", TRUE);
+  sim_kqueue_reset ();
+  g_assert_no_errno (fstat (fds[0], &buf));
+  g_assert_cmpuint (buf.st_ino, ==, 0);
+  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_ACCMODE, ==, O_RDWR);
+  g_setenv ("SIM_KQUEUE", "macos", TRUE);
+  sim_kqueue_reset ();
+  g_unsetenv ("SIM_KQUEUE");
+  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+  g_assert_true (sim_system_has_plain_sockets ());
+
   close_all (fds, 2);
+}
+
+/* macOS says a hang-up, and not that a socket is writable, as soon as one of the filters has found an end. */
+static void
+test_poll_filters (void)
+{
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_MACOS);
+  make_sockets (fds);
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLOUT);
+  g_assert_no_errno (shutdown (fds[1], SHUT_WR));
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLIN | POLLHUP);
+  g_assert_cmpint (poll_one (fds[0], POLLIN), ==, POLLIN | POLLHUP);
+  g_assert_cmpint (poll_one (fds[0], POLLOUT), ==, POLLOUT);
+  close (fds[1]);
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLIN | POLLHUP);
+  g_assert_cmpint (poll_one (fds[0], POLLOUT), ==, POLLHUP);
+  close (fds[0]);
+}
+
+/* The kernel calls the read end of a pipe writable if pipes have two ways, until the writer goes. */
+static void
+test_read_end_is_writable (void)
+{
+  static const SimKqueueFlavour flavours[] = { SIM_FREEBSD, SIM_OPENBSD };
+  int fds[2];
+  int kq;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (flavours); i++)
+    {
+      sim_kqueue_set_flavour (flavours[i]);
+      kq = open_queue ();
+      make_pipe (fds);
+      g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLOUT);
+      g_assert_cmpint (poll_one (fds[0], POLLIN), ==, 0);
+      g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, 0);
+      g_assert_cmpint (poll_one (kq, POLLIN), ==, POLLIN);
+      for (int n = 0; n < 2; n++)
+        g_assert_cmpint (take (kq), ==, 1);
+
+      close (fds[1]);
+      g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLHUP);
+      g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
+      g_assert_cmpint (take (kq), ==, flavours[i] == SIM_FREEBSD ? 0 : 1 | EV_EOF);
+      close (fds[0]);
+      close (kq);
+    }
 }
 
 /* FreeBSD keeps the filters of a named pipe. A filter for a direction in which it is not open is accepted, and says
@@ -412,7 +471,13 @@ test_fifo_ends (void)
   for (int i = 0; i < 2; i++)
     g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
 
-  close (fds[1]);
+  /* OpenBSD refuses such a filter. */
+  sim_kqueue_set_flavour (SIM_OPENBSD);
+  fds[0] = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, EINVAL);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_READ), ==, 0);
+
+  close_all (fds, 2);
   close (kq);
   g_assert_no_errno (unlink (path));
   g_assert_no_errno (rmdir (directory));
@@ -479,6 +544,8 @@ main (int    argc,
     { "/sim/system/anonymous-pipes", test_anonymous_pipes },
     { "/sim/system/flavour", test_flavour },
     { "/sim/system/fifo-ends", test_fifo_ends },
+    { "/sim/system/poll-filters", test_poll_filters },
+    { "/sim/system/read-end-is-writable", test_read_end_is_writable },
   };
 
   g_test_init (&argc, &argv, NULL);
