@@ -273,10 +273,10 @@ is_asleep (Worker *worker,
   return TRUE;
 }
 
-/* TRUE if all running threads sleep, and none of them has run between two looks: then nothing but another thread can
- * make them continue. */
+/* TRUE if all threads of @running, a set of bits, sleep and none of them has run between two looks: then nothing but
+ * another thread can make them continue. FALSE if one of them has stopped or ended meanwhile. */
 static gboolean
-all_are_blocked (void)
+all_are_blocked (guint running)
 {
   for (guint pass = 0; pass < 2; pass++)
     {
@@ -285,7 +285,7 @@ all_are_blocked (void)
           Worker *worker = &workers[i];
           char now[sizeof worker->sleeping];
 
-          if (__atomic_load_n (&worker->state, ORDER) != WORKER_RUNNING)
+          if ((running & (1u << i)) == 0)
             continue;
           if (!is_asleep (worker, now, sizeof now))
             return FALSE;
@@ -305,18 +305,19 @@ settle (void)
 {
   for (guint n_looks = 0;; n_looks++)
     {
-      guint n_running = 0, n_stopped = 0;
+      guint running = 0, n_stopped = 0;
 
       for (guint i = 0; i < current->n_threads; i++)
         {
           int state = __atomic_load_n (&workers[i].state, __ATOMIC_ACQUIRE);
 
-          n_running += state == WORKER_RUNNING;
+          if (state == WORKER_RUNNING)
+            running |= 1u << i;
           n_stopped += state == WORKER_STOPPED;
         }
-      if (n_running == 0)
+      if (running == 0)
         return n_stopped > 0;
-      if (n_looks >= 10 && all_are_blocked ())
+      if (n_looks >= 10 && all_are_blocked (running))
         return TRUE;
       sched_yield ();
     }

@@ -22,10 +22,10 @@ situation_open (Situation       *self,
 }
 
 gboolean
-on_ready (SelBaseSelector *selector,
-          SelSelectorKey  *key,
-          SelEventMask     events,
-          gpointer         user_data)
+situation_on_ready (SelBaseSelector *selector,
+                    SelSelectorKey  *key,
+                    SelEventMask     events,
+                    gpointer         user_data)
 {
   Situation *self = user_data;
 
@@ -56,7 +56,7 @@ situation_register (Situation       *self,
 {
   g_autoptr (GError) error = NULL;
 
-  sel_base_selector_register_callback (selector, self->fd, self->events, on_ready, self, NULL, &error);
+  sel_base_selector_register_callback (selector, self->fd, self->events, situation_on_ready, self, NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -68,7 +68,7 @@ on_source (gpointer user_data)
   SelReadyEvent event;
 
   if (sel_base_selector_select_ready (self->selector, 0, &event, 1, NULL, NULL) == 1)
-    on_ready (self->selector, NULL, event.events, self->situation);
+    situation_on_ready (self->selector, NULL, event.events, self->situation);
 
   return G_SOURCE_CONTINUE;
 }
@@ -87,7 +87,8 @@ on_selected (GObject      *object,
     return;
 
   for (guint i = 0; i < events->len; i++)
-    on_ready (self->selector, NULL, sel_selector_event_get_events (g_ptr_array_index (events, i)), self->situation);
+    situation_on_ready (self->selector, NULL, sel_selector_event_get_events (g_ptr_array_index (events, i)),
+                        self->situation);
   listening_begin_wait (self);
 }
 

@@ -33,7 +33,7 @@ void     situation_open     (Situation       *self,
                              const Situation *row);
 
 /* The callback of a descriptor; @user_data is its situation. */
-gboolean on_ready           (SelBaseSelector *selector,
+gboolean situation_on_ready (SelBaseSelector *selector,
                              SelSelectorKey  *key,
                              SelEventMask     events,
                              gpointer         user_data);

@@ -465,7 +465,7 @@ on_any (gpointer user_data)
   gssize n = sel_base_selector_select_ready (user_data, 0, events, G_N_ELEMENTS (events), NULL, NULL);
 
   for (gssize i = 0; i < n; i++)
-    on_ready (user_data, NULL, events[i].events, events[i].data);
+    situation_on_ready (user_data, NULL, events[i].events, events[i].data);
 
   return G_SOURCE_CONTINUE;
 }

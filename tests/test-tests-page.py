@@ -9,7 +9,8 @@ import os
 import re
 import sys
 
-DICTIONARY = re.compile(r'^ *(\w*tests) \+?= \{$(.*?)^ *\}$', re.M | re.S)
+# A list of names, or a dictionary with them as keys.
+LIST = re.compile(r'^ *(\w*tests) \+?= ([\[{])(.*?)[\]}]$', re.M | re.S)
 LOOP = re.compile(r'^( *)foreach (\w+)(?:, \w+)? : (\[[^]]*\]|\w+(?: \+ \w+)*)$(.*?)^\1endforeach$', re.M | re.S)
 LITERAL = re.compile(r"^ *(?:test|benchmark)\('([\w-]+)',", re.M)
 
@@ -20,7 +21,7 @@ class Programs:
     def __init__(self, source):
         self.names = set()
         self.checks = set()
-        self.dictionary = set()
+        self.programs = set()
         tests = os.path.join(source, 'tests')
         for folder, folders, files in os.walk(tests):
             folders.sort()
@@ -32,10 +33,11 @@ class Programs:
         with open(path) as f:
             text = f.read()
         lists = {}
-        for name, body in DICTIONARY.findall(text):
-            lists.setdefault(name, []).extend(re.findall(r"^ *'([\w-]+)':", body, re.M))
+        for name, bracket, body in LIST.findall(text):
+            lists.setdefault(name, []).extend(
+                re.findall(r"'([\w-]+)'" if bracket == '[' else r"^ *'([\w-]+)':", body, re.M))
         if is_main:
-            self.dictionary = set(lists.get('tests', []) + lists.get('build_tree_tests', []))
+            self.programs = set(lists.get('tests', []) + lists.get('build_tree_tests', []))
         for _, variable, values, body in LOOP.findall(text):
             names = (re.findall(r"'([\w-]+)'", values) if values.startswith('[')
                      else [name for part in values.split(' + ') for name in lists.get(part, [])])
@@ -93,8 +95,8 @@ def main():
                          ['check-' + name.replace('_', '-') for name in functions]))),
         ('every directory has a row, and every row a directory', list(difference(directories, folders))),
         ('the tests and the checks were found in the build files',
-         [] if len(tree.dictionary) > 15 and tree.dictionary < tree.names and len(tree.checks) > 8
-         else ['%d in the dictionary, %d checks' % (len(tree.dictionary), len(tree.checks))]),
+         [] if len(tree.programs) > 15 and tree.programs < tree.names and len(tree.checks) > 8
+         else ['%d programs, %d checks' % (len(tree.programs), len(tree.checks))]),
     ]
 
     print('1..%d' % len(results))

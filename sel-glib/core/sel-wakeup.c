@@ -143,10 +143,7 @@ sel_wakeup_close (SelWakeup *wakeup)
   /* A call of sel_wakeup_signal() that began before may be about to write to this number. After close() the number may
    * stand for another file. In a child process the calls of the parent do not exist. */
   while (!sel_wakeup_is_inherited (wakeup) && g_atomic_int_get (&wakeup->in_use) > 0)
-    {
-      SEL_POINT ("spin-wakeup-close");
-      g_thread_yield ();
-    }
+    SEL_SPIN ("spin-wakeup-close");
 
   if (write_fd >= 0 && write_fd != read_fd)
     close (write_fd);
