@@ -134,7 +134,7 @@ sel_fd_probe (int           fd,
   int n;
 
   if ((events & SEL_EVENT_READ) != 0)
-    entry.events |= POLLIN | POLLRDHUP;
+    entry.events |= SEL_POLL_READ;
   if ((events & SEL_EVENT_WRITE) != 0)
     entry.events |= POLLOUT;
 
