@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -237,6 +238,30 @@ open_stamps (Situation *self)
   return TRUE;
 }
 
+/* The peer has ended its direction, and gets the data that the time stamps are about. */
+static gboolean
+open_stamps_half_closed (Situation *self)
+{
+  int flags = TIMESTAMP_SENDING | TIMESTAMP_BY_SOFTWARE;
+
+  open_half_closed_tcp (self);
+  g_assert_no_errno (setsockopt (self->fd, IPPROTO_TCP, TCP_NODELAY, &(int) { 1 }, sizeof (int)));
+  g_assert_no_errno (setsockopt (self->fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags));
+
+  return TRUE;
+}
+
+/* A time stamp is there in each turn. */
+static void
+feed_stamp (Situation *self)
+{
+  struct pollfd entry = { .fd = self->fd };
+
+  if (self->n_fed == self->n_done && send (self->fd, "x", 1, 0) == 1)
+    self->n_fed++;
+  g_assert_cmpint (poll (&entry, 1, -1), ==, 1);
+}
+
 static void
 read_stamp (Situation    *self,
             SelEventMask  events)
@@ -363,6 +388,7 @@ static const Situation workers[] = {
 #ifdef __linux__
   { "packets, some empty", READ, NULL, feed_packets, read_byte, 40 },
   { "time stamps, one in each call", READ, open_stamps, NULL, read_stamp, 60, TRUE },
+  { "time stamps, half-closed peer", READ, open_stamps_half_closed, feed_stamp, read_stamp, 60, TRUE },
   { "messages of ICMP, one in each call", READ, open_refusals, NULL, read_stamp, 60, TRUE },
   { "server reads both queues", READ, open_server, feed_server, serve, 60, TRUE },
   { "server reads both queues, one datagram more", READ, open_server_odd, feed_server, serve, 60, TRUE },
