@@ -2,6 +2,7 @@
 
 #include "config.h"
 
+#include "core/sel-single-threaded-private.h"
 #include "sel-selector-event-private.h"
 
 /**
@@ -68,7 +69,7 @@ sel_selector_event_unref (SelSelectorEvent *self)
 {
   g_return_if_fail (self != NULL);
 
-  if (g_atomic_int_dec_and_test (&self->ref_count))
+  if (sel_is_single_threaded () ? --self->ref_count == 0 : g_atomic_int_dec_and_test (&self->ref_count))
     sel_selector_event_free (self);
 }
 

@@ -56,8 +56,7 @@ static GType selector_key_type;
 static inline gboolean
 sel_is_selector_key (SelSelectorKey *self)
 {
-  return self != NULL && self->parent_instance.g_type_instance.g_class != NULL &&
-         self->parent_instance.g_type_instance.g_class->g_type == selector_key_type;
+  return self != NULL && self->parent_instance.g_type_instance.g_class->g_type == selector_key_type;
 }
 
 SelSelectorKey *

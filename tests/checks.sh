@@ -266,11 +266,11 @@ check_musl ()
     || failures="$failures compiling"
 }
 
-# Builds without functions that not every system has, and runs the tests of what uses them. SEL_TEST_LONG=1 leaves them
+# Builds without functions and variables that not every system has, and runs the tests of what uses them. SEL_TEST_LONG=1 leaves them
 # out one by one as well. Linux has no kqueue1 (), but the simulator has. The library does not use accept4 ().
 check_without ()
 {
-  all='epoll_pwait2 eventfd kqueue1 pipe2 ppoll'
+  all='epoll_pwait2 eventfd kqueue1 __libc_single_threaded pipe2 ppoll'
   set_up --buildtype=debug
   cp "$build/config.h" "$build/config.all"
   echo '#define HAVE_KQUEUE1 1' >> "$build/config.all"
@@ -281,7 +281,7 @@ check_without ()
     for name in $hidden; do
       sed -i "/ HAVE_$(echo "$name" | tr '[:lower:]' '[:upper:]') /d" "$build/config.h"
     done
-    run_tests wakeup threads backend-waits backend-limits selector simulated source-threads model
+    run_tests wakeup threads backend-waits backend-limits selector simulated source-threads callbacks dispatch model
     for name in $hidden; do
       if nm -u "$build/tests/libsel-glib-test.a" | grep -qw "$name"; then
         failures="$failures $name"

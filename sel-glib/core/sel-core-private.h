@@ -5,6 +5,7 @@
 #include "core/sel-fd-identity-private.h"
 #include "core/sel-key-table-private.h"
 #include "core/sel-point-private.h"
+#include "core/sel-single-threaded-private.h"
 #include "core/sel-wakeup-private.h"
 #include "sel-base-selector.h"
 

@@ -21,8 +21,9 @@ G_BEGIN_DECLS
  *                                  yes: that batch frees it (retains it); no: it may be freed
  *
  * The four operations are sequentially consistent: either the batch sees the new number, or the changer sees the
- * published entry. The same holds when a batch ends, with NULL as its current entry. All other members are written
- * with the lock held; the thread of the batch reads its own without it.
+ * published entry. The same holds when a batch ends, with NULL as its current entry. While the process has one thread,
+ * that thread sees its own stores, and the order for others is left out. All other members are written with the lock
+ * held; the thread of the batch reads its own without it.
  *
  * Only a batch that is alone uses the fast path. If two batches are in use, because a callback runs a main loop or
  * two threads call callbacks, each entry is looked up and published with the lock held, so that no function runs twice
@@ -155,11 +156,24 @@ sel_batch_entry_fill_tagged (SelBatchEntry *entry,
   if (G_UNLIKELY (slot == NULL || !sel_key_slot_is_ready (slot, tag, &events)))
     return FALSE;
 
-  /* The entry has the key, so that nobody needs the data. */
-  sel_ready_event_fill (event, fd, events, NULL, tag, 0);
+  /* The entry has the key, so that nobody needs the data of the event. */
+  event->fd = fd;
+  event->events = events;
+  event->generation = tag;
+  event->ends = 0;
   sel_batch_entry_fill (entry, core, slot, sel_key_slot_get_extra (slot, fd), event);
 
   return TRUE;
+}
+
+/* Publishes @entry: the next thing that the thread reads is the number of changes. */
+static inline void
+sel_batch_set_current (SelBatch            *batch,
+                       const SelBatchEntry *entry)
+{
+  __atomic_store_n (&batch->current, entry, __ATOMIC_RELEASE);
+  if (!sel_is_single_threaded ())
+    __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
 }
 
 /* After the callback before has returned: gets the next entry to be called. Leaves out entries whose registration was
@@ -176,7 +190,7 @@ sel_dispatch_next (SelCore              *core,
     {
       *next = entry;
       batch->next_entry = entry + 1;
-      __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
+      sel_batch_set_current (batch, entry);
       SEL_POINT ("batch-published");
       if (G_LIKELY (sel_notify_get_changes (core) == batch->seen_changes))
         return TRUE;
@@ -199,7 +213,7 @@ sel_dispatch_end (SelCore  *core,
 {
   if (G_LIKELY (batch->is_alone))
     {
-      __atomic_store_n (&batch->current, NULL, __ATOMIC_SEQ_CST);
+      sel_batch_set_current (batch, NULL);
       SEL_POINT ("batch-ended");
       if (G_LIKELY (sel_notify_get_changes (core) == batch->seen_changes))
         return;

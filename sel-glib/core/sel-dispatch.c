@@ -52,13 +52,6 @@ sel_batch_get_current (const SelBatch *batch)
   return __atomic_load_n (&batch->current, __ATOMIC_SEQ_CST);
 }
 
-static inline void
-sel_batch_set_current (SelBatch            *batch,
-                       const SelBatchEntry *entry)
-{
-  __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
-}
-
 static inline gboolean
 sel_batch_is_in_use (const SelBatch *batch)
 {

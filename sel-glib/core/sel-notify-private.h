@@ -152,7 +152,12 @@ sel_notify_counts_changes (SelCore *core)
 static inline void
 sel_notify_count_change (SelCore *core)
 {
-  if (G_UNLIKELY (core->notify.counts_changes))
+  if (G_LIKELY (!core->notify.counts_changes))
+    return;
+
+  if (sel_is_single_threaded ())
+    __atomic_store_n (&core->notify.changes, core->notify.changes + 1, __ATOMIC_RELAXED);
+  else
     __atomic_fetch_add (&core->notify.changes, 1, __ATOMIC_SEQ_CST);
 }
 

@@ -112,7 +112,8 @@ sel_watcher_note_change (SelCore    *core,
   if (fd >= 0 && !watcher->mirrored &&
       (!sel_state_has (core, SEL_STATE_ALWAYS_READY) || sel_state_has (core, SEL_STATE_FORKED)))
     {
-      g_atomic_int_or (&watcher->flags, SEL_WATCHER_SYNC);
+      if (!sel_watcher_has (watcher, SEL_WATCHER_SYNC)) /* it is taken away with the lock only */
+        g_atomic_int_or (&watcher->flags, SEL_WATCHER_SYNC);
       return;
     }
 
