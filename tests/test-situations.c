@@ -251,7 +251,7 @@ open_stamps_half_closed (Situation *self)
   return TRUE;
 }
 
-/* A time stamp is there in each turn. Some systems do not tell it alone, or later. */
+/* A time stamp is there in each turn. */
 static void
 feed_stamp (Situation *self)
 {
@@ -259,7 +259,7 @@ feed_stamp (Situation *self)
 
   if (self->n_fed == self->n_done && send (self->fd, "x", 1, 0) == 1)
     self->n_fed++;
-  poll (&entry, 1, 10);
+  g_assert_cmpint (poll (&entry, 1, -1), ==, 1);
 }
 
 static void
@@ -431,10 +431,14 @@ test_workers (BackendFixture *fixture)
 
       for (guint j = 0; j < G_N_ELEMENTS (policies); j++)
         {
-          guint n_plain = run_worker (&workers[i], fixture->selector, BY_GLIB);
+          guint n_plain;
 
-          if (workers[i].has_error_queue && fixture->backend->splits_events)
+          /* NetBSD has none, and the poll () of its simulator does not tell an error alone. */
+          if (workers[i].has_error_queue &&
+              (fixture->backend->splits_events || g_strcmp0 (g_getenv ("SIM_KQUEUE"), "netbsd") == 0))
             continue;
+
+          n_plain = run_worker (&workers[i], fixture->selector, BY_GLIB);
 
           sel_base_selector_set_hangup_policy (fixture->selector, policies[j]);
           for (Listener listener = BY_CALLBACK; listener < N_LISTENERS; listener++)
