@@ -396,8 +396,9 @@ sel_base_selector_class_init (SelBaseSelectorClass *klass)
    * SelBaseSelector:hangup-policy:
    *
    * How a main loop treats a descriptor whose other end is gone, if its callback neither modifies nor unregisters it.
-   * Such a descriptor is always ready. Only the direction that has ended is paused. Two sources of one selector share
-   * its pauses. A change of the property resumes all paused descriptors.
+   * Such a descriptor is always ready. Only the direction that has ended is paused. The same holds for the callback of
+   * a plain source and for sel_base_selector_select_async(). All sources of a selector share its pauses. A change of
+   * the property resumes all paused descriptors.
    *
    * Since: 1.0
    */

@@ -52,7 +52,7 @@ sel_base_selector_select (SelBaseSelector  *self,
     return NULL;
 
   list = sel_wait_make_list (sel_core (self));
-  sel_dispatch_end_own (sel_core (self));
+  sel_dispatch_end_own (sel_core (self), NULL, 0);
 
   return list;
 }
@@ -120,7 +120,7 @@ sel_base_selector_select_ready (SelBaseSelector  *self,
   n_ready = sel_wait_run (sel_core (self), timeout, events, NULL, n_events,
                           sel_dispatch_get_wait_flags (sel_core (self)), cancellable, error);
   if (n_ready >= 0)
-    sel_dispatch_end_own (sel_core (self));
+    sel_dispatch_end_own (sel_core (self), (gsize) n_ready == n_events ? events : NULL, n_events);
 
   return n_ready;
 }
@@ -191,7 +191,7 @@ sel_base_selector_select_fds (SelBaseSelector  *self,
 
   sel_base_selector_copy_fds (sel_core (self), fds, masks, n_fds);
   *n_masks = *n_fds;
-  sel_dispatch_end_own (sel_core (self));
+  sel_dispatch_end_own (sel_core (self), NULL, 0);
 
   return TRUE;
 }

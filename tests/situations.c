@@ -97,6 +97,15 @@ open_closed_tcp (Situation *self)
 }
 
 gboolean
+open_half_closed_tcp (Situation *self)
+{
+  open_tcp (self);
+  g_assert_no_errno (shutdown (self->peer, SHUT_WR));
+
+  return TRUE;
+}
+
+gboolean
 open_reset_tcp (Situation *self)
 {
   struct linger linger = { .l_onoff = 1 };

@@ -37,6 +37,7 @@ gboolean open_closed_socket    (Situation *self);
 gboolean open_half_closed      (Situation *self);
 gboolean open_closed_packets   (Situation *self);
 gboolean open_closed_tcp       (Situation *self);
+gboolean open_half_closed_tcp  (Situation *self);
 gboolean open_reset_tcp        (Situation *self);
 gboolean open_shut_listener    (Situation *self);
 gboolean open_unconnected      (Situation *self);

@@ -401,6 +401,41 @@ test_select_during_pause (BackendFixture *fixture)
   loop_close (&loop);
 }
 
+/* With room for one event, what is paused and the others take turns. */
+static void
+test_select_during_pause_fair (BackendFixture *fixture)
+{
+  guint n_seen[3] = { 0, 0, 0 };
+  int others[2][2];
+  Loop loop;
+
+  loop_open (&loop, fixture);
+  loop.pairs[0].ignores = TRUE;
+  loop_hang_up (&loop, SOCKET);
+  loop_attach (&loop, NULL);
+  loop_settle (&loop);
+  for (guint i = 0; i < 2; i++)
+    {
+      open_pipe (others[i]);
+      watch (loop.selector, others[i][0], SEL_EVENT_READ);
+      put_byte (others[i][1]);
+    }
+
+  for (guint n = 0; n < 12; n++)
+    {
+      SelReadyEvent event;
+
+      g_assert_cmpint (sel_base_selector_select_ready (loop.selector, SEL_WAIT_FOREVER, &event, 1, NULL, NULL), ==, 1);
+      n_seen[event.fd == others[0][0] ? 0 : event.fd == others[1][0] ? 1 : 2]++;
+    }
+  for (guint i = 0; i < 3; i++)
+    g_assert_cmpuint (n_seen[i], >, 0);
+
+  loop_close (&loop);
+  close_pair (others[0]);
+  close_pair (others[1]);
+}
+
 static void
 on_async_done (GObject      *source,
                GAsyncResult *result,
@@ -424,7 +459,7 @@ test_select_async_during_pause (BackendFixture *fixture)
   loop_settle (&loop);
   loop_detach (&loop);
 
-  /* There is no source that could end the pause in time. */
+  /* There is no other source that could end the pause in time. */
   g_main_context_push_thread_default (loop.context);
   sel_base_selector_select_async (loop.selector, SEL_WAIT_FOREVER, G_PRIORITY_DEFAULT, NULL, on_async_done, &n_ready);
   while (n_ready == 0)
@@ -680,6 +715,7 @@ main (int    argc,
   backend_add_both_modes ("callbacks/hang-up-reported", test_hang_up_reported);
   backend_add_both_modes ("callbacks/hang-up-with-data", test_hang_up_with_data);
   backend_add_both_modes ("callbacks/select-during-pause", test_select_during_pause);
+  backend_add_both_modes ("callbacks/select-during-pause-fair", test_select_during_pause_fair);
   backend_add_both_modes ("callbacks/select-async-during-pause", test_select_async_during_pause);
   backend_add_both_modes ("callbacks/pause-outlives-source", test_pause_outlives_source);
   backend_add_both_modes ("callbacks/next-writer", test_next_writer);

@@ -157,7 +157,7 @@ test_first_alarm (RegistryFixture *fixture,
   fake_selector_assert_log (fixture->fake, "update(%d,1,0)", fd);
   g_assert_false (slot->alarm);
 
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   slot->hangup.pause = 1;
   assert_resumed (fixture, slot, &event);
   sel_pause_begin_ended (fixture->core, &event, READ);
@@ -181,7 +181,7 @@ test_until_modified (RegistryFixture *fixture,
   assert_told (fixture, A);
   assert_n_pauses (fixture, 0);
 
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   sel_pause_resume_deferred (fixture->core, function_a);
   assert_paused (fixture, slot, &event);
   assert_not_told (fixture);
@@ -302,7 +302,7 @@ test_own_end (RegistryFixture *fixture,
   assert_n_pauses (fixture, 2);
   fake_selector_clear_log (fixture->fake);
 
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_paused (fixture, slots[1], &events[1]);
@@ -328,7 +328,7 @@ test_many_due (RegistryFixture *fixture,
   room_set_pause_end (fixture, 1);
   for (n_left = n; n_left > MAX_RESUMED; )
     {
-      sel_pause_resume_due (fixture->core, FALSE);
+      sel_pause_resume_due (fixture->core);
       n_left -= MAX_RESUMED;
       assert_n_pauses (fixture, n_left);
       g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
@@ -338,9 +338,9 @@ test_many_due (RegistryFixture *fixture,
       g_assert_true (sel_key_slot_is_paused (sel_registry_lookup (fixture->core, A + (int) (n - n_left))));
     }
 
-  /* A thread that begins to wait resumes all. */
+  /* It ends sooner if nobody is left who would end it. */
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   assert_n_pauses (fixture, 0);
 }
 
@@ -372,7 +372,7 @@ test_ended (RegistryFixture *fixture,
 
   /* The next call has to be useless, too, before there is another pause. */
   room_set_pause_end (fixture, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   fake_selector_assert_log (fixture->fake, "update(%d,0,3)", A);
   assert_resumed (fixture, slot, &event);
   g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS - 1);
@@ -381,16 +381,92 @@ test_ended (RegistryFixture *fixture,
   sel_pause_begin_ended (fixture->core, &event, READ);
   room_set_pause_end (fixture, 0);
   fake_selector_clear_log (fixture->fake);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   fake_selector_assert_log (fixture->fake, "update(%d,2,3)", A);
   assert_resumed (fixture, slot, &event);
 
-  /* A thread that begins to wait is told, and so are the callbacks after it. */
+  /* The callbacks of the next source are called once, too. */
   sel_pause_begin_ended (fixture->core, &event, READ | WRITE);
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   assert_resumed (fixture, slot, &event);
-  g_assert_cmpuint (slot->hangup.n_useless, ==, 0);
-  g_assert_cmpuint (slot->hangup.pause, ==, 0);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS - 1);
+  g_assert_cmpuint (slot->hangup.pause, ==, 4);
+}
+
+static int told_fds[2];
+static guint n_told;
+
+static void
+note_told (SelCore      *core,
+           int           fd,
+           SelKeySlot   *slot,
+           SelEventMask  ended)
+{
+  g_assert_true (sel_registry_lookup (core, fd) == slot);
+  g_assert_cmpuint (ended, ==, READ);
+  g_assert_cmpuint (n_told, <, G_N_ELEMENTS (told_fds));
+  told_fds[n_told++] = fd;
+}
+
+static void
+assert_told_ended (RegistryFixture *fixture,
+                   guint            turn,
+                   int              first,
+                   int              second)
+{
+  n_told = 0;
+  sel_pause_foreach_ended (fixture->core, turn, note_told);
+  g_assert_cmpuint (n_told, ==, (first >= 0) + (second >= 0));
+  g_assert_cmpint (first >= 0 ? told_fds[0] : -1, ==, first);
+  g_assert_cmpint (second >= 0 ? told_fds[1] : -1, ==, second);
+}
+
+/* A thread that waits is told the ends that are paused. What has not ended is resumed, also if it comes back. */
+static void
+test_ended_and_told (RegistryFixture *fixture,
+                     gconstpointer    data)
+{
+  int a = fixture->a[0], b = fixture->b[0];
+  SelReadyEvent first, second, other;
+  SelKeySlot *first_slot = add_with_event (fixture, a, READ, &first);
+  SelKeySlot *second_slot = add_with_event (fixture, b, READ, &second);
+  SelKeySlot *other_slot;
+  int fds[2];
+
+  open_socketpair (fds);
+  other_slot = add_with_event (fixture, fds[0], READ, &other);
+  g_assert_false (sel_pause_resume_changed (fixture->core));
+  assert_told_ended (fixture, 0, -1, -1);
+
+  close (fixture->a[1]);
+  close (fixture->b[1]);
+  fixture->a[1] = fixture->b[1] = -1;
+  sel_pause_begin_ended (fixture->core, &first, READ);
+  sel_pause_begin_ended (fixture->core, &second, READ);
+  sel_pause_begin_ended (fixture->core, &other, READ);
+  g_assert_true (sel_pause_resume_changed (fixture->core));
+  assert_paused (fixture, first_slot, &first);
+  assert_paused (fixture, second_slot, &second);
+  assert_resumed (fixture, other_slot, &other);
+  assert_told_ended (fixture, 0, a, b);
+  assert_told_ended (fixture, 1, b, a);
+  assert_told_ended (fixture, 2, a, b);
+
+  /* A pause of another kind goes on only if the kernel refuses. */
+  other.generation = other_slot->generation;
+  sel_pause_begin (fixture->core, &other, SEL_PAUSE_FOR_A_WHILE);
+  fail_updates (fixture, ENOMEM, 0, 0);
+  g_assert_true (sel_pause_resume_changed (fixture->core));
+  assert_n_pauses (fixture, 3);
+  assert_told_ended (fixture, 0, a, b);
+  sel_pause_resume_now (fixture->core);
+  assert_n_pauses (fixture, 0);
+  other.generation = other_slot->generation;
+  sel_pause_begin (fixture->core, &other, SEL_PAUSE_FOR_A_WHILE);
+  fail_updates (fixture, ENOMEM, 0, 0);
+  g_assert_false (sel_pause_resume_changed (fixture->core));
+  assert_n_pauses (fixture, 1);
+  close_pair (fds);
 }
 
 /* If the kernel refuses to wait for the other direction, none is waited for until the pause ends. */
@@ -427,7 +503,7 @@ test_ended_once (RegistryFixture *fixture,
   for (guint i = 0; i < 3; i++)
     {
       room_set_pause_end (fixture, 0);
-      sel_pause_resume_due (fixture->core, FALSE);
+      sel_pause_resume_due (fixture->core);
       assert_paused (fixture, slot, &event);
       assert_n_pauses (fixture, 1);
       g_assert_cmpint (sel_pause_get_next (fixture->core), >, g_get_monotonic_time ());
@@ -436,7 +512,7 @@ test_ended_once (RegistryFixture *fixture,
   g_assert_cmpint (pipe (other), ==, 0);
   g_assert_cmpint (dup2 (other[0], fds[0]), ==, fds[0]);
   room_set_pause_end (fixture, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   assert_resumed (fixture, slot, &event);
   assert_n_pauses (fixture, 0);
   close (other[0]);
@@ -472,7 +548,7 @@ test_many_once (RegistryFixture *fixture,
 
   room_set_pause_end (fixture, 1);
   before = g_get_monotonic_time ();
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   assert_n_pauses (fixture, n);
   g_assert_cmpint (sel_pause_get_next (fixture->core), ==, 1);
   for (guint i = 0; i < MAX_RESUMED; i++)
@@ -509,14 +585,14 @@ test_replace (RegistryFixture *fixture,
   assert_n_pauses (fixture, 2);
   fake_selector_assert_log (fixture->fake, "%s", "");
   assert_paused (fixture, slot, &events[0]);
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   assert_paused (fixture, slot, &events[0]);
   fake_selector_clear_log (fixture->fake);
 
   /* By a pause for a while. */
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   assert_n_pauses (fixture, 1);
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   assert_resumed (fixture, slot, &events[0]);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
 
@@ -543,22 +619,22 @@ test_resume_due (RegistryFixture *fixture,
   SelKeySlot *slot = add_with_event (fixture, A, READ, &event);
 
   /* Without a pause, nothing is resumed. */
-  sel_pause_resume_due (fixture->core, FALSE);
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_due (fixture->core);
+  sel_pause_resume_now (fixture->core);
   assert_not_told (fixture);
 
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
   assert_told (fixture, A);
   fake_selector_clear_log (fixture->fake);
   room_set_pause_end (fixture, G_MAXINT64);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   assert_paused (fixture, slot, &event);
   assert_n_pauses (fixture, 1);
   assert_not_told (fixture);
 
   slot->hangup = (SelHangupCount) { .n_useless = 3, .pause = 2 };
   room_set_pause_end (fixture, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
   assert_resumed (fixture, slot, &event);
   assert_told (fixture, A);
@@ -570,7 +646,7 @@ test_resume_due (RegistryFixture *fixture,
 
   sel_pause_begin (fixture->core, &event, SEL_PAUSE_FOR_A_WHILE);
   room_set_pause_end (fixture, G_MAXINT64);
-  sel_pause_resume_due (fixture->core, TRUE);
+  sel_pause_resume_now (fixture->core);
   assert_resumed (fixture, slot, &event);
   assert_n_pauses (fixture, 0);
 }
@@ -617,7 +693,7 @@ test_deferred (RegistryFixture *fixture,
   /* A deferred pause also ends when its time is over. */
   sel_pause_defer (fixture->core, &events[0], function_a);
   room_set_pause_end (fixture, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_resumed (fixture, slots[3], &events[3]);
   assert_n_pauses (fixture, 0);
@@ -676,7 +752,7 @@ test_stale (RegistryFixture *fixture,
       assert_n_pauses (fixture, 1);
 
       if (i < 4)
-        sel_pause_resume_due (fixture->core, TRUE);
+        sel_pause_resume_now (fixture->core);
       else
         sel_pause_resume_deferred (fixture->core, function_b);
       fake_selector_assert_log (fixture->fake, "%s", "");
@@ -741,7 +817,7 @@ test_resume_refused (RegistryFixture *fixture,
       fake_selector_clear_log (fixture->fake);
       fail_updates (fixture, codes[i % G_N_ELEMENTS (codes)], 0, 0);
       if (i < G_N_ELEMENTS (codes))
-        sel_pause_resume_due (fixture->core, TRUE);
+        sel_pause_resume_now (fixture->core);
       else
         sel_pause_resume_deferred (fixture->core, function_a);
 
@@ -773,7 +849,7 @@ test_resume_delayed (RegistryFixture *fixture,
   room_set_pause_end (fixture, 0);
   before = g_get_monotonic_time ();
   fail_updates (fixture, ENOMEM, ENOSPC, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
 
   fake_selector_assert_log (fixture->fake, "update(%d,0,1) update(%d,0,1)", A, B);
   assert_n_pauses (fixture, 2);
@@ -787,7 +863,7 @@ test_resume_delayed (RegistryFixture *fixture,
 
   room_set_pause_end (fixture, 0);
   fail_updates (fixture, 0, ENOMEM, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   assert_resumed (fixture, slots[0], &events[0]);
   assert_paused (fixture, slots[1], &events[1]);
   assert_n_pauses (fixture, 1);
@@ -804,7 +880,7 @@ test_resume_delayed (RegistryFixture *fixture,
   assert_paused (fixture, slots[1], &events[1]);
 
   room_set_pause_end (fixture, 0);
-  sel_pause_resume_due (fixture->core, FALSE);
+  sel_pause_resume_due (fixture->core);
   assert_resumed (fixture, slots[1], &events[1]);
   assert_n_pauses (fixture, 0);
 }
@@ -1000,6 +1076,7 @@ main (int   argc,
     { "/pause/deferred", test_deferred },
     { "/pause/forget-all", test_forget_all },
     { "/pause/ended", test_ended },
+    { "/pause/ended-and-told", test_ended_and_told },
     { "/pause/ended-once", test_ended_once },
     { "/pause/many-once", test_many_once },
     { "/pause/ended-refused", test_ended_refused },

@@ -91,6 +91,67 @@ test_callback_waits (BackendFixture *fixture)
     close_pair (fds[i]);
 }
 
+typedef struct
+{
+  guint n_calls;
+  guint n_told;      /* by the select (0) of a callback */
+} Busy;
+
+static gboolean
+ask_for_one (SelBaseSelector *selector,
+             SelSelectorKey  *key,
+             SelEventMask     events,
+             gpointer         user_data)
+{
+  Busy *self = user_data;
+  SelReadyEvent ready;
+
+  self->n_calls++;
+  g_assert_cmpint (sel_base_selector_select_ready (selector, 0, &ready, 1, NULL, NULL), ==, 1);
+  self = ready.data;
+  self->n_told++;
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* If the array is too small for all, only those that it tells are left out in the rest of the turn. Each one gets its
+ * turn. */
+static void
+test_callback_asks_for_one (BackendFixture *fixture)
+{
+  enum { N = 8, N_TURNS = 40 };
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  guint n_calls = 0;
+  Busy busy[N] = { 0 };
+  int fds[N][2];
+
+  for (guint i = 0; i < N; i++)
+    {
+      open_pipe (fds[i]);
+      put_byte (fds[i][1]);
+      g_assert_true (sel_base_selector_register_callback (fixture->selector, fds[i][0], SEL_EVENT_READ, ask_for_one,
+                                                          &busy[i], NULL, NULL));
+      g_assert_true (sel_base_selector_modify (fixture->selector, fds[i][0], SEL_EVENT_READ, &busy[i], NULL, NULL));
+    }
+  sel_base_selector_attach (fixture->selector, context, 0, NULL, NULL, NULL);
+
+  for (guint turn = 0; turn < N_TURNS; turn++)
+    g_main_context_iteration (context, FALSE);
+  for (guint i = 0; i < N; i++)
+    {
+      g_test_message ("%u calls, told %u times", busy[i].n_calls, busy[i].n_told);
+      g_assert_cmpuint (busy[i].n_calls + busy[i].n_told, >=, N_TURNS / 2);
+      n_calls += busy[i].n_calls;
+    }
+  g_assert_cmpuint (n_calls, >=, N_TURNS * N / 4);
+
+  sel_base_selector_close (fixture->selector);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  for (guint i = 0; i < N; i++)
+    close_pair (fds[i]);
+}
+
 /* --- close () that drops the last reference --- */
 
 static void
@@ -621,6 +682,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   backend_add_both_modes ("reentrancy/callback-waits", test_callback_waits);
+  backend_add_both_modes ("reentrancy/callback-asks-for-one", test_callback_asks_for_one);
   backend_add ("reentrancy/close/callback-owns", test_close_callback_owns);
   backend_add ("reentrancy/close/context-owns", test_close_context_owns);
   backend_add ("reentrancy/close/data-owns", test_close_data_owns);

@@ -106,6 +106,17 @@ test_wake_dispatch (Room          *room,
   watcher_remove (&watcher);
 }
 
+static GPtrArray *
+poll_list (SelCore   *core,
+           gboolean  *woken,
+           GError   **error)
+{
+  g_autofree SelReadyEvent *events = NULL;
+  gssize n = sel_wait_poll_events (core, &events, woken, error);
+
+  return n >= 0 ? sel_wait_list_events (core, events, n) : NULL;
+}
+
 static void
 test_wake_async (Room          *room,
                  gconstpointer  data)
@@ -118,7 +129,7 @@ test_wake_async (Room          *room,
 
       if (i != 1)
         sel_wait_wake (room->core);
-      list = sel_wait_poll_list (room->core, &woken, &error);
+      list = poll_list (room->core, &woken, &error);
       g_assert_no_error (error);
       assert_unlocked (room->core);
       assert_state (room->core, SEL_STATE_OPEN);
@@ -139,7 +150,7 @@ test_poll_list (Room          *room,
   room_watch (room, room->a[0], SEL_EVENT_READ);
   room_watch (room, room->b[0], ALL_EVENTS);
   fake_selector_push (room->fake, room->b[0], SEL_EVENT_WRITE, room->a[0], SEL_EVENT_READ, FAKE_END);
-  list = sel_wait_poll_list (room->core, &woken, &error);
+  list = poll_list (room->core, &woken, &error);
   g_assert_no_error (error);
   g_assert_false (woken);
   g_assert_cmpuint (list->len, ==, 2);
@@ -149,7 +160,7 @@ test_poll_list (Room          *room,
   g_clear_pointer (&list, g_ptr_array_unref);
 
   fake_selector_push_error (room->fake, SEL_OS_ERROR, ENOMEM);
-  list = sel_wait_poll_list (room->core, &woken, &error);
+  list = poll_list (room->core, &woken, &error);
   g_assert_null (list);
   assert_failed (&error, SEL_OS_ERROR, ENOMEM);
   assert_state (room->core, SEL_STATE_OPEN);

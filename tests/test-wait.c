@@ -448,14 +448,14 @@ test_async (Room          *room,
   g_assert_true (sel_wait_begin_async (room->core, 0, &error));
   g_assert_no_error (error);
   assert_unlocked (room->core);
-  assert_state (room->core, SEL_STATE_OPEN | SEL_STATE_ASYNC_PENDING);
-  g_assert_false (room_is_paused (room, room->a[0]));
+  assert_state (room->core, SEL_STATE_OPEN | SEL_STATE_ASYNC_PENDING | SEL_STATE_PAUSED);
+  g_assert_true (room_is_paused (room, room->a[0]));
 
   g_assert_false (sel_wait_begin_async (room->core, 0, &error));
   assert_failed (&error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY);
 
   sel_wait_end_async (room->core);
-  assert_state (room->core, SEL_STATE_OPEN);
+  assert_state (room->core, SEL_STATE_OPEN | SEL_STATE_PAUSED);
 }
 
 /* A function that locks notices that the process has forked. */

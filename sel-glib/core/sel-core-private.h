@@ -78,8 +78,9 @@ typedef struct
   SelReadyEvent *buffer;     /* for the forms of select () that return a list */
   gsize buffer_size;
   gsize list_room;           /* the room in these forms */
-  guint turns[2];            /* the waits of threads, and those of main loops, while a descriptor is always ready */
-  guint turn;                /* that of the current wait; rotates the descriptors that are always ready */
+  gboolean tells_paused;     /* it reports the directions that have ended, and are paused for main loops */
+  guint turns[2];            /* the waits of threads, and those of main loops, that report more than the kernel does */
+  guint turn;                /* that of the current wait; rotates the descriptors that the kernel does not report */
   guint flags;               /* of SelWaitFlags */
   gboolean locked;           /* the backend has locked the selector for its reports */
   gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */

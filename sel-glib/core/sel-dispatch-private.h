@@ -265,15 +265,20 @@ sel_batch_get_current_event (const SelBatch *batch)
 }
 
 /* The slow path of the next function. */
-void     sel_dispatch_end_own_slow     (SelCore             *core);
+void     sel_dispatch_end_own_slow     (SelCore             *core,
+                                        SelReadyEvent       *told,
+                                        gsize                n_told);
 
 /* The calling thread has waited by itself, perhaps in a callback: the rest of its batches was found before that, and is
- * over. Must be called without the lock. */
+ * over. If more may be ready than it was told, @told is not NULL, and only the entries of those are left out; @told is
+ * sorted then. Must be called without the lock. */
 static inline void
-sel_dispatch_end_own (SelCore *core)
+sel_dispatch_end_own (SelCore       *core,
+                      SelReadyEvent *told,
+                      gsize          n_told)
 {
   if (G_UNLIKELY (sel_notify_counts_changes (core)))
-    sel_dispatch_end_own_slow (core);
+    sel_dispatch_end_own_slow (core, told, n_told);
 }
 
 /* The slow path of the next function. */

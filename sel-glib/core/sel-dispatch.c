@@ -4,6 +4,8 @@
 
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "core/sel-dispatch-private.h"
 #include "core/sel-wait-private.h"
 
@@ -283,14 +285,48 @@ sel_batch_find_own (SelBatch *batch)
   return batch;
 }
 
-void
-sel_dispatch_end_own_slow (SelCore *core)
+static int
+compare_fds (const void *a,
+             const void *b)
 {
-  sel_state_lock (core);
-  for (SelBatch *batch = sel_batch_find_own (core->dispatch.batches); batch != NULL;
-       batch = sel_batch_find_own (batch->next))
+  int first = ((const SelReadyEvent *) a)->fd;
+  int second = ((const SelReadyEvent *) b)->fd;
+
+  return (first > second) - (first < second);
+}
+
+/* Makes the entries of the descriptors in @told, which is sorted, out of date. */
+static void
+sel_batch_leave_out (SelBatch            *batch,
+                     const SelReadyEvent *told,
+                     gsize                n_told)
+{
+  for (SelBatchEntry *entry = batch->next_entry; entry < batch->end; entry++)
     {
-      batch->is_over = TRUE;
+      SelReadyEvent *event = &batch->events[entry - batch->entries];
+
+      if (bsearch (event, told, n_told, sizeof *told, compare_fds) != NULL)
+        event->generation = 0;
+    }
+}
+
+void
+sel_dispatch_end_own_slow (SelCore       *core,
+                           SelReadyEvent *told,
+                           gsize          n_told)
+{
+  SelBatch *batch;
+
+  sel_state_lock (core);
+  batch = sel_batch_find_own (core->dispatch.batches);
+  if (batch != NULL && told != NULL)
+    qsort (told, n_told, sizeof *told, compare_fds);
+  for (; batch != NULL; batch = sel_batch_find_own (batch->next))
+    {
+      if (told != NULL)
+        sel_batch_leave_out (batch, told, n_told);
+      else
+        batch->is_over = TRUE;
       sel_notify_count_change (core);
     }
   sel_state_unlock (core);

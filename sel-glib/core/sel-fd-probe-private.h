@@ -17,6 +17,9 @@ G_BEGIN_DECLS
 #define POLLRDHUP 0
 #endif
 
+/* The events of poll () for reading, if it has to tell that only one direction has ended. */
+#define SEL_POLL_READ (POLLIN | POLLRDHUP)
+
 /* The directions of a descriptor that have ended, as a report of the kernel tells them. A report without any of these
  * bits proves that nothing has ended. */
 typedef enum

@@ -81,8 +81,7 @@ sel_fd_peek_ends (int      fd,
   socklen_t peer_size = sizeof peer;
   char byte;
 
-  if ((revents & POLLERR) != 0 ||
-      (getsockopt (fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) == 0 && is_listening != 0))
+  if (getsockopt (fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) == 0 && is_listening != 0)
     return 0;
 
   if (getpeername (fd, (struct sockaddr *) &peer, &peer_size) < 0)
@@ -112,20 +111,24 @@ sel_fd_hangs_up_for_writing (int fd)
   return poll (&entry, 1, 0) > 0 && (entry.revents & POLLHUP) != 0;
 }
 
+/* @ends is the evidence of the mechanism. */
 static SelEventMask
-sel_fd_get_ended (int   fd,
-                  short revents)
+sel_fd_get_ended (int     fd,
+                  short   revents,
+                  SelEnds ends)
 {
   Kind kind = sel_fd_get_kind (fd);
-  SelEventMask ended = 0;
+  SelEventMask ended = ends & BOTH;
+
+  /* Most kinds have work then, also if a direction has ended: a half-closed socket may send, and get time stamps. */
+  if ((revents & (POLLERR | POLLHUP)) == POLLERR)
+    return kinds[kind].error;
 
   if ((revents & (POLLHUP | POLLOUT)) == POLLHUP && !sel_fd_hangs_up_for_writing (fd))
-    return SEL_EVENT_READ;
+    return ended | SEL_EVENT_READ;
 
   if ((revents & POLLHUP) != 0)
-    ended = (revents & POLLOUT) != 0 ? kinds[kind].hang_up : kinds[kind].hang_up_no_space;
-  else if ((revents & POLLERR) != 0)
-    ended = kinds[kind].error;
+    ended |= (revents & POLLOUT) != 0 ? kinds[kind].hang_up : kinds[kind].hang_up_no_space;
 
   if ((revents & POLLRDHUP) != 0)
     ended |= SEL_EVENT_READ;
@@ -146,7 +149,7 @@ sel_fd_probe (int           fd,
   int n;
 
   if ((events & SEL_EVENT_READ) != 0)
-    entry.events |= POLLIN | POLLRDHUP;
+    entry.events |= SEL_POLL_READ;
   if ((events & SEL_EVENT_WRITE) != 0)
     entry.events |= POLLOUT;
 
@@ -169,8 +172,8 @@ sel_fd_probe (int           fd,
       if (sel_fd_has_data (fd, entry.revents))
         events &= ~(SelEventMask) SEL_EVENT_READ;
       *ended = events & ends & BOTH;
-      if (*ended != events)
-        *ended |= sel_fd_get_ended (fd, entry.revents) & events;
+      if (*ended != events || (entry.revents & POLLERR) != 0)
+        *ended = events & sel_fd_get_ended (fd, entry.revents, ends);
     }
   errno = saved;
 

@@ -21,7 +21,7 @@ typedef enum
   SEL_PAUSE_FOR_A_WHILE      /* until SEL_PAUSE_INTERVAL has passed */
 } SelPauseKind;
 
-/* The length of such a pause, in microseconds. A select () of a thread ends all of them. */
+/* The length of such a pause, in microseconds. */
 #define SEL_PAUSE_INTERVAL (100 * 1000)
 
 /* At most this part of #SelBaseSelector:max-dispatch, 1/32, is resumed or probed in one turn of a main loop. If
@@ -79,12 +79,29 @@ void     sel_pause_defer           (SelCore             *core,
 void     sel_pause_resume_deferred (SelCore             *core,
                                     gconstpointer        function);
 
-/* Resumes the descriptors whose time is over, or all that have a time if @at_once is TRUE. */
-void     sel_pause_resume_due      (SelCore             *core,
-                                    gboolean             at_once);
+/* Resumes the descriptors whose time is over. */
+void     sel_pause_resume_due      (SelCore             *core);
 
-/* Takes the lock: resumes all that have a time. */
+/* Resumes all that have a time. A callback that ignores an end is called once before the next pause. */
+void     sel_pause_resume_now      (SelCore             *core);
+
+/* Takes the lock: the same, if the selector can be used. */
 void     sel_pause_resume_all      (SelCore             *core);
+
+/* For a thread that waits, and must get every ready descriptor: resumes all that have a time, apart from directions
+ * that are still at their end. Returns: TRUE if there are any of these, which the thread has to be told itself */
+gboolean sel_pause_resume_changed  (SelCore             *core);
+
+/* The directions of @fd that are paused because they have ended. */
+typedef void (*SelPauseFunc) (SelCore      *core,
+                              int           fd,
+                              SelKeySlot   *slot,
+                              SelEventMask  ended);
+
+/* Calls @func for the pauses that follow a hang-up, beginning with a different one in each turn. */
+void     sel_pause_foreach_ended   (SelCore             *core,
+                                    guint                turn,
+                                    SelPauseFunc         func);
 
 /* Tells the kernel anew, as a new registration, about a descriptor that it may confuse with another file. */
 void     sel_pause_rearm           (SelCore             *core,

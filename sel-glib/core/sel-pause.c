@@ -222,15 +222,22 @@ sel_pause_resume_slot (SelCore    *core,
   sel_notify_changed (core, fd);
 }
 
+/* TRUE if the pause follows a hang-up, and the directions are still at their end. */
+static gboolean
+sel_pause_has_ended (const SelPause *pause)
+{
+  SelEventMask ended;
+
+  return pause->ended != 0 &&
+         sel_fd_probe (pause->fd, pause->ended, SEL_UNKNOWN_END, &ended) == SEL_FD_READY && ended == pause->ended;
+}
+
 /* The time of a pause is over. Returns: TRUE if it goes on, as the callback was told of this hang-up already */
 static gboolean
 sel_pause_prolong (SelCore  *core,
                    SelPause *pause)
 {
-  SelEventMask ended;
-
-  if (!pause->once || sel_fd_probe (pause->fd, pause->ended, SEL_UNKNOWN_END, &ended) != SEL_FD_READY ||
-      ended != pause->ended)
+  if (!pause->once || !sel_pause_has_ended (pause))
     return FALSE;
 
   pause->until = sel_pause_get_end (core, SEL_PAUSE_INTERVAL);
@@ -242,10 +249,9 @@ sel_pause_prolong (SelCore  *core,
 static void
 sel_pause_end (SelCore        *core,
                const SelPause *pause,
-               SelKeySlot     *slot,
-               gboolean        at_once)
+               SelKeySlot     *slot)
 {
-  if (at_once || pause->once)
+  if (pause->once)
     sel_hangup_count_reset (&slot->hangup);
   else if (pause->ended != 0)
     sel_hangup_count_resume (&slot->hangup);
@@ -270,42 +276,90 @@ sel_pause_ring (SelCore      *core,
   sel_pause_resume_slot (core, fd, slot);
 }
 
-void
-sel_pause_resume_due (SelCore  *core,
-                      gboolean  at_once)
+/* TRUE if the pause goes on. May change its end. */
+typedef gboolean (*SelPauseCheck) (SelCore    *core,
+                                   SelPause   *pause,
+                                   SelKeySlot *slot,
+                                   gpointer    data);
+
+/* Ends the pauses for which @check returns FALSE, and drops those that are out of date. Returns: how many go on */
+static guint
+sel_pause_end_unless (SelCore       *core,
+                      SelPauseCheck  check,
+                      gpointer       data)
 {
-  gint64 now;
   guint n = sel_pause_get_n (core);
   guint n_left = 0;
-  guint n_over = 0;
-  guint max_over = MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_PAUSE_RESUMED_SHARE, 1);
-
-  if (!sel_state_has (core, SEL_STATE_PAUSED))
-    return;
-
-  now = g_get_monotonic_time ();
-  if (!at_once && now < core->pauses.until)
-    return;
 
   /* Those that the kernel refuses are added at the end. */
   for (guint i = 0; i < n; i++)
     {
       SelPause pause = g_array_index (core->pauses.list, SelPause, i);
       SelKeySlot *slot = sel_pause_get_slot (core, &pause);
-      gboolean is_over = at_once || (pause.until <= now && n_over < max_over);
 
       if (slot == NULL)
         continue;
 
-      n_over += is_over;
-      if (is_over && (at_once || !sel_pause_prolong (core, &pause)))
-        sel_pause_end (core, &pause, slot, at_once);
-      else
+      if (check (core, &pause, slot, data))
         g_array_index (core->pauses.list, SelPause, n_left++) = pause;
+      else
+        sel_pause_end (core, &pause, slot);
     }
   if (n > 0)
     g_array_remove_range (core->pauses.list, n_left, n - n_left);
   sel_pause_update_state (core);
+
+  return n_left;
+}
+
+typedef struct
+{
+  gint64 now;
+  guint n_left;              /* the number of pauses that may still end in this turn */
+} SelPauseDue;
+
+static gboolean
+sel_pause_check_due (SelCore    *core,
+                     SelPause   *pause,
+                     SelKeySlot *slot,
+                     gpointer    data)
+{
+  SelPauseDue *due = data;
+
+  if (pause->until > due->now || due->n_left == 0)
+    return TRUE;
+
+  due->n_left--;
+
+  return sel_pause_prolong (core, pause);
+}
+
+void
+sel_pause_resume_due (SelCore *core)
+{
+  SelPauseDue due = { .now = g_get_monotonic_time () };
+
+  if (!sel_state_has (core, SEL_STATE_PAUSED) || due.now < core->pauses.until)
+    return;
+
+  due.n_left = MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_PAUSE_RESUMED_SHARE, 1);
+  sel_pause_end_unless (core, sel_pause_check_due, &due);
+}
+
+static gboolean
+sel_pause_check_nothing (SelCore    *core,
+                         SelPause   *pause,
+                         SelKeySlot *slot,
+                         gpointer    data)
+{
+  return FALSE;
+}
+
+void
+sel_pause_resume_now (SelCore *core)
+{
+  if (sel_state_has (core, SEL_STATE_PAUSED))
+    sel_pause_end_unless (core, sel_pause_check_nothing, NULL);
 }
 
 void
@@ -313,8 +367,40 @@ sel_pause_resume_all (SelCore *core)
 {
   sel_state_lock (core);
   if (sel_state_is_usable (core))
-    sel_pause_resume_due (core, TRUE);
+    sel_pause_resume_now (core);
   sel_state_unlock (core);
+}
+
+static gboolean
+sel_pause_check_ended (SelCore    *core,
+                       SelPause   *pause,
+                       SelKeySlot *slot,
+                       gpointer    data)
+{
+  return sel_pause_has_ended (pause);
+}
+
+gboolean
+sel_pause_resume_changed (SelCore *core)
+{
+  return sel_state_has (core, SEL_STATE_PAUSED) && sel_pause_end_unless (core, sel_pause_check_ended, NULL) > 0;
+}
+
+void
+sel_pause_foreach_ended (SelCore      *core,
+                         guint         turn,
+                         SelPauseFunc  func)
+{
+  guint n = sel_pause_get_n (core);
+
+  for (guint i = 0; i < n; i++)
+    {
+      const SelPause *pause = &g_array_index (core->pauses.list, SelPause, (turn % n + i) % n);
+      SelKeySlot *slot = sel_pause_get_slot (core, pause);
+
+      if (slot != NULL && pause->ended != 0)
+        func (core, pause->fd, slot, pause->ended);
+    }
 }
 
 void

@@ -62,11 +62,17 @@ gboolean      sel_wait_begin_async        (SelCore        *core,
                                            GError        **error);
 void          sel_wait_end_async          (SelCore        *core);
 
-/* For an asynchronous wait: waits with a timeout of 0. Stores in @woken if sel_base_selector_wakeup() was called.
- * Returns: (transfer full): the events as a list, or NULL and an error */
-GPtrArray    *sel_wait_poll_list          (SelCore        *core,
+/* For an asynchronous wait: waits with a timeout of 0. Stores in @woken if sel_base_selector_wakeup() was called, and
+ * a new array in @events. Returns how many descriptors are ready, or -1. */
+gssize        sel_wait_poll_events        (SelCore        *core,
+                                           SelReadyEvent **events,
                                            gboolean       *woken,
                                            GError        **error);
+
+/* Takes the lock. Returns: (transfer full): those of @events whose registrations still exist, as a list */
+GPtrArray    *sel_wait_list_events        (SelCore             *core,
+                                           const SelReadyEvent *events,
+                                           gssize               n_events);
 
 /* Makes the list of events, and ends the wait. */
 GPtrArray    *sel_wait_make_list          (SelCore        *core);
@@ -239,6 +245,7 @@ sel_wait_begin (SelCore       *core,
   SelReadyList *list = &core->wait.list;
 
   core->wait.flags = flags;
+  core->wait.tells_paused = FALSE;
   __atomic_store_n (&core->wait.n_waits, core->wait.n_waits + 1, __ATOMIC_RELAXED);
   list->n_events = 0;
   list->entries = entries;

@@ -93,62 +93,85 @@ sel_wait_limit_timeout (gdouble timeout,
   return left > 0 ? MIN (timeout, left) : 0;
 }
 
-/* A thread that waits gets everything. A select (0) in a callback belongs to the turn of the main loop: what is paused
- * stays so, as nothing is waited for. */
+/* A thread that waits gets everything, also what is paused for main loops. A select (0) in a callback belongs to the
+ * turn of the main loop. */
 static gboolean
-sel_wait_ends_pauses (SelCore *core,
-                      gdouble  timeout)
+sel_wait_tells_paused (SelCore *core,
+                       gdouble  timeout)
 {
   gboolean in_callback = (core->wait.flags & SEL_WAIT_IN_CALLBACK) != 0 || sel_found_is_handed_over (core);
 
   return sel_state_has (core, SEL_STATE_WAITING) && !(timeout <= 0 && in_callback);
 }
 
-/* In every other wait the descriptors that are always ready come first, so that a small array has room for both. The
+static void
+sel_wait_report_paused (SelCore      *core,
+                        int           fd,
+                        SelKeySlot   *slot,
+                        SelEventMask  ended)
+{
+  sel_ready_list_add (core, fd, slot, ended, SEL_UNKNOWN_END);
+}
+
+/* The ready descriptors that the kernel does not report. */
+static void
+sel_wait_report_without_kernel (SelCore *core)
+{
+  if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
+    sel_ready_list_report_always_ready (core);
+  if (core->wait.tells_paused)
+    sel_pause_foreach_ended (core, core->wait.turn, sel_wait_report_paused);
+}
+
+/* In every other wait they come first, so that a small array has room for those that the kernel reports, too. The
  * waits of main loops and those of their callbacks may alternate, so that they are counted separately. */
-static gboolean
-sel_wait_is_turn_of_always_ready (SelCore *core)
+static void
+sel_wait_begin_turn (SelCore *core)
 {
   gboolean is_dispatch = (core->wait.flags & SEL_WAIT_DISPATCH) != 0;
 
-  if (!sel_state_has (core, SEL_STATE_ALWAYS_READY))
-    return FALSE;
-
   core->wait.turn = ++core->wait.turns[is_dispatch];
-
-  return core->wait.turn % 2 == 0 && sel_registry_check_always_ready (core);
+  if (core->wait.turn % 2 == 0)
+    sel_wait_report_without_kernel (core);
 }
 
 /* The slow path of the beginning of a wait in the kernel. Returns the timeout for the kernel: 0 if a descriptor is
  * always ready or sel_base_selector_wakeup() was called; at most the time until a pause ends; SEL_WAIT_WITHOUT_KERNEL
- * if a main loop has asked the kernel already. */
+ * if a main loop has asked the kernel already, or the list is full. */
 gdouble
 sel_wait_prepare (SelCore  *core,
                   gdouble   timeout,
                   gboolean  is_first)
 {
   gboolean asks_kernel = TRUE;
+  gboolean tells_paused, has_others;
   gint64 next;
 
   sel_state_lock (core);
 
-  sel_pause_resume_due (core, is_first && sel_wait_ends_pauses (core, timeout));
+  sel_pause_resume_due (core);
+  tells_paused = is_first ? sel_wait_tells_paused (core, timeout) : core->wait.tells_paused;
+  core->wait.tells_paused = tells_paused && sel_pause_resume_changed (core);
   if (is_first)
     {
       sel_registry_clear_changed (core);
       core->wait.wakeup_reported = FALSE;
     }
 
-  if (is_first && sel_wait_is_turn_of_always_ready (core))
-    sel_ready_list_report_always_ready (core);
+  has_others = sel_registry_check_always_ready (core) || core->wait.tells_paused;
+  if (is_first && has_others)
+    sel_wait_begin_turn (core);
 
   sel_found_take_left (core);
   if (is_first && sel_state_has (core, SEL_STATE_FOUND))
     asks_kernel = !sel_found_take (core);
 
+  /* A report for which there is no room would have had its turn in the kernel. */
+  if (!sel_ready_list_is_growable (core) && core->wait.list.n_events == core->wait.list.size)
+    asks_kernel = FALSE;
+
   next = sel_pause_get_next (core);
-  if (sel_registry_check_always_ready (core) || sel_state_has (core, SEL_STATE_WOKEN) ||
-      core->wait.list.n_events > 0)
+  if (has_others || sel_state_has (core, SEL_STATE_WOKEN) || core->wait.list.n_events > 0)
     timeout = 0;
   else if (next >= 0)
     timeout = sel_wait_limit_timeout (timeout, next);
@@ -252,9 +275,7 @@ sel_wait_take_wakeup (SelCore *core)
 gboolean
 sel_wait_complete (SelCore *core)
 {
-  if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
-    sel_ready_list_report_always_ready (core);
-
+  sel_wait_report_without_kernel (core);
   if (!sel_state_has (core, SEL_STATE_WOKEN))
     return FALSE;
 
@@ -379,13 +400,7 @@ sel_wait_begin_async (SelCore  *core,
                       gdouble   timeout,
                       GError  **error)
 {
-  if (!sel_wait_check_timeout (core, timeout, error) ||
-      !sel_wait_claim (core, SEL_STATE_ASYNC_PENDING, error))
-    return FALSE;
-
-  sel_pause_resume_all (core);
-
-  return TRUE;
+  return sel_wait_check_timeout (core, timeout, error) && sel_wait_claim (core, SEL_STATE_ASYNC_PENDING, error);
 }
 
 void
@@ -414,17 +429,45 @@ sel_wait_make_list (SelCore *core)
   return events;
 }
 
-GPtrArray *
-sel_wait_poll_list (SelCore   *core,
-                    gboolean  *woken,
-                    GError   **error)
+gssize
+sel_wait_poll_events (SelCore        *core,
+                      SelReadyEvent **events,
+                      gboolean       *woken,
+                      GError        **error)
 {
-  if (sel_wait_run (core, 0, NULL, NULL, 0, SEL_WAIT_ASYNC, NULL, error) < 0)
-    return NULL;
+  gssize n = sel_wait_run (core, 0, NULL, NULL, 0, SEL_WAIT_ASYNC, NULL, error);
+
+  if (n < 0)
+    return -1;
 
   *woken = core->wait.woken;
+  *events = g_new (SelReadyEvent, n);
+  for (gssize i = 0; i < n; i++)
+    (*events)[i] = core->wait.list.events[i];
+  sel_wait_end (core);
 
-  return sel_wait_make_list (core);
+  return n;
+}
+
+GPtrArray *
+sel_wait_list_events (SelCore             *core,
+                      const SelReadyEvent *events,
+                      gssize               n_events)
+{
+  GPtrArray *list = g_ptr_array_new_full ((guint) n_events, (GDestroyNotify) sel_selector_event_unref);
+
+  sel_state_lock (core);
+  for (gssize i = 0; i < n_events; i++)
+    {
+      SelKeySlot *slot = sel_registry_find_event (core, &events[i]);
+
+      if (slot != NULL)
+        g_ptr_array_add (list, sel_selector_key_ref_event (sel_key_slot_get_key (slot, events[i].fd),
+                                                           events[i].events));
+    }
+  sel_state_unlock (core);
+
+  return list;
 }
 
 void

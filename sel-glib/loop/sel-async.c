@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "core/sel-wait-private.h"
+#include "loop/sel-source-dispatch-private.h"
 #include "loop/sel-source-private.h"
 #include "sel-async.h"
 #include "sel-error-private.h"
@@ -15,8 +16,9 @@
  * @Title: Asynchronous select
  * @Short_description: Waiting without blocking
  *
- * sel_base_selector_select_async() waits like sel_base_selector_select(), but in a main loop and without a thread. A
- * language with promises or coroutines can await it.
+ * sel_base_selector_select_async() waits as sel_base_selector_select() does, but in a main loop and without a thread. A
+ * language with promises or coroutines can await it. A hang-up that the program ignores does not keep the main loop
+ * busy.
  */
 
 /* A pending sel_base_selector_select_async(). Its source owns it. */
@@ -67,6 +69,22 @@ sel_async_wait_free (gpointer data)
   g_free (wait);
 }
 
+/* Returns: the descriptors that are ready, without those whose end the program ignores, or NULL and an error */
+static GPtrArray *
+sel_async_wait_poll (SelAsyncWait  *wait,
+                     gboolean      *woken,
+                     GError       **error)
+{
+  SelCore *core = sel_core (g_task_get_source_object (wait->task));
+  g_autofree SelReadyEvent *events = NULL;
+  gssize n = sel_wait_poll_events (core, &events, woken, error);
+
+  if (n < 0)
+    return NULL;
+
+  return sel_wait_list_events (core, events, sel_source_dispatch_check (wait->source, events, n));
+}
+
 /* Called when a descriptor may be ready, when the time may be over, and when the wait may be cancelled. */
 static gboolean
 sel_async_wait_look (gpointer user_data)
@@ -81,7 +99,7 @@ sel_async_wait_look (gpointer user_data)
   gboolean goes_on;
 
   if (!g_cancellable_set_error_if_cancelled (cancellable, &error))
-    events = sel_wait_poll_list (sel_core (g_task_get_source_object (wait->task)), &woken, &error);
+    events = sel_async_wait_poll (wait, &woken, &error);
 
   /* A main loop in another thread is asking the selector now. */
   if (g_error_matches (error, SEL_SELECTOR_ERROR, SEL_SELECTOR_ERROR_BUSY))
@@ -200,9 +218,12 @@ sel_async_wait_begin (GTask   *task,
  * @callback: (scope async) (closure user_data): the function to call when the wait is over
  * @user_data: the data to pass to @callback
  *
- * Waits like sel_base_selector_select() until a registered descriptor is ready, or until the timeout is over. The wait
- * runs in the main context that is the thread-default context of the calling thread. Call
- * sel_base_selector_select_finish() to get the result.
+ * Waits until a registered descriptor is ready, or until the timeout is over. The wait runs in the main context that is
+ * the thread-default context of the calling thread. Call sel_base_selector_select_finish() to get the result.
+ *
+ * This differs from sel_base_selector_select() in one point: as for callbacks, #SelBaseSelector:hangup-policy applies.
+ * A program that ignores a hang-up that it was told several times in a row, and waits again, is told again after 1 ms,
+ * and later after up to 100 ms. All other descriptors are reported at once meanwhile.
  *
  * @callback is called exactly once, in that context, and never before this function has returned. This also holds for
  * errors. The context and @self are kept alive until then.

@@ -156,7 +156,7 @@ sel_mirror_sync_fd (SelMirror *self,
                     SelCore   *core,
                     int        fd)
 {
-  GIOCondition condition = sel_event_mask_to_poll (sel_registry_get_armed (core, fd), G_IO_IN, G_IO_OUT);
+  guint condition = sel_event_mask_to_poll (sel_registry_get_armed (core, fd), SEL_POLL_READ, POLLOUT);
   guint32 generation = sel_registry_get_fd_generation (core, fd);
   SelMirrorPage *page = condition != 0 ? sel_mirror_ensure_page (self, fd) : sel_mirror_get_page (self, fd);
   guint i = MIRROR_PAGE_INDEX (fd);
@@ -297,7 +297,7 @@ sel_mirror_add_finding (SelMirror     *self,
   GPollFD *poll = &page->polls[i];
   guint revents = poll->revents;
   SelReadyEvent event = { .fd = poll->fd, .generation = page->generations[i],
-                          .events = sel_event_mask_from_poll (revents, G_IO_IN, G_IO_OUT),
+                          .events = sel_event_mask_from_poll (revents, SEL_POLL_READ, POLLOUT),
                           .ends = sel_ends_from_poll (revents) };
 
   poll->revents = 0;

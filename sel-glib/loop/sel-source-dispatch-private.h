@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include <glib.h>
+#include "loop/sel-source-data-private.h"
 
 G_BEGIN_DECLS
 
@@ -20,5 +20,11 @@ gboolean sel_source_dispatch_events (GSource     *source,
 gboolean sel_source_dispatch_wait   (GSource     *source,
                                      GSourceFunc  callback,
                                      gpointer     user_data);
+
+/* Counts a call of the callback of an asynchronous wait for each event, and makes the checks that are due. Returns: the
+ * number of events to call it for, which are the first of @events then */
+gssize   sel_source_dispatch_check  (GSource       *source,
+                                     SelReadyEvent *events,
+                                     gssize         n_events);
 
 G_END_DECLS

@@ -289,16 +289,17 @@ sel_source_is_due (GSource *source)
 
 /* Counts a call for each event. Returns: how many events are left after the checks */
 static gssize
-sel_source_check_plain_events (SelSource     *self,
-                               SelReadyEvent *events,
-                               gssize         n)
+sel_source_check_events (SelSource     *self,
+                         SelReadyEvent *events,
+                         gssize         n,
+                         gboolean       calls_select)
 {
   SelCore *core = sel_core (self->selector);
   gssize n_left = 0;
 
   for (gssize i = 0; i < n; i++)
     {
-      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i]), TRUE))
+      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i]), calls_select))
         events[n_left++] = events[i];
     }
 
@@ -375,13 +376,21 @@ sel_source_dispatch (GSource     *source,
   if (n <= 0 && !sel_source_handle_nothing (self, n, error))
     return G_SOURCE_REMOVE;
 
-  n_left = sel_source_check_plain_events (self, events, n);
+  n_left = sel_source_check_events (self, events, n, TRUE);
   if (n_left == 0 && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
   return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left,
                                                      n < (gssize) n_events)
          ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+gssize
+sel_source_dispatch_check (GSource       *source,
+                           SelReadyEvent *events,
+                           gssize         n_events)
+{
+  return sel_source_check_events ((SelSource *) source, events, n_events, FALSE);
 }
 
 gboolean

@@ -64,9 +64,9 @@ sel_source_leave (GSource  *source,
   if (is_destroyed && sel_state_is_usable (core))
     sel_found_leave (&self->mirror.found, core);
 
-  /* Otherwise the other sources end the pauses. */
-  if (!sel_notify_has_watchers (core) && sel_state_is_usable (core))
-    sel_pause_resume_due (core, TRUE);
+  /* Otherwise the other sources end the pauses, or the next asynchronous wait does. */
+  if (!self->awaits && !sel_notify_has_watchers (core) && sel_state_is_usable (core))
+    sel_pause_resume_now (core);
   sel_lifecycle_release_if_unused (core);
   sel_state_unlock (core);
 }

@@ -338,7 +338,8 @@ inline sel_pause_resume_slot ()
   sel_notify_changed ()
 }
 
-/* Time may pass at any moment. */
+/* Time may pass at any moment. At once: sel_pause_resume_changed (). Pauses that follow a hang-up are not in the model:
+ * the thread that waits is told of them at once. */
 inline sel_pause_resume_due (at_once)
 {
   if
