@@ -102,7 +102,7 @@ on_any_selected (GObject      *object,
       SelSelectorEvent *event = g_ptr_array_index (events, i);
 
       situation_on_ready (self->selector, NULL, sel_selector_event_get_events (event),
-                sel_selector_key_get_data (sel_selector_event_get_key (event)));
+                          sel_selector_key_get_data (sel_selector_event_get_key (event)));
     }
 
   if (self->asker == WAITS_REST)
