@@ -32,7 +32,7 @@ typedef enum /*< flags >*/
  * @SEL_HANGUP_POLICY_REPORT: call the callback in every turn of the loop, as #GMainContext does; this
  *   uses all the time of a processor
  * @SEL_HANGUP_POLICY_ONCE: call the callback once for each hang-up, and then not again until the descriptor is
- *   modified or refreshed, or something has changed, for example a FIFO has another writer
+ *   modified or refreshed, or something has changed, for example another writer of a FIFO has written
  *
  * How a main loop treats a descriptor that stays ready because of a hang-up or an error that its callback
  * ignores. See #SelBaseSelector:hangup-policy.
