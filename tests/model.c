@@ -313,10 +313,10 @@ model_describe (const guint8 *bytes,
                                 ((const char *[]) { "register", "unregister", "modify", "get" })[step.c / N_DATA % 4],
                                 step_events (step.b));
       else if (operations[operation].func == do_select)
-        g_string_append_printf (text, " timeout %u form %u room %u", step.b, step.c % 3,
+        g_string_append_printf (text, " timeout %u form %d room %d", step.b, step.c % 3,
                                 step.c >= 64 && step.c % 3 == ARRAY ? 1 + step.c / 3 % 4 : N_FDS);
       else if (operations[operation].func != NULL)
-        g_string_append_printf (text, " fd %d events %u data %u", step_fd (step.a), step_events (step.b),
+        g_string_append_printf (text, " fd %d events %u data %d", step_fd (step.a), step_events (step.b),
                                 step.c % N_DATA);
       else
         g_string_append_printf (text, " %d %d", FIRST_FD + step.a % N_FDS, FIRST_FD + step.b % N_FDS);
