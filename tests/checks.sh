@@ -196,9 +196,9 @@ check_coverage ()
   need gcovr
   set_up --buildtype=debug -Db_coverage=true
   find "$build" -name '*.gcda' -exec rm -f {} +
-  run_tests async backend callbacks contract core debug dispatch faults fork hangup key-table lifecycle main-context \
-    mirror misuse model notify objects pause properties ready-list registry security selector simulated source state \
-    threads timeout version wait wakeup
+  run_tests async backend callbacks contract core debug dispatch faults fork found hangup ignored key-table \
+    lifecycle main-context mirror misuse model notify objects pause properties ready-list registry security selector \
+    simulated source state threads timeout version wait wakeup
   cd "$build" || return
   gcovr -r "$source" -f "$source/sel-glib/" . --print-summary --fail-under-line 97 \
     --fail-under-branch 90 > "$build/coverage.txt" || failures="$failures coverage"

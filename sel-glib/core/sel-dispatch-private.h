@@ -171,8 +171,9 @@ static inline void
 sel_batch_set_current (SelBatch            *batch,
                        const SelBatchEntry *entry)
 {
-  __atomic_store_n (&batch->current, entry, __ATOMIC_RELEASE);
-  if (!sel_is_single_threaded ())
+  if (sel_is_single_threaded ())
+    __atomic_store_n (&batch->current, entry, __ATOMIC_RELEASE);
+  else
     __atomic_store_n (&batch->current, entry, __ATOMIC_SEQ_CST);
 }
 

@@ -281,13 +281,13 @@ sim_system_socket_state (int fd)
   return state;
 }
 
-/* macOS does not look for POLLOUT after a filter has told an end. */
+/* macOS does not look for POLLOUT after a filter has told an end. That for writing tells it if the socket is ready. */
 static short
 sim_poll_filters (short events,
                   short state)
 {
   bool hung_up = ((events & POLLIN) != 0 && (state & POLLRDHUP) != 0)
-                 || ((events & POLLOUT) != 0 && (state & POLLHUP) != 0);
+                 || ((events & state & POLLOUT) != 0 && (state & POLLHUP) != 0);
 
   state &= POLLIN | POLLPRI | POLLOUT;
 

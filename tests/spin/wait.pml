@@ -798,7 +798,7 @@ turn:
   fi;
   was_rung = false;
 
-  /* sel_async_wait_look (); sel_wait_poll_list () is a wait without time */
+  /* sel_async_wait_look (); sel_wait_poll_events () is a wait without time */
   if
   :: cancellable && cancelled -> goto done
   :: else
