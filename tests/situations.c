@@ -276,3 +276,13 @@ situation_close (Situation *self)
     }
   g_clear_pointer (&self->path, g_free);
 }
+
+void
+read_byte (Situation    *self,
+           SelEventMask  events)
+{
+  char byte;
+
+  if (read (self->fd, &byte, 1) >= 0)
+    self->n_done++;
+}

@@ -51,3 +51,6 @@ gboolean open_fifo_for_writing (Situation *self);
 void     open_terminal_peer    (Situation *self);
 gboolean open_terminal         (Situation *self);
 void     situation_close       (Situation *self);
+
+/* For the callback: reads a byte, or the end. */
+void     read_byte             (Situation *self, SelEventMask events);

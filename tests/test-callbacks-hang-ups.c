@@ -77,6 +77,19 @@ loop_hang_up (Loop   *loop,
   fds[1] = -1;
 }
 
+/* Attaches a loop whose only callback ignores @hang_up, and turns it until the descriptor is paused. */
+static void
+loop_open_paused (Loop           *loop,
+                  BackendFixture *fixture,
+                  HangUp          hang_up)
+{
+  loop_open (loop, fixture);
+  loop->pairs[0].ignores = TRUE;
+  loop_hang_up (loop, hang_up);
+  loop_attach (loop, NULL);
+  loop_settle (loop);
+}
+
 /* Runs the loop until there is one call more than @n_calls. Returns: when the turn of this call began. The next pause
  * may begin in the same turn. */
 static gint64
@@ -389,11 +402,7 @@ test_select_during_pause (BackendFixture *fixture)
 {
   Loop loop;
 
-  loop_open (&loop, fixture);
-  loop.pairs[0].ignores = TRUE;
-  loop_hang_up (&loop, SOCKET);
-  loop_attach (&loop, NULL);
-  loop_settle (&loop);
+  loop_open_paused (&loop, fixture, SOCKET);
 
   for (guint i = 0; i < 20; i++)
     assert_ready (loop.selector, 0, loop.pairs[0].fds[0], SEL_EVENT_READ, -1);
@@ -409,11 +418,7 @@ test_select_during_pause_fair (BackendFixture *fixture)
   int others[2][2];
   Loop loop;
 
-  loop_open (&loop, fixture);
-  loop.pairs[0].ignores = TRUE;
-  loop_hang_up (&loop, SOCKET);
-  loop_attach (&loop, NULL);
-  loop_settle (&loop);
+  loop_open_paused (&loop, fixture, SOCKET);
   for (guint i = 0; i < 2; i++)
     {
       open_pipe (others[i]);
@@ -452,11 +457,7 @@ test_select_async_during_pause (BackendFixture *fixture)
   guint n_ready = 0;
   Loop loop;
 
-  loop_open (&loop, fixture);
-  loop.pairs[0].ignores = TRUE;
-  loop_hang_up (&loop, SOCKET);
-  loop_attach (&loop, NULL);
-  loop_settle (&loop);
+  loop_open_paused (&loop, fixture, SOCKET);
   loop_detach (&loop);
 
   /* There is no other source that could end the pause in time. */
@@ -477,11 +478,7 @@ test_pause_outlives_source (BackendFixture *fixture)
   Loop loop;
   guint n;
 
-  loop_open (&loop, fixture);
-  loop.pairs[0].ignores = TRUE;
-  loop_hang_up (&loop, PIPE_READ);
-  loop_attach (&loop, NULL);
-  loop_settle (&loop);
+  loop_open_paused (&loop, fixture, PIPE_READ);
   loop_detach (&loop);
 
   loop_attach (&loop, NULL);

@@ -20,16 +20,6 @@
  * others do not wait for it.
  */
 
-static void
-read_byte (Situation    *self,
-           SelEventMask  events)
-{
-  char byte;
-
-  if (read (self->fd, &byte, 1) >= 0)
-    self->n_done++;
-}
-
 static const Situation ignorers[] = {
   { "pipe, writer gone", READ, open_ended_pipe },
   { "the same, watched for writing", WRITE, open_ended_pipe },
@@ -584,6 +574,7 @@ test_report (BackendFixture *fixture)
       g_assert_cmpuint (self.rows[i].n_calls, >=, 150);
   ignorance_close (&self, fixture->selector);
 }
+
 int
 main (int    argc,
       char **argv)

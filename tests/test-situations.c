@@ -35,16 +35,6 @@
 /* --- Working --- */
 
 static void
-read_byte (Situation    *self,
-           SelEventMask  events)
-{
-  char byte;
-
-  if (read (self->fd, &byte, 1) >= 0)
-    self->n_done++;
-}
-
-static void
 write_byte (Situation    *self,
             SelEventMask  events)
 {
