@@ -441,9 +441,7 @@ sel_wait_poll_events (SelCore        *core,
     return -1;
 
   *woken = core->wait.woken;
-  *events = g_new (SelReadyEvent, n);
-  for (gssize i = 0; i < n; i++)
-    (*events)[i] = core->wait.list.events[i];
+  *events = g_memdup2 (core->wait.list.events, (gsize) n * sizeof (SelReadyEvent));
   sel_wait_end (core);
 
   return n;
