@@ -151,11 +151,6 @@ class Coroutines(TestCase):
 
         loop.run_until_complete(main())
 
-    def test_threads(self):
-        async def main():
-            return await asyncio.gather(*(asyncio.to_thread(threading.get_ident) for unused in range(10)))
-        self.assertNotIn(threading.get_ident(), Sel.asyncio.run(main()))
-
     def test_timers_are_never_early(self):
         async def main():
             loop = asyncio.get_running_loop()
@@ -227,50 +222,6 @@ class Coroutines(TestCase):
         loop.close()
         self.assertRaises(RuntimeError, loop.run_forever)
 
-    def test_context_of_another_thread(self):
-        context = GLib.MainContext()
-        owned, done = threading.Event(), threading.Event()
-
-        def own():
-            context.acquire()
-            owned.set()
-            done.wait()
-            context.release()
-
-        thread = threading.Thread(target=own)
-        thread.start()
-        owned.wait()
-        loop = self.make_loop(context=context)
-        self.assertRaises(RuntimeError, loop.run_forever)
-        self.assertFalse(loop.is_running())
-        done.set()
-        thread.join()
-        loop.call_soon(loop.stop)
-        loop.run_forever()
-
-    def test_loop_of_a_thread(self):
-        # Each thread has its own context. GLib's asynchronous functions call their callbacks there, too.
-        results = []
-
-        async def main():
-            context = GLib.MainContext.get_thread_default()
-            self.assertIsNotNone(context)
-            r, w = os.pipe()
-            os.write(w, b'x')
-            with Sel.DefaultSelector() as selector:
-                key = selector.register(r, Sel.EVENT_READ)
-                results.append(await selector.select_async() == [(key, Sel.EVENT_READ)])
-            os.close(r)
-            os.close(w)
-
-        threads = [threading.Thread(target=lambda: Sel.asyncio.run(main())) for unused in range(3)]
-        for thread in threads:
-            thread.start()
-        Sel.asyncio.run(asyncio.sleep(0))
-        for thread in threads:
-            thread.join()
-        self.assertEqual(results, [True] * 3)
-
     def test_policy(self):
         self.addCleanup(asyncio.set_event_loop_policy, None)
         asyncio.set_event_loop_policy(Sel.asyncio.EventLoopPolicy())
@@ -280,22 +231,6 @@ class Coroutines(TestCase):
             process = await asyncio.create_subprocess_shell('exit 7')
             return await process.wait()
         self.assertEqual(asyncio.run(main()), 7)
-
-    def test_policy_for_context(self):
-        policy = Sel.asyncio.EventLoopPolicy()
-        loop = self.make_loop()
-        policy.set_event_loop(loop)
-        self.assertIs(policy.get_event_loop_for_context(GLib.MainContext.default()), loop)
-        self.assertIsNone(policy.get_event_loop_for_context(GLib.MainContext()))
-
-        def ask():
-            results.append(policy.get_event_loop_for_context(GLib.MainContext.default()))
-
-        results = []
-        thread = threading.Thread(target=ask)
-        thread.start()
-        thread.join()
-        self.assertEqual(results, [None])
 
     @unittest.skipUnless(pygobject_asks_policy(), 'this version of PyGObject does not ask the policy')
     def test_policy_runs_coroutines(self):
@@ -635,6 +570,58 @@ class Signals(TestCase):
                 Sel.asyncio.run(asyncio.sleep(0))
             finally:
                 self.assertEqual(signal.set_wakeup_fd(old), left.fileno())
+
+    def check_wakeup_descriptor(self, run):
+        """A program such as Twisted has set its own descriptor before, and reads it in the loop."""
+        left, right = socket.socketpair()
+        with left, right:
+            left.setblocking(False)
+            loop = self.make_loop()
+            received = []
+
+            def read():
+                received.append(right.recv(100))
+                loop.stop()
+            loop.add_reader(right, read)
+            self.addCleanup(signal.signal, signal.SIGUSR1, signal.signal(signal.SIGUSR1, lambda *unused: None))
+            old = signal.set_wakeup_fd(left.fileno())
+            try:
+                self.when_idle(os.kill, os.getpid(), signal.SIGUSR1)
+                run(loop)
+            finally:
+                self.assertEqual(signal.set_wakeup_fd(old), left.fileno())
+                loop.remove_reader(right)
+            self.assertEqual(received, [bytes([signal.SIGUSR1])])
+
+    def test_wakeup_descriptor_of_the_program(self):
+        self.check_wakeup_descriptor(Sel.asyncio.EventLoop.run_forever)
+
+    def test_wakeup_descriptor_of_the_program_in_main_loop(self):
+        def run(loop):
+            main_loop = GLib.MainLoop()
+            with loop.running(main_loop.quit):
+                main_loop.run()
+        self.check_wakeup_descriptor(run)
+
+    def test_wakeup_descriptor_is_gone(self):
+        r, w = os.pipe2(os.O_NONBLOCK)
+        self.addCleanup(signal.signal, signal.SIGUSR1, signal.signal(signal.SIGUSR1, lambda *unused: None))
+        old = signal.set_wakeup_fd(w)
+
+        async def main():
+            own_fd = signal.set_wakeup_fd(-1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            await asyncio.sleep(0)
+            signal.set_wakeup_fd(own_fd)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            signal.set_wakeup_fd(-1)
+            for unused in range(3):
+                await asyncio.sleep(0)
+            self.assertRaises(BlockingIOError, os.read, r, 1)
+        Sel.asyncio.run(main())
+        signal.set_wakeup_fd(old)
+        os.close(r)
+        os.close(w)
 
 
 class HangUps(TestCase):

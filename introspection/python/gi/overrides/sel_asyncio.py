@@ -17,6 +17,7 @@ import _signal
 import asyncio
 import contextlib
 import math
+import os
 import selectors
 import signal
 import sys
@@ -86,27 +87,21 @@ class _Raiser:
         return self._context.run(*args)
 
 
-def _find_context():
-    """Returns the main context for this thread: the thread-default context, or the global default context in the main
-    thread, or a new context."""
-    context = GLib.MainContext.get_thread_default()
-    if context is None and threading.current_thread() is threading.main_thread():
-        context = GLib.MainContext.default()
-    return context or GLib.MainContext()
-
-
 class EventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that runs on a GLib.MainContext.
 
-    context: the main context; by default the thread-default one, or the global one in the main thread, or a new one
+    context: the main context; by default the thread that runs the loop chooses it: its thread-default context, or the
+        global default context in the main thread, or a new one
     selector: any Sel selector; the loop takes ownership of it, and closes it
     priority: the priority (int) of coroutines and of asyncio's callbacks in the context
 
     Each iteration of the context runs one turn of asyncio at most."""
 
     def __init__(self, context=None, *, selector=None, priority=GLib.PRIORITY_DEFAULT):
-        # PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
-        self._context = context or _find_context()
+        self._given_context = context
+        self._own_context = None
+        # Of the last run. PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
+        self._context = context
         self._sel = selector or Sel.default_selector_new()
         self._priority = priority
         self._source = self._running_source = None
@@ -115,7 +110,18 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._quit_functions = []
         self._turn_quit_functions = []
         self._exception = None
+        self._outer_wakeup_fd = -1
         super().__init__(_Poller(self._sel))
+
+    def _find_context(self):
+        """Returns the main context on which this thread runs the loop."""
+        context = self._given_context or GLib.MainContext.get_thread_default()
+        if context is None and threading.current_thread() is threading.main_thread():
+            context = GLib.MainContext.default()
+        if context is None:
+            # The same in each run, so that functions of Gio that one run has begun can end in the next one.
+            context = self._own_context = self._own_context or GLib.MainContext()
+        return context
 
     # Callbacks that are scheduled outside of an iteration of this loop have to make the source ready.
 
@@ -251,8 +257,10 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _start(self):
         self._check_closed()
         self._check_running()
-        if not self._context.acquire():
+        context = self._find_context()
+        if not context.acquire():
             raise RuntimeError('The main context of this event loop runs in another thread')
+        self._context = context
         self._thread_id = threading.get_ident()
         self._set_coroutine_origin_tracking(self._debug)
         self._old_asyncgen_hooks = sys.get_asyncgen_hooks()
@@ -325,18 +333,25 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     @contextlib.contextmanager
     def _wake_by_signals(self):
-        """Makes signals end the wait, because Python runs signal handlers only in the interpreter."""
+        """Makes signals end the wait, because Python runs signal handlers only in the interpreter.
+
+        The descriptor that another part of the program has set before gets the numbers of the signals, too."""
+        own_fd = self._csock.fileno()
         try:
-            old_fd = signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
+            old_fd = signal.set_wakeup_fd(own_fd, warn_on_full_buffer=False)
         except ValueError:
             # Only the main thread handles signals.
             yield
             return
+        outer_fd = self._outer_wakeup_fd
+        if old_fd != own_fd:
+            self._outer_wakeup_fd = old_fd
         try:
             yield
         finally:
+            self._outer_wakeup_fd = outer_fd
             fd = signal.set_wakeup_fd(old_fd)
-            if fd not in (-1, self._csock.fileno()):
+            if fd not in (-1, own_fd):
                 # Another part of the program has set its own descriptor meanwhile.
                 signal.set_wakeup_fd(fd)
 
@@ -398,7 +413,18 @@ class EventLoop(asyncio.SelectorEventLoop):
         return removed
 
     def _process_self_data(self, data):
-        pass
+        """Handles what wakes the loop: zeros of other threads, and the numbers of signals."""
+        signals = data.replace(b'\0', b'')
+        if not signals or self._outer_wakeup_fd < 0:
+            return
+        own_fd = self._csock.fileno()
+        fd = signal.set_wakeup_fd(own_fd, warn_on_full_buffer=False)
+        if fd != own_fd:
+            # Another part of the program has set its own descriptor meanwhile, or has closed the one of before.
+            signal.set_wakeup_fd(fd)
+            return
+        with contextlib.suppress(OSError):
+            os.write(self._outer_wakeup_fd, signals)
 
 
 _accelerator = load_accelerator()
@@ -471,7 +497,7 @@ def _make_policy():
                 loop = self.get_event_loop()
             except RuntimeError:
                 return None
-            return loop if isinstance(loop, EventLoop) and loop._context == context else None
+            return loop if isinstance(loop, EventLoop) and loop._find_context() == context else None
 
     return EventLoopPolicy
 
