@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -364,6 +365,72 @@ test_room_for_one (BackendFixture *fixture)
   sim_kqueue_reset ();
 }
 
+/* poll () of macOS says a hang-up, and nothing else about writing, if one direction of a socket has ended. The other one
+ * is not ready. */
+static void
+test_one_end (BackendFixture *fixture)
+{
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_MACOS);
+  open_socketpair (fds);
+  fill (fds[0]);
+  watch (fixture->selector, fds[0], BOTH);
+  assert_ready (fixture->selector, 0, -1);
+  g_assert_no_errno (shutdown (fds[1], SHUT_WR));
+  assert_ready (fixture->selector, 0, fds[0], SEL_EVENT_READ, -1);
+  unwatch (fixture->selector, fds[0]);
+  close_pair (fds);
+
+  open_socketpair (fds);
+  g_assert_no_errno (shutdown (fds[0], SHUT_WR));
+  watch (fixture->selector, fds[0], BOTH);
+  assert_ready (fixture->selector, 0, fds[0], SEL_EVENT_WRITE, -1);
+  close (fds[1]);
+  assert_ready (fixture->selector, 0, fds[0], BOTH, -1);
+  unwatch (fixture->selector, fds[0]);
+  close (fds[0]);
+  sim_kqueue_reset ();
+}
+
+/* The events of each call are added. */
+static gboolean
+note_events (SelBaseSelector *selector,
+             SelSelectorKey  *key,
+             SelEventMask     events,
+             gpointer         user_data)
+{
+  *(SelEventMask *) user_data |= events;
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_one_end_in_loop (BackendFixture *fixture)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GError) error = NULL;
+  SelEventMask events = 0;
+  int fds[2];
+
+  sim_kqueue_set_flavour (SIM_MACOS);
+  g_object_set (fixture->selector, "force-mirrored", TRUE, NULL);
+  open_socketpair (fds);
+  fill (fds[0]);
+  sel_base_selector_attach (fixture->selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
+  g_assert_true (sel_base_selector_register_callback (fixture->selector, fds[0], BOTH, note_events, &events, NULL,
+                                                      &error));
+  g_assert_no_error (error);
+  g_assert_no_errno (shutdown (fds[1], SHUT_WR));
+  for (guint i = 0; i < 5; i++)
+    g_main_context_iteration (context, FALSE);
+  g_assert_cmpuint (events, ==, SEL_EVENT_READ);
+
+  sel_base_selector_close (fixture->selector);
+  close_pair (fds);
+  sim_kqueue_reset ();
+}
+
 static gboolean
 count_call (SelBaseSelector *selector,
             SelSelectorKey  *key,
@@ -421,6 +488,10 @@ main (int   argc,
   backend_add_for ("kqueue", "writer-reads-nothing", test_writer_reads_nothing);
   backend_add_for ("kqueue", "room-for-one", test_room_for_one);
   backend_add_for ("kqueue", "full-pipe-in-loop", test_full_pipe_in_loop);
+  backend_add_for ("kqueue", "one-end", test_one_end);
+  backend_add_for ("poll", "one-end", test_one_end);
+  backend_add_for ("kqueue", "one-end-in-loop", test_one_end_in_loop);
+  backend_add_for ("poll", "one-end-in-loop", test_one_end_in_loop);
 
   return g_test_run ();
 }

@@ -25,7 +25,7 @@ sel_pollfd_report (const struct pollfd  *entry,
     return sel_backend_report_closed (selector, entry->fd, error);
 
   sel_backend_report_untagged (selector, entry->fd,
-                               sel_event_mask_from_poll ((guint) entry->revents, POLLIN, POLLOUT),
+                               sel_fd_get_polled_events (entry->fd, (guint) entry->events, (guint) entry->revents),
                                sel_ends_from_poll ((guint) entry->revents));
 
   return TRUE;

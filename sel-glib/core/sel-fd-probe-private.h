@@ -4,7 +4,7 @@
 
 #include <poll.h>
 
-#include "sel-types.h"
+#include "core/sel-event-mask-private.h"
 
 G_BEGIN_DECLS
 
@@ -35,6 +35,23 @@ static inline SelEnds
 sel_ends_from_poll (guint revents)
 {
   return (revents & (POLLHUP | POLLRDHUP)) != 0 ? SEL_READ_END : SEL_UNKNOWN_END;
+}
+
+/* The slow path of the next function. */
+SelEventMask sel_fd_poll_directions (int fd);
+
+/* The events that a report of poll () means, which was asked for @asked. macOS tells the end of either direction by
+ * POLLHUP, and then says nothing about the other one, so that it has to be asked for each of them alone. */
+static inline SelEventMask
+sel_fd_get_polled_events (int   fd,
+                          guint asked,
+                          guint revents)
+{
+  if (G_UNLIKELY ((revents & POLLHUP) != 0 && (asked & POLLIN) != 0 && (asked & POLLOUT) != 0 &&
+                  ((revents & POLLIN) == 0 || (revents & POLLOUT) == 0)))
+    return sel_fd_poll_directions (fd);
+
+  return sel_event_mask_from_poll (revents, SEL_POLL_READ, POLLOUT);
 }
 
 typedef enum

@@ -102,6 +102,18 @@ sel_fd_has_data (int   fd,
   return (revents & POLLIN) != 0 && ioctl (fd, FIONREAD, &n_bytes) == 0 && n_bytes > 0;
 }
 
+SelEventMask
+sel_fd_poll_directions (int fd)
+{
+  struct pollfd entries[] = { { .fd = fd, .events = POLLIN }, { .fd = fd, .events = POLLOUT } };
+  int saved = errno;
+
+  poll (entries, G_N_ELEMENTS (entries), 0);
+  errno = saved;
+
+  return (entries[0].revents != 0 ? SEL_EVENT_READ : 0) | (entries[1].revents != 0 ? SEL_EVENT_WRITE : 0);
+}
+
 /* On macOS, poll () says POLLHUP and nothing about writing when the peer of a socket only writes no more. */
 static gboolean
 sel_fd_hangs_up_for_writing (int fd)

@@ -297,7 +297,7 @@ sel_mirror_add_finding (SelMirror     *self,
   GPollFD *poll = &page->polls[i];
   guint revents = poll->revents;
   SelReadyEvent event = { .fd = poll->fd, .generation = page->generations[i],
-                          .events = sel_event_mask_from_poll (revents, SEL_POLL_READ, POLLOUT),
+                          .events = sel_fd_get_polled_events (poll->fd, poll->events, revents),
                           .ends = sel_ends_from_poll (revents) };
 
   poll->revents = 0;
