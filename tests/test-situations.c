@@ -366,8 +366,8 @@ feed_signal (Situation *self)
   kill (getpid (), SIGUSR2);
 }
 
-/* A file of the kernel that can always be read, and has an error condition once after each change, as in sysfs. The name
- * is that of this program's own namespace. */
+/* A file of the kernel that can always be read, and has an error condition once after each change, as those in sysfs.
+ * The name is that of this program's own namespace. */
 static gboolean has_own_host_name;
 
 static gboolean
