@@ -365,8 +365,8 @@ test_room_for_one (BackendFixture *fixture)
   sim_kqueue_reset ();
 }
 
-/* poll () of macOS says a hang-up, and nothing else about writing, if one direction of a socket has ended. The other one
- * is not ready. */
+/* poll () of macOS says a hang-up, and nothing else about writing, if one direction of a socket has ended. The other
+ * one is not ready. */
 static void
 test_one_end (BackendFixture *fixture)
 {
