@@ -51,28 +51,11 @@ find_programs ()
   done
 }
 
-# The orders of two threads in another build: all of them over epoll, and the reported faults over each mechanism. The
-# build itself runs them over each mechanism, and so does SEL_TEST_LOAD=long here.
-some_interleavings ()
-{
-  [ "${SEL_TEST_LOAD-}" != long ] || return
-  echo -p /interleavings/epoll
-  for mode in epoll epoll-mirrored; do
-    echo "-p /interleavings/$mode/with-source -p /interleavings/$mode/faults"
-  done
-  for backend in devpoll kqueue poll select; do
-    echo "-p /interleavings/$backend/faults"
-  done
-}
-
 # Runs the programs in $build. The environment may be set before.
 run_programs ()
 {
   for program in $programs; do
-    selection=
-    [ "$program" != tests/test-interleavings ] || selection=$(some_interleavings)
-    # shellcheck disable=SC2086
-    (cd "$build" && $wrapper "./$program" --tap $selection) || failures="$failures ${program#tests/test-}"
+    (cd "$build" && $wrapper "./$program" --tap) || failures="$failures ${program#tests/test-}"
   done
 }
 
@@ -87,6 +70,8 @@ run_tests ()
 
 exec 3>&1
 wrapper=
+# For test-interleavings in other builds. The build itself runs its pairs over each mechanism.
+export SEL_TEST_PAIRS=epoll
 export G_DEBUG=fatal-criticals,gc-friendly G_SLICE=always-malloc G_TEST_SRCDIR="$source/tests"
 
 # Builds targets with the sanitizers. check_fuzz and check_sanitizers share a build directory, and build one after the
