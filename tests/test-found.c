@@ -309,6 +309,49 @@ test_two_sources (Room          *room,
   sel_found_clear (&inner);
 }
 
+/* The owner is destroyed. Returns: TRUE if that has woken a thread that waits */
+static gboolean
+leave (Room     *room,
+       gboolean  waits,
+       gboolean  tells_once)
+{
+  SelFound found;
+  gboolean is_woken;
+
+  found_open (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, tells_once);
+  sel_state_lock (room->core);
+  if (waits)
+    g_assert_true (sel_state_claim (room->core, SEL_STATE_WAITING, SEL_STATE_WAITING, NULL));
+  sel_found_leave (&found, room->core);
+  is_woken = sel_wakeup_drain (room->core->notify.wakeup);
+  if (waits)
+    sel_state_unset (room->core, SEL_STATE_WAITING);
+  sel_state_unlock (room->core);
+  g_assert_cmpuint (found.findings->len, ==, 0);
+  sel_found_clear (&found);
+
+  return is_woken;
+}
+
+/* A thread that waits already has to take the news that are left, as the kernel does not tell them again. */
+static void
+test_left (Room          *room,
+           gconstpointer  data)
+{
+  watch_two (room);
+  g_assert_true (sel_lifecycle_ensure_open_locking (room->core, NULL));
+  g_assert_false (leave (room, TRUE, FALSE));
+  g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_false (leave (room, FALSE, TRUE));
+  g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_true (leave (room, TRUE, TRUE));
+
+  sel_state_lock (room->core);
+  sel_found_drop_left (room->core);
+  sel_state_unlock (room->core);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -325,6 +368,7 @@ main (int   argc,
   room_add ("/found/nothing", test_nothing);
   room_add ("/found/room", test_room);
   room_add ("/found/two-sources", test_two_sources);
+  room_add ("/found/left", test_left);
 
   return g_test_run ();
 }

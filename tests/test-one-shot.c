@@ -157,6 +157,8 @@ typedef struct
   guint            n_bytes;  /* ... about the pipe */
   gboolean         runs_loop; /* the consumer of the pipe makes news and runs a loop */
   gboolean         loops_in_news; /* the consumer of the file does so */
+  int              is_waiting; /* atomic: the thread that waits has begun */
+  SelReadyEvent    told;     /* what it was told */
 } Loop;
 
 static void
@@ -701,6 +703,78 @@ test_other_source_told (BackendFixture *fixture)
   loop_close (&loop);
 }
 
+/* ... also if the loop of the other source polls already. */
+static void
+test_polling_source_told (BackendFixture *fixture)
+{
+  g_autoptr (GSource) other = sel_base_selector_create_source (fixture->selector);
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  GPollFD fds[8];
+  int n_fds, priority, timeout;
+  Loop loop;
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  g_source_set_callback (other, select_now, &loop, NULL);
+  g_source_attach (other, context);
+  g_main_context_iteration (context, FALSE);
+  attach_to_lose (&loop, FALSE);
+  while (g_main_context_iteration (loop.context, FALSE))
+    ;
+
+  g_assert_true (g_main_context_acquire (context));
+  g_main_context_prepare (context, &priority);
+  n_fds = g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));
+  lose_source (&loop, LOST_PRIORITY);
+  g_assert_cmpint (g_poll (fds, (guint) n_fds, 0), >, 0);
+  g_main_context_check (context, priority, fds, n_fds);
+  g_main_context_dispatch (context);
+  g_main_context_release (context);
+  g_main_context_iteration (context, FALSE);
+  assert_heard (&loop, 1, 0);
+  g_source_destroy (other);
+  loop_close (&loop);
+}
+
+static gpointer
+wait_for_news (gpointer user_data)
+{
+  Loop *loop = user_data;
+
+  g_atomic_int_set (&loop->is_waiting, TRUE);
+  g_assert_cmpint (sel_base_selector_select_ready (loop->selector, 10, &loop->told, 1, NULL, NULL), ==, 1);
+
+  return NULL;
+}
+
+/* A thread that waits in the kernel is told. A real kernel would tell it by itself. */
+static void
+test_waiting_thread_told (BackendFixture *fixture)
+{
+  GThread *thread;
+  Loop loop;
+
+  if (!is_simulated)
+    {
+      g_test_skip ("the kernel tells each waiting thread");
+      return;
+    }
+
+  loop_open (&loop, fixture, TRUE);
+  watch_both (&loop);
+  attach_to_lose (&loop, FALSE);
+  while (g_main_context_iteration (loop.context, FALSE))
+    ;
+  thread = g_thread_new ("waiter", wait_for_news, &loop);
+  while (!g_atomic_int_get (&loop.is_waiting))
+    g_thread_yield ();
+  lose_source (&loop, LOST_PRIORITY);
+  g_thread_join (thread);
+  note (&loop, loop.told.fd, loop.told.events);
+  assert_heard (&loop, 1, 0);
+  loop_close (&loop);
+}
+
 static const struct
 {
   const char *name;
@@ -719,6 +793,8 @@ static const struct
   { "async", test_async, TRUE },
   { "source-lost", test_source_lost, TRUE },
   { "other-source-told", test_other_source_told, TRUE },
+  { "polling-source-told", test_polling_source_told, TRUE },
+  { "waiting-thread-told", test_waiting_thread_told, TRUE },
   { "blocking", test_blocking, FALSE },
 };
 

@@ -114,7 +114,7 @@ test_ring (RegistryFixture *fixture,
   SelKeySlot *slot = add_with_event (fixture, fd, READ, &event);
 
   fixture->core->settings[SEL_SETTING_HANGUP_POLICY] = SEL_HANGUP_POLICY_ONCE;
-  sel_registry_set_has_alarms (fixture->core);
+  sel_registry_set_has_alarms (fixture->core, FALSE);
   sel_registry_set_poll_fd (fixture->core, fd);
   for (guint i = 0; i < 2; i++)
     {
@@ -139,6 +139,7 @@ test_ring (RegistryFixture *fixture,
   sel_pause_ring (fixture->core, fd, slot, READ, SEL_READ_END);
   g_assert_true (slot->alarm);
   assert_n_pauses (fixture, 1);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, G_MAXINT64);
   sel_registry_set_poll_fd (fixture->core, -1);
 }
 
@@ -151,7 +152,7 @@ test_first_alarm (RegistryFixture *fixture,
   SelReadyEvent event;
   SelKeySlot *slot = add_with_event (fixture, fd, READ, &event);
 
-  sel_registry_set_has_alarms (fixture->core);
+  sel_registry_set_has_alarms (fixture->core, FALSE);
   sel_registry_set_poll_fd (fixture->core, fd);
   sel_pause_begin_ended (fixture->core, &event, READ);
   fake_selector_assert_log (fixture->fake, "update(%d,1,0)", fd);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -365,6 +366,37 @@ feed_signal (Situation *self)
   kill (getpid (), SIGUSR2);
 }
 
+/* A file of the kernel that can always be read, and has an error condition once after each change, as those in sysfs.
+ * The name is that of this program's own namespace. */
+static gboolean has_own_host_name;
+
+static gboolean
+open_host_name (Situation *self)
+{
+  self->fd = open ("/proc/sys/kernel/hostname", O_RDONLY | O_CLOEXEC);
+
+  return self->fd >= 0;
+}
+
+static const char host_names[] = "ab";
+
+static void
+feed_host_name (Situation *self)
+{
+  self->n_fed++;
+  g_assert_cmpint (sethostname (&host_names[self->n_fed & 1], 1), ==, 0);
+}
+
+static void
+read_host_name (Situation    *self,
+                SelEventMask  events)
+{
+  char name;
+
+  if (pread (self->fd, &name, 1, 0) == 1 && name == host_names[self->n_fed & 1])
+    self->n_done = self->n_fed;
+}
+
 #endif
 
 static const Situation workers[] = {
@@ -385,6 +417,8 @@ static const Situation workers[] = {
   { "eventfd", READ, open_eventfd, NULL, read_number, 60 },
   { "timerfd", READ, open_timerfd, wait_for_timer, read_number, 60 },
   { "signalfd", READ, open_signalfd, feed_signal, read_number, 40 },
+  { "host name", READ, open_host_name, feed_host_name, read_host_name, 40 },
+  { "host name, WRITE", WRITE, open_host_name, feed_host_name, read_host_name, 40 },
 #endif
 };
 
@@ -412,6 +446,26 @@ run_worker (const Situation *row,
   return n;
 }
 
+/* TRUE if this system, or this process, cannot have the situation. */
+static gboolean
+is_missing (const Situation      *row,
+            const BackendFixture *fixture)
+{
+  /* NetBSD has none, and the poll () of its simulator does not tell an error alone. */
+  if (row->has_error_queue)
+    return fixture->backend->splits_events || g_strcmp0 (g_getenv ("SIM_KQUEUE"), "netbsd") == 0;
+
+#ifdef __linux__
+  if (row->open == open_host_name && !has_own_host_name)
+    {
+      g_test_message ("%s: this process may not have one of its own", row->name);
+      return TRUE;
+    }
+#endif
+
+  return FALSE;
+}
+
 static void
 test_workers (BackendFixture *fixture)
 {
@@ -423,9 +477,7 @@ test_workers (BackendFixture *fixture)
         {
           guint n_plain;
 
-          /* NetBSD has none, and the poll () of its simulator does not tell an error alone. */
-          if (workers[i].has_error_queue &&
-              (fixture->backend->splits_events || g_strcmp0 (g_getenv ("SIM_KQUEUE"), "netbsd") == 0))
+          if (is_missing (&workers[i], fixture))
             continue;
 
           n_plain = run_worker (&workers[i], fixture->selector, BY_GLIB);
@@ -512,6 +564,98 @@ test_returners (BackendFixture *fixture)
       test_come_back (fixture, SEL_HANGUP_POLICY_THROTTLE, i);
       test_come_back (fixture, SEL_HANGUP_POLICY_ONCE, i);
     }
+}
+
+/* Hangs up again: the peer opens the file, and closes it without writing. With ONCE, each hang-up is told once. Where
+ * the kernel reports nothing but the present state, a hang-up that has come and gone between two looks is not seen. */
+static void
+check_hang_up_again (BackendFixture *fixture,
+                     guint           i,
+                     Listener        listener)
+{
+  enum { N_TIMES = 4 };
+  /* The simulator of kqueue does not know how terminals behave there. */
+  gboolean is_told = fixture->backend->can_poll_fd && !fixture->mirrored &&
+                     (!fixture->backend->splits_events || returners[i].come_back == open_fifo_writer);
+  Situation row = returners[i].row;
+  Listening listening;
+  Situation self;
+
+  row.act = NULL;
+  situation_open (&self, &row);
+  listening_start (&listening, &self, fixture->selector, listener);
+  for (guint n = 1; n <= N_TIMES; n++)
+    {
+      gint64 end = g_get_monotonic_time () + 120 * 1000;
+      guint n_busy = 0;
+
+      while (is_told && self.n_calls < n)
+        g_main_context_iteration (listening.context, TRUE);
+      while (g_get_monotonic_time () < end)
+        n_busy += g_main_context_iteration (listening.context, FALSE) != FALSE;
+      g_test_message ("%s, %s: %u calls, %u busy turns", self.name, listeners[listener], self.n_calls, n_busy);
+      g_assert_cmpuint (self.n_calls, <=, n);
+      g_assert_cmpuint (self.n_calls, >=, is_told ? n : 1);
+      g_assert_cmpuint (n_busy, <=, 10);
+
+      returners[i].come_back (&self);
+      close_peer (&self);
+    }
+
+  listening_stop (&listening);
+  situation_close (&self);
+}
+
+static void
+test_hang_up_again (BackendFixture *fixture)
+{
+  sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
+  for (guint i = 0; i < G_N_ELEMENTS (returners); i++)
+    for (Listener listener = BY_CALLBACK; listener < N_LISTENERS; listener++)
+      check_hang_up_again (fixture, i, listener);
+}
+
+/* The report of the next hang-up goes to another part of the program, while the loop that has to tell it polls. */
+static void
+test_hang_up_for_another (BackendFixture *fixture)
+{
+  const Situation row = { "FIFO", READ, open_fifo };
+  Listening listening;
+  Situation self;
+  GPollFD fds[8];
+  int priority, timeout, n_fds;
+
+  if (fixture->mirrored || !fixture->backend->can_poll_fd)
+    {
+      g_test_skip ("this mechanism reports nothing but the present state");
+      return;
+    }
+
+  sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
+  situation_open (&self, &row);
+  listening_start (&listening, &self, fixture->selector, BY_CALLBACK);
+  for (guint i = 0; i < 20; i++)
+    g_main_context_iteration (listening.context, FALSE);
+  g_assert_cmpuint (self.n_calls, ==, 1);
+
+  g_assert_true (g_main_context_acquire (listening.context));
+  g_main_context_prepare (listening.context, &priority);
+  n_fds = g_main_context_query (listening.context, priority, &timeout, fds, G_N_ELEMENTS (fds));
+  g_assert_cmpint (g_poll (fds, (guint) n_fds, 0), ==, 0);
+  g_assert_cmpuint ((guint) timeout, >, 10000);
+
+  open_fifo_writer (&self);
+  close_peer (&self);
+  g_assert_cmpint (sel_base_selector_select_ready (fixture->selector, 0, &(SelReadyEvent) { 0 }, 1, NULL, NULL), ==, 1);
+  g_assert_cmpint (g_poll (fds, (guint) n_fds, 0), >, 0);
+  g_main_context_check (listening.context, priority, fds, n_fds);
+  g_main_context_dispatch (listening.context);
+  g_main_context_release (listening.context);
+  while (self.n_calls < 2)
+    g_main_context_iteration (listening.context, TRUE);
+
+  listening_stop (&listening);
+  situation_close (&self);
 }
 
 /* --- Another file under the same number --- */
@@ -648,17 +792,29 @@ block_signals (void)
   g_assert_cmpint (sigprocmask (SIG_BLOCK, &set, NULL), ==, 0);
 }
 
+/* A process with threads cannot have a namespace of users of its own. */
+static void
+prepare_host_name (void)
+{
+#ifdef __linux__
+  has_own_host_name = unshare (CLONE_NEWUTS) == 0 || unshare (CLONE_NEWUSER | CLONE_NEWUTS) == 0;
+#endif
+}
+
 int
 main (int    argc,
       char **argv)
 {
   block_signals ();
+  prepare_host_name ();
   g_test_init (&argc, &argv, NULL);
   signal (SIGPIPE, SIG_IGN);
   open_glib_descriptors ();
 
   backend_add_both_modes ("situations/workers", test_workers);
   backend_add_both_modes ("situations/returners", test_returners);
+  backend_add_both_modes ("situations/hang-up-again", test_hang_up_again);
+  backend_add_both_modes ("situations/hang-up-for-another", test_hang_up_for_another);
   backend_add_both_modes ("situations/replaced", test_replaced);
   backend_add_both_modes ("situations/replaced-by-ended", test_replaced_by_ended);
 

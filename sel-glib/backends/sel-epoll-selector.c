@@ -71,7 +71,7 @@ sel_epoll_selector_open (SelBaseSelector  *self,
   priv->outer_fd = -1;
   sel_backend_set_poll_fd (self, priv->epoll_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
-  sel_backend_set_has_alarms (self);
+  sel_backend_set_has_alarms (self, FALSE);
 
   return TRUE;
 }

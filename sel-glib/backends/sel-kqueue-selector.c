@@ -116,7 +116,7 @@ sel_kqueue_selector_open (SelBaseSelector  *self,
 
   sel_backend_set_poll_fd (self, priv->kqueue_fd);
   sel_backend_set_wait_sees_updates (self, TRUE);
-  sel_backend_set_has_alarms (self);
+  sel_backend_set_has_alarms (self, TRUE);
 
   return TRUE;
 }

@@ -34,11 +34,13 @@ sel_backend_set_poll_fd (SelBaseSelector *self,
   sel_registry_set_poll_fd (sel_core (self), poll_fd);
 }
 
-/* Tells that update () obeys sel_backend_is_alarm(). */
+/* Tells that update () obeys sel_backend_is_alarm(). @splits_events: there is a report for each event that has changed,
+ * and not one for the descriptor. */
 static inline void
-sel_backend_set_has_alarms (SelBaseSelector *self)
+sel_backend_set_has_alarms (SelBaseSelector *self,
+                            gboolean         splits_events)
 {
-  sel_registry_set_has_alarms (sel_core (self));
+  sel_registry_set_has_alarms (sel_core (self), splits_events);
 }
 
 /* The open () of a mechanism that this system does not have. Sets an error and returns FALSE. */

@@ -39,7 +39,8 @@ typedef struct
 /* The part of a registration that is used less often. */
 typedef struct
 {
-  guint64 order;               /* a later registration has a higher number */
+  guint64 order : 62;          /* a later registration has a higher number */
+  guint64 echoes : 2;          /* of an alarm: see sel_registry_take_echo () */
   SelAttachment *attachment;
   SelCallback *callback;
   SelSelectorKey *key;         /* made when it is first needed, or NULL */

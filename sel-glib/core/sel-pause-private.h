@@ -62,7 +62,7 @@ void     sel_pause_begin_ended     (SelCore             *core,
                                     SelEventMask         ended);
 
 /* The kernel reports a paused descriptor that it watches for changes. Resumes it, unless the report says nothing else
- * than that it has ended. */
+ * than that it has ended. Then it is the echo of the alarm, or the next hang-up, which the policy ONCE tells. */
 void     sel_pause_ring            (SelCore             *core,
                                     int                  fd,
                                     SelKeySlot          *slot,

@@ -258,6 +258,28 @@ sel_pause_end (SelCore        *core,
   sel_pause_resume_slot (core, pause->fd, slot);
 }
 
+/* With the policy ONCE: another hang-up has followed the one that the callback was told of. It is told, after a pause
+ * that becomes longer each time: neither a busy peer nor a kernel that reports more echoes than expected can make the
+ * loop spin. The loops that poll do not know this time yet, so that their bells are rung. */
+static void
+sel_pause_tell_again (SelCore    *core,
+                      int         fd,
+                      SelKeySlot *slot)
+{
+  for (guint i = 0; i < sel_pause_get_n (core); i++)
+    {
+      SelPause *pause = &g_array_index (core->pauses.list, SelPause, i);
+
+      if (pause->fd != fd || !pause->once || sel_pause_get_slot (core, pause) == NULL)
+        continue;
+
+      pause->once = FALSE;
+      pause->until = sel_pause_get_end (core, sel_hangup_count_take_pause (&slot->hangup));
+      core->pauses.until = MIN (core->pauses.until, pause->until);
+      sel_notify_watchers (core, -1);
+    }
+}
+
 void
 sel_pause_ring (SelCore      *core,
                 int           fd,
@@ -265,11 +287,16 @@ sel_pause_ring (SelCore      *core,
                 SelEventMask  events,
                 SelEnds       ends)
 {
+  gboolean is_echo = sel_registry_take_echo (core, fd, slot, events);
   SelEventMask ended;
 
   events &= slot->registered;
   if (sel_fd_probe (fd, events, ends, &ended) == SEL_FD_READY && ended == events)
-    return;
+    {
+      if (!is_echo && events != 0)
+        sel_pause_tell_again (core, fd, slot);
+      return;
+    }
 
   sel_hangup_count_restart (&slot->hangup);
   sel_pause_remove_fd (core, fd);

@@ -117,16 +117,26 @@ gboolean        sel_registry_arm_only           (SelCore                *core,
                                                  SelEventMask            events);
 
 /* For a slot that is paused completely: makes the kernel report changes only, once for each, if the mechanism can. The
- * kernel reports the present state first. Mirrored mode has no alarms, as poll () cannot do that. */
+ * kernel reports the present state first: the echo of the alarm. Mirrored mode has no alarms, as poll () cannot do
+ * that. */
 gboolean        sel_registry_arm_alarm          (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot);
 
-/* For mechanisms that can do that. */
+/* For each report of an alarm. Returns: TRUE if the report may be nothing but the echo. A mechanism that splits events
+ * has an echo for each of them. */
+gboolean        sel_registry_take_echo          (SelCore                *core,
+                                                 int                     fd,
+                                                 SelKeySlot             *slot,
+                                                 SelEventMask            events);
+
+/* For mechanisms that have alarms. */
 static inline void
-sel_registry_set_has_alarms (SelCore *core)
+sel_registry_set_has_alarms (SelCore  *core,
+                             gboolean  splits_events)
 {
   core->registry.has_alarms = TRUE;
+  core->registry.splits_alarms = splits_events;
 }
 
 static inline gboolean

@@ -232,8 +232,25 @@ sel_registry_arm_alarm (SelCore    *core,
   slot->alarm = sel_registry_update (core, fd, 0, slot->registered, slot->generation, &ignored) != FALSE;
   core->registry.is_alarm = FALSE;
   slot->armed = slot->alarm ? slot->registered : 0;
+  sel_key_slot_get_extra (slot, fd)->echoes = slot->armed;
 
   return slot->alarm;
+}
+
+gboolean
+sel_registry_take_echo (SelCore      *core,
+                        int           fd,
+                        SelKeySlot   *slot,
+                        SelEventMask  events)
+{
+  SelKeyExtra *extra = sel_key_slot_get_extra (slot, fd);
+  SelEventMask taken = extra->echoes;
+
+  if (core->registry.splits_alarms)
+    taken &= events;
+  extra->echoes &= ~(guint64) taken;
+
+  return taken != 0;
 }
 
 /*

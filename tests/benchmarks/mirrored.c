@@ -13,7 +13,7 @@
 #include <sel-glib/sel-glib.h>
 
 #define N_TURNS 50
-#define N_ROUNDS 5
+#define N_ROUNDS 10
 
 typedef enum
 {
@@ -170,7 +170,11 @@ measure (Kind       kind,
     }
 
   for (guint i = 0; i < N_ROUNDS; i++)
-    best = MIN (best, loop_run (&loop, kind));
+    {
+      gdouble time = loop_run (&loop, kind);
+
+      best = MIN (best, time);
+    }
 
   sel_base_selector_close (loop.selector);
   g_object_unref (loop.selector);

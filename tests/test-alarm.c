@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <unistd.h>
+
+#include "core/sel-pause-private.h"
+#include "registry-fixture.h"
+
+/* Unit tests of the pause room: reports of the alarm of a descriptor that has ended, and stays in this state. */
+
+#define READ SEL_EVENT_READ
+#define WRITE SEL_EVENT_WRITE
+
+/* Pauses a descriptor that has ended for both directions, with the policy @policy. */
+static SelKeySlot *
+pause_with_alarm (RegistryFixture *fixture,
+                  SelHangupPolicy  policy,
+                  gboolean         splits_events,
+                  SelReadyEvent   *event)
+{
+  int fd = fixture->a[0];
+  SelKeySlot *slot = add (fixture, fd, READ | WRITE, &no_data);
+
+  *event = (SelReadyEvent) { .fd = fd, .events = READ | WRITE, .generation = slot->generation };
+  close (fixture->a[1]);
+  fixture->a[1] = -1;
+  fixture->core->settings[SEL_SETTING_HANGUP_POLICY] = policy;
+  sel_registry_set_has_alarms (fixture->core, splits_events);
+  sel_registry_set_poll_fd (fixture->core, fd);
+  slot->hangup.pause = 1; /* not the first pause, which needs no alarm */
+  sel_pause_begin_ended (fixture->core, event, READ | WRITE);
+  g_assert_true (slot->alarm);
+
+  return slot;
+}
+
+/* The pause is over after @max_length at the latest. Returns: the time at which it ends */
+static gint64
+assert_next_within (RegistryFixture *fixture,
+                    gint64           max_length)
+{
+  gint64 next = sel_pause_get_next (fixture->core);
+
+  g_assert_cmpint (next, <=, g_get_monotonic_time () + max_length + max_length / SEL_PAUSE_GRID);
+
+  return next;
+}
+
+/* The kernel reports the present state of a new alarm first. What it reports after that is the next hang-up, which is
+ * told, also if the descriptor is in the same state as before. */
+static void
+test_echo (RegistryFixture *fixture,
+           gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, FALSE, &event);
+  gint64 next = sel_pause_get_next (fixture->core);
+
+  sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, next);
+
+  /* A new alarm has an echo of its own. */
+  sel_registry_disarm (fixture->core, event.fd, slot);
+  g_assert_true (sel_registry_arm_alarm (fixture->core, event.fd, slot));
+  sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, next);
+
+  sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
+  g_assert_true (slot->alarm);
+  next = assert_next_within (fixture, 2 * SEL_HANGUP_MIN_PAUSE);
+
+  /* The next ones until then are told together with it. */
+  sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, next);
+
+  room_set_pause_end (fixture, 0);
+  sel_pause_resume_due (fixture->core);
+  g_assert_false (sel_key_slot_is_paused (slot));
+  g_assert_false (slot->alarm);
+
+  /* The callback is called once, as the pause begins before that. It would be longer for the hang-up after that. */
+  g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS - 1);
+  g_assert_cmpuint (slot->hangup.pause, ==, 2);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
+/* kqueue has an echo for each filter. */
+static void
+test_echo_of_filters (RegistryFixture *fixture,
+                      gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, TRUE, &event);
+  gint64 next = sel_pause_get_next (fixture->core);
+
+  sel_pause_ring (fixture->core, event.fd, slot, WRITE, SEL_WRITE_END);
+  sel_pause_ring (fixture->core, event.fd, slot, READ, SEL_READ_END);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, next);
+
+  sel_pause_ring (fixture->core, event.fd, slot, WRITE, SEL_WRITE_END);
+  g_assert_cmpint (assert_next_within (fixture, 2 * SEL_HANGUP_MIN_PAUSE), <, next);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
+/* With THROTTLE, the time of the pause tells the next hang-up. */
+static void
+test_echo_throttled (RegistryFixture *fixture,
+                     gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_THROTTLE, FALSE, &event);
+  gint64 next = sel_pause_get_next (fixture->core);
+
+  for (guint i = 0; i < 3; i++)
+    sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, next);
+  g_assert_cmpuint (slot->hangup.pause, ==, 2);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  static const RegistryCase cases[] = {
+    { "/alarm/echo", test_echo },
+    { "/alarm/echo-of-filters", test_echo_of_filters },
+    { "/alarm/echo-throttled", test_echo_throttled },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+  registry_add_cases (cases, G_N_ELEMENTS (cases));
+
+  return g_test_run ();
+}
