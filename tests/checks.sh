@@ -70,29 +70,40 @@ run_tests ()
 
 exec 3>&1
 wrapper=
+# For test-interleavings in other builds. The build itself runs its pairs over each mechanism.
+export SEL_TEST_PAIRS=epoll
 export G_DEBUG=fatal-criticals,gc-friendly G_SLICE=always-malloc G_TEST_SRCDIR="$source/tests"
 
-# -fno-sanitize=function: GLib programs often pass a function as a GDestroyNotify that takes another pointer type.
-set_up_sanitizers ()
+# Builds targets with the sanitizers. check_fuzz and check_sanitizers share a build directory, and build one after the
+# other. -fno-sanitize=function: GLib programs often pass a function as a GDestroyNotify that takes another pointer
+# type.
+build_with_sanitizers ()
 {
   need clang
-  CC=clang set_up -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true \
-    -Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize=function'
+  need flock
+  build=${build%/*}/sanitizers
+  {
+    flock 9
+    CC=clang set_up -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true \
+      -Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize=function'
+    ninja -C "$build" "$@" || failures="$failures building"
+  } 9> "$build.lock"
 }
 
 check_sanitizers ()
 {
-  set_up_sanitizers
-  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 \
-    run_tests async backend callbacks contract core dispatch faults hangup interleavings key-table lifecycle main-context \
-      mirror misuse model notify objects pause properties ready-list reentrancy registry security selector simulated \
-      source state stress timeout wait wakeup
+  find_programs async backend callbacks contract core dispatch faults hangup interleavings key-table lifecycle \
+    main-context mirror misuse model notify objects pause properties ready-list reentrancy registry security selector \
+    simulated source state stress timeout wait wakeup
+  # shellcheck disable=SC2086
+  build_with_sanitizers $programs
+  [ -n "$failures" ] \
+    || UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1 run_programs
 }
 
 check_fuzz ()
 {
-  set_up_sanitizers
-  ninja -C "$build" tests/fuzz-operations tests/fuzz-values || failures="$failures building"
+  build_with_sanitizers tests/fuzz-operations tests/fuzz-values
   for name in operations values; do
     # New inputs are kept in the build directory, not in the sources.
     mkdir -p "$build/corpus-$name"
@@ -109,15 +120,17 @@ check_threads ()
     run_tests threads source callbacks async interleavings stress
 }
 
+# The programs of the build itself are as good as those of another build.
 check_valgrind ()
 {
   need valgrind
   suppressions=$(pkg-config --variable=prefix glib-2.0)/share/glib-2.0/valgrind/glib.supp
-  set_up --buildtype=debugoptimized
+  build=$3
   wrapper="valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
     --errors-for-leak-kinds=definite,indirect --error-exitcode=9 --suppressions=$suppressions"
-  run_tests core dispatch hangup key-table lifecycle main-context mirror misuse notify objects pause properties \
+  find_programs core dispatch hangup key-table lifecycle main-context mirror misuse notify objects pause properties \
     ready-list registry state threads wait wakeup
+  run_programs
 }
 
 # Finds data races with another method than ThreadSanitizer.

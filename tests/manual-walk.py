@@ -118,6 +118,14 @@ def script_of(blocks, top):
     return '\n'.join(lines) + '\n'
 
 
+def cache_settings(top):
+    """Returns the variables with which ccache uses the cache of the user, also for a directory with another name."""
+    if not shutil.which('ccache'):
+        return {}
+    done = subprocess.run(['ccache', '--get-config', 'cache_dir'], stdout=subprocess.PIPE, universal_newlines=True)
+    return {'CCACHE_DIR': done.stdout.strip(), 'CCACHE_BASEDIR': top, 'CCACHE_NOHASHDIR': '1'}
+
+
 def main():
     blocks = read_page()
     walked = [block for block in blocks if INSTALL or not block.commands.startswith('apt-get')]
@@ -147,6 +155,8 @@ def main():
         os.mkdir(home)
         env = {name: os.environ[name] for name in KEPT if name in os.environ}
         env['HOME'] = home
+        # Other tests compile the same files, if there is ccache. It does not find them in the empty home directory.
+        env.update(cache_settings(top))
         results += readme_walk([block for block in readme if block.commands not in installing], tree, env)
         subprocess.run(['sh', '-c', script_of(walked, top)], cwd=tree, env=env, stdin=subprocess.DEVNULL)
         for number, block in enumerate(walked):
