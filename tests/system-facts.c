@@ -87,6 +87,19 @@ system_has_two_way_pipes (void)
   return (ready & SEL_EVENT_WRITE) != 0;
 }
 
+void
+open_one_way (int fds[2])
+{
+  if (!system_has_two_way_pipes ())
+    {
+      open_pipe (fds);
+      return;
+    }
+
+  open_socketpair (fds);
+  fill (fds[0]);
+}
+
 gboolean
 system_identifies_pipes (void)
 {

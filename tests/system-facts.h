@@ -16,6 +16,9 @@ gboolean     system_ends_pipes_once      (const Backend *backend);
 /* TRUE if both ends of a pipe are open for reading and writing, so that the read end is writable: FreeBSD, OpenBSD. */
 gboolean     system_has_two_way_pipes    (void);
 
+/* A pipe, or where its read end would be writable, sockets of which the first one is full. */
+void         open_one_way                (int            fds[2]);
+
 /* TRUE if fstat () can tell one pipe from another. */
 gboolean     system_identifies_pipes     (void);
 

@@ -3,6 +3,7 @@
 /* Kinds of files: O_PATH descriptors, files that are always ready, attributes in sysfs, and other selectors. */
 
 #include "backend-cases.h"
+#include "system-facts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -255,7 +256,7 @@ test_always_ready_closed (BackendFixture *fixture)
   int fds[2];
 
   sel_base_selector_set_emulate_always_ready (selector, TRUE);
-  open_pipe (fds);
+  open_one_way (fds);
   watch (selector, file, BOTH);
   assert_ready (selector, SEL_WAIT_FOREVER, file, BOTH, -1);
   close (file);

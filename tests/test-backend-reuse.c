@@ -3,6 +3,7 @@
 /* Numbers of descriptors that are closed and used again, and files with more than one descriptor. */
 
 #include "backend-cases.h"
+#include "system-facts.h"
 #include "epoll-sets.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ test_modify_reused (BackendFixture *fixture)
       int others[2];
 
       open_pipe (fds);
-      open_pipe (others);
+      open_one_way (others);
       watch (selector, fds[0], SEL_EVENT_READ);
       close (fds[0]);
 
@@ -125,7 +126,7 @@ test_register_dup_back (BackendFixture *fixture)
   int fds[2];
   int copy;
 
-  open_pipe (fds);
+  open_one_way (fds);
   watch (selector, fds[0], SEL_EVENT_READ);
   copy = fcntl (fds[0], F_DUPFD_CLOEXEC, 0);
   close (fds[0]);
@@ -161,7 +162,7 @@ test_stale (BackendFixture *fixture)
     own_fd = fixture->backend->get_fd (selector, NULL);
 
   open_pipe (fds);
-  open_pipe (others);
+  open_one_way (others);
   watch (selector, others[0], SEL_EVENT_READ);
   watch (selector, others[1], SEL_EVENT_WRITE);
   fill (others[1]);

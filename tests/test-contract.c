@@ -3,6 +3,7 @@
 /* Requirements of SelBaseSelectorClass that a new backend easily violates, and that other programs do not test. */
 
 #include "backends.h"
+#include "system-facts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,7 +168,7 @@ test_interrupted_after_change (BackendFixture *fixture)
 
         g_clear_object (&fixture->selector);
         fixture_renew_selector (fixture);
-        open_pipe (fds);
+        open_one_way (fds);
         changes[i] (fixture->selector, fds[0]);
         assert_interrupted_wait (fixture->selector, fds, becomes_ready);
         unwatch (fixture->selector, fds[0]);
@@ -412,7 +413,7 @@ test_descriptor_zero (BackendFixture *fixture)
   close_pair (fds);
 
   /* The program registers 0. */
-  open_pipe (fds);
+  open_one_way (fds);
   g_assert_cmpint (fds[0], ==, 0);
   fixture_renew_selector (fixture);
   watch (fixture->selector, 0, SEL_EVENT_READ);

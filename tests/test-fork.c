@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "backends.h"
+#include "system-facts.h"
 
 /* A child process inherits a selector. Its calls affect only the child, until it calls reinit (). */
 
@@ -51,7 +52,7 @@ fork_fixture_open (ForkFixture    *fixture,
   fixture->backend = backend;
   fixture->selector = backend->selector;
   open_pipe (fixture->idle);
-  open_pipe (fixture->active);
+  open_one_way (fixture->active);
   watch (fixture->selector, fixture->idle[0], SEL_EVENT_READ);
   watch (fixture->selector, fixture->active[0], SEL_EVENT_READ);
 }

@@ -3,6 +3,7 @@
 /* Keys, mapping, data, file objects, errors and enumerations. */
 
 #include "backends.h"
+#include "system-facts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -967,7 +968,7 @@ test_file_object_moves (BackendFixture *fixture)
   g_autoptr (GError) error = NULL;
   int fds[2];
 
-  open_pipe (fds);
+  open_one_way (fds);
   file = test_file_new (fds[0]);
   g_assert_true (sel_base_selector_register_object (selector, file, SEL_EVENT_READ, NULL, NULL,
                                                     &error));
