@@ -328,9 +328,10 @@ settle (void)
 static guint
 get_enabled (void)
 {
+  guint n_threads = MIN (current->n_threads, G_N_ELEMENTS (workers)); /* without MIN() gcc -O3 warns */
   guint enabled = 0, spinning = 0;
 
-  for (guint i = 0; i < current->n_threads; i++)
+  for (guint i = 0; i < n_threads; i++)
     {
       if (__atomic_load_n (&workers[i].state, ORDER) != WORKER_STOPPED)
         continue;
