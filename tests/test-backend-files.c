@@ -344,6 +344,47 @@ test_nested_in_itself (BackendFixture *fixture)
   assert_quiet (fixture->selector, QUIET);
 }
 
+/* The wait reports the old file, and then finds out that the number has become a file that is always ready. */
+static void
+test_always_ready_in_wait (BackendFixture *fixture)
+{
+  SelBaseSelector *selector = fixture->selector;
+  int file = open_always_ready ("file");
+  int idle[2];
+  int lost[2];
+  int fds[2];
+  int copies[2];
+
+  sel_base_selector_set_emulate_always_ready (selector, TRUE);
+  open_pipe (idle);
+  open_pipe (lost);
+  open_socketpair (fds);
+  watch (selector, idle[0], SEL_EVENT_READ);
+  copies[0] = fcntl (lost[0], F_DUPFD_CLOEXEC, 0);
+  copies[1] = fcntl (fds[0], F_DUPFD_CLOEXEC, 0);
+  watch (selector, lost[0], SEL_EVENT_READ);
+  watch (selector, fds[1], SEL_EVENT_WRITE);
+  watch (selector, fds[0], BOTH);
+  reuse (file, fds[0]);
+  close (file);
+
+  /* The report of this one makes the selector build the set anew. */
+  close (lost[0]);
+  unwatch (selector, lost[0]);
+  put_byte (lost[1]);
+  for (guint i = 0; i < 3; i++)
+    assert_ready (selector, 0, fds[0], BOTH, fds[1], SEL_EVENT_WRITE, -1);
+
+  unwatch (selector, fds[0]);
+  unwatch (selector, fds[1]);
+  close (lost[1]);
+  for (guint i = 0; i < 2; i++)
+    close (copies[i]);
+  unwatch (selector, idle[0]);
+  close_pair (idle);
+  close_pair (fds);
+}
+
 static const BackendTest cases[] =
 {
   { "o-path", test_o_path },
@@ -366,6 +407,7 @@ main (int   argc,
 
   backend_add_cases (cases, G_N_ELEMENTS (cases));
   backend_add_for ("epoll", "nested-in-itself", test_nested_in_itself);
+  backend_add_for ("epoll", "always-ready-in-wait", test_always_ready_in_wait);
 
   return g_test_run ();
 }

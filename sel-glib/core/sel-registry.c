@@ -123,6 +123,8 @@ sel_registry_change_always_ready (SelCore    *core,
 
   if (always_ready)
     {
+      /* The kernel may have reported another file with this number in the current wait. */
+      sel_registry_mark_changed (core, fd, slot);
       g_array_append_val (fds, fd);
       sel_state_set (core, SEL_STATE_ALWAYS_READY);
       sel_notify_wake (core);
