@@ -251,6 +251,70 @@ ignorance_run (Ignorance *self,
   return (guint) ((g_get_monotonic_time () - start) / 1000);
 }
 
+typedef struct
+{
+  SelBaseSelector *selector;
+  int ended;
+  gulong time;               /* how long a call takes, in microseconds */
+  guint n_told;
+} SlowCallback;
+
+/* All pauses are over when a slow call asks. */
+static gboolean
+ask_after_pauses (gpointer user_data)
+{
+  SlowCallback *self = user_data;
+  SelReadyEvent events[3];
+  gssize n;
+
+  g_usleep (self->time);
+  n = sel_base_selector_select_ready (self->selector, 0, events, G_N_ELEMENTS (events), NULL, NULL);
+  for (gssize i = 0; i < n; i++)
+    self->n_told += events[i].fd == self->ended;
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* The callback of a plain source is slow, so that pauses end while it runs. It is told of the ended descriptor once
+ * before each pause, and not in addition by the select () that it calls. */
+static void
+test_slow_callback (BackendFixture *fixture)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GSource) source = sel_base_selector_create_source (fixture->selector);
+  SlowCallback slow = { .selector = fixture->selector };
+  int busy[2];
+  int ended[2];
+
+  open_socketpair (busy);
+  open_socketpair (ended);
+  put_byte (busy[1]);
+  close (ended[1]);
+  slow.ended = ended[0];
+  watch (fixture->selector, busy[0], READ);
+  watch (fixture->selector, ended[0], READ);
+  g_source_set_callback (source, ask_after_pauses, &slow, NULL);
+  g_source_attach (source, context);
+
+  /* Before the first pause. */
+  for (guint i = 0; i < 8; i++)
+    g_main_context_iteration (context, FALSE);
+
+  /* The next three pauses last for 1 to 8 milliseconds. */
+  slow.n_told = 0;
+  slow.time = 20 * 1000;
+  for (guint i = 0; i < 6; i++)
+    g_main_context_iteration (context, FALSE);
+  g_assert_cmpuint (slow.n_told, >=, 2);
+  g_assert_cmpuint (slow.n_told, <=, 3);
+
+  g_source_destroy (source);
+  unwatch (fixture->selector, busy[0]);
+  unwatch (fixture->selector, ended[0]);
+  close_pair (busy);
+  close (ended[0]);
+}
+
 static void
 check_ignored (BackendFixture *fixture,
                Listener        listener,
@@ -589,6 +653,7 @@ main (int    argc,
   backend_add_both_modes ("ignored/asking", test_ignored_asking);
   backend_add_both_modes ("ignored/asked", test_ignored_asked);
   backend_add_both_modes ("ignored/asked-plain", test_ignored_asked_plain);
+  backend_add_both_modes ("ignored/slow-callback", test_slow_callback);
   backend_add_both_modes ("ignored/crowd", test_crowd);
   backend_add_both_modes ("ignored/crowd-once", test_crowd_once);
   backend_add_both_modes ("ignored/few-probes", test_few_probes);

@@ -174,10 +174,9 @@ test_arm_slot (RegistryFixture *fixture,
   assert_slot (slot, READ, READ, 0, TRUE);
   fake_selector_clear_log (fixture->fake);
 
-  /* The wake-up descriptor stays readable while a descriptor is always ready. Telling the waiting thread is left to the
-   * callers. */
-  g_assert_true (sel_wakeup_drain (fixture->core->notify.wakeup));
-  assert_not_told (fixture);
+  /* The wake-up descriptor stays readable while a descriptor is always ready. A wait may have reported another file with
+   * this number. */
+  assert_told (fixture, A);
 }
 
 static gboolean

@@ -659,6 +659,37 @@ test_hang_up_for_another (BackendFixture *fixture)
   situation_close (&self);
 }
 
+/* The descriptor comes back before the loop polls, so that the kernel has nothing to say about the new alarm. The
+ * hang-up after that is told. */
+static void
+test_returns_at_once (BackendFixture *fixture)
+{
+  const Situation row = { "FIFO", READ, open_fifo };
+  Listening listening;
+  Situation self;
+  guint n = 0;
+
+  sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
+  situation_open (&self, &row);
+  listening_start (&listening, &self, fixture->selector, BY_CALLBACK);
+  while (self.n_calls == 0 || self.n_calls > n)
+    {
+      n = self.n_calls;
+      g_main_context_iteration (listening.context, FALSE);
+    }
+
+  open_fifo_writer (&self);
+  for (guint i = 0; i < 3; i++)
+    g_main_context_iteration (listening.context, FALSE);
+  g_assert_cmpuint (self.n_calls, ==, n);
+  close_peer (&self);
+  while (self.n_calls == n)
+    g_main_context_iteration (listening.context, TRUE);
+
+  listening_stop (&listening);
+  situation_close (&self);
+}
+
 /* --- Another file under the same number --- */
 
 typedef enum
@@ -816,6 +847,7 @@ main (int    argc,
   backend_add_both_modes ("situations/returners", test_returners);
   backend_add_both_modes ("situations/hang-up-again", test_hang_up_again);
   backend_add_both_modes ("situations/hang-up-for-another", test_hang_up_for_another);
+  backend_add_for ("epoll", "situations/returns-at-once", test_returns_at_once);
   backend_add_both_modes ("situations/replaced", test_replaced);
   backend_add_both_modes ("situations/replaced-by-ended", test_replaced_by_ended);
 

@@ -48,6 +48,7 @@ typedef struct
   guint32 generation;        /* the last one that was given to a registration */
   gboolean has_alarms;       /* the mechanism can report changes only */
   gboolean splits_alarms;    /* it reports them for each event, and not for the descriptor */
+  GArray *echoing;           /* the descriptors whose alarms were armed since the kernel was asked, or NULL */
   gboolean is_alarm;         /* the current call of update () is to report changes only */
   guint32 tag;               /* the generation that the current call of update () is about */
   int poll_fd;               /* the kernel's descriptor that a main loop can poll, or -1 */

@@ -22,6 +22,7 @@ sel_registry_clear (SelCore *core)
 {
   g_clear_pointer (&core->registry.changed_in_wait, g_array_unref);
   g_clear_pointer (&core->registry.always_ready, g_array_unref);
+  g_clear_pointer (&core->registry.echoing, g_array_unref);
   g_clear_pointer (&core->registry.identities, sel_fd_identities_free);
 }
 
@@ -235,6 +236,9 @@ sel_registry_arm_alarm (SelCore    *core,
   core->registry.is_alarm = FALSE;
   slot->armed = slot->alarm ? slot->registered : 0;
   sel_key_slot_get_extra (slot, fd)->echoes = slot->armed;
+  if (core->registry.echoing == NULL)
+    core->registry.echoing = g_array_new (FALSE, FALSE, sizeof (int));
+  g_array_append_val (core->registry.echoing, fd);
 
   return slot->alarm;
 }
@@ -253,6 +257,23 @@ sel_registry_take_echo (SelCore      *core,
   extra->echoes &= ~(guint64) taken;
 
   return taken != 0;
+}
+
+void
+sel_registry_end_echoes (SelCore *core)
+{
+  GArray *fds = core->registry.echoing;
+
+  for (guint i = 0; fds != NULL && i < fds->len; i++)
+    {
+      int fd = g_array_index (fds, int, i);
+      SelKeySlot *slot = sel_registry_lookup (core, fd);
+
+      if (slot != NULL)
+        sel_key_slot_get_extra (slot, fd)->echoes = 0;
+    }
+  if (fds != NULL)
+    g_array_set_size (fds, 0);
 }
 
 /*

@@ -198,6 +198,9 @@ sel_wait_once (SelCore       *core,
   if (G_UNLIKELY (!is_fast || cancellable != NULL) && !sel_wait_check_ended (core, cancellable, error))
     return SEL_WAIT_FAILED;
 
+  if (G_UNLIKELY (!is_fast) && timeout >= 0 && list->n_reports < list->room)
+    sel_registry_end_echoes (core);
+
   if (G_UNLIKELY (list->n_reports >= list->room) && sel_wait_needs_more (core))
     {
       sel_ready_list_drop_stale (core);

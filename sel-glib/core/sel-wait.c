@@ -93,15 +93,14 @@ sel_wait_limit_timeout (gdouble timeout,
   return left > 0 ? MIN (timeout, left) : 0;
 }
 
-/* A thread that waits gets everything, also what is paused for main loops. A select (0) in a callback belongs to the
- * turn of the main loop. */
+/* A select (0) in a callback belongs to the turn of the main loop: no pause ends in it, and it is not told what is
+ * paused. The turn would not count such a report. Every other thread that waits gets everything. */
 static gboolean
-sel_wait_tells_paused (SelCore *core,
-                       gdouble  timeout)
+sel_wait_is_in_turn (SelCore *core,
+                     gdouble  timeout)
 {
-  gboolean in_callback = (core->wait.flags & SEL_WAIT_IN_CALLBACK) != 0 || sel_found_is_handed_over (core);
-
-  return sel_state_has (core, SEL_STATE_WAITING) && !(timeout <= 0 && in_callback);
+  return timeout <= 0 && (core->wait.flags & (SEL_WAIT_DISPATCH | SEL_WAIT_ASYNC)) == 0 &&
+         ((core->wait.flags & SEL_WAIT_IN_CALLBACK) != 0 || sel_found_is_handed_over (core));
 }
 
 static void
@@ -144,13 +143,15 @@ sel_wait_prepare (SelCore  *core,
                   gboolean  is_first)
 {
   gboolean asks_kernel = TRUE;
-  gboolean tells_paused, has_others;
+  gboolean in_turn, tells_paused, has_others;
   gint64 next;
 
   sel_state_lock (core);
 
-  sel_pause_resume_due (core);
-  tells_paused = is_first ? sel_wait_tells_paused (core, timeout) : core->wait.tells_paused;
+  in_turn = sel_wait_is_in_turn (core, timeout);
+  if (!in_turn)
+    sel_pause_resume_due (core);
+  tells_paused = is_first ? sel_state_has (core, SEL_STATE_WAITING) && !in_turn : core->wait.tells_paused;
   core->wait.tells_paused = tells_paused && sel_pause_resume_changed (core);
   if (is_first)
     {

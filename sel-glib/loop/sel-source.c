@@ -249,6 +249,20 @@ sel_source_prepare (GSource *source,
   return *timeout == 0 || sel_source_has_work (self);
 }
 
+/* If the poll() of the context has found nothing in the kernel's object, there is no echo of an alarm in it. */
+static void
+sel_source_end_echoes (SelSource *self)
+{
+  SelCore *core = sel_core (self->selector);
+
+  if (self->mirror.poll_fd < 0 || g_source_query_unix_fd (&self->source, self->mirror.poll_tag) != 0)
+    return;
+
+  sel_state_lock (core);
+  sel_registry_end_echoes (core);
+  sel_state_unlock (core);
+}
+
 static gboolean
 sel_source_check (GSource *source)
 {
@@ -259,6 +273,10 @@ sel_source_check (GSource *source)
       if (G_LIKELY (!self->run.is_running))
         return TRUE;
       sel_mirror_hold (&self->mirror);
+    }
+  else if (G_UNLIKELY (sel_state_has (sel_core (self->selector), SEL_STATE_PAUSED)))
+    {
+      sel_source_end_echoes (self);
     }
   if (G_UNLIKELY (self->run.is_running))
     return FALSE;
