@@ -174,8 +174,8 @@ test_arm_slot (RegistryFixture *fixture,
   assert_slot (slot, READ, READ, 0, TRUE);
   fake_selector_clear_log (fixture->fake);
 
-  /* The wake-up descriptor stays readable while a descriptor is always ready. A wait may have reported another file with
-   * this number. */
+  /* The wake-up descriptor stays readable while a descriptor is always ready. A wait may have reported another file
+   * with this number. */
   assert_told (fixture, A);
 }
 

@@ -130,8 +130,8 @@ gboolean        sel_registry_take_echo          (SelCore                *core,
                                                  SelKeySlot             *slot,
                                                  SelEventMask            events);
 
-/* The kernel has nothing more to report: an echo that has not come does not come any more, as the state has changed since
- * the alarm was armed. */
+/* The kernel has nothing more to report: an echo that has not come does not come any more, as the state has changed
+ * since the alarm was armed. */
 void            sel_registry_end_echoes         (SelCore                *core);
 
 /* For mechanisms that have alarms. */

@@ -103,7 +103,8 @@ gboolean      sel_wait_check_ended        (SelCore        *core,
                                            GCancellable   *cancellable,
                                            GError        **error);
 gboolean      sel_wait_needs_more         (SelCore        *core);
-gboolean      sel_wait_complete           (SelCore        *core);
+gboolean      sel_wait_complete           (SelCore        *core,
+                                           gboolean        asked);
 gboolean      sel_wait_is_interruptible   (SelCore        *core);
 gboolean      sel_wait_continue           (SelCore        *core,
                                            SelWaitResult   result,
@@ -198,16 +199,13 @@ sel_wait_once (SelCore       *core,
   if (G_UNLIKELY (!is_fast || cancellable != NULL) && !sel_wait_check_ended (core, cancellable, error))
     return SEL_WAIT_FAILED;
 
-  if (G_UNLIKELY (!is_fast) && timeout >= 0 && list->n_reports < list->room)
-    sel_registry_end_echoes (core);
-
   if (G_UNLIKELY (list->n_reports >= list->room) && sel_wait_needs_more (core))
     {
       sel_ready_list_drop_stale (core);
       return SEL_WAIT_NEEDS_ROOM;
     }
 
-  if ((G_UNLIKELY (!is_fast) && sel_wait_complete (core)) || list->n_events > 0 ||
+  if ((G_UNLIKELY (!is_fast) && sel_wait_complete (core, timeout >= 0)) || list->n_events > 0 ||
       (interrupted ? sel_wait_is_interruptible (core) : polls))
     return SEL_WAIT_DONE;
 

@@ -272,10 +272,15 @@ sel_wait_take_wakeup (SelCore *core)
     }
 }
 
-/* Adds the descriptors that the kernel does not report. Returns: TRUE if this ends the wait */
+/* Adds the descriptors that the kernel does not report. @asked: the kernel was asked. Returns: TRUE if this ends the
+ * wait */
 gboolean
-sel_wait_complete (SelCore *core)
+sel_wait_complete (SelCore  *core,
+                   gboolean  asked)
 {
+  if (asked && core->wait.list.n_reports < core->wait.list.room)
+    sel_registry_end_echoes (core);
+
   sel_wait_report_without_kernel (core);
   if (!sel_state_has (core, SEL_STATE_WOKEN))
     return FALSE;
