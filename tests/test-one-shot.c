@@ -679,6 +679,23 @@ test_source_lost (BackendFixture *fixture)
       }
 }
 
+/* Opens a loop whose source will be lost, and attaches @other to @context, where it has polled once. */
+static void
+open_with_other_source (Loop           *loop,
+                        BackendFixture *fixture,
+                        GSource        *other,
+                        GMainContext   *context)
+{
+  loop_open (loop, fixture, TRUE);
+  watch_both (loop);
+  g_source_set_callback (other, select_now, loop, NULL);
+  g_source_attach (other, context);
+  g_main_context_iteration (context, FALSE);
+  attach_to_lose (loop, FALSE);
+  while (g_main_context_iteration (loop->context, FALSE))
+    ;
+}
+
 /* Another source of the selector is told, also if it has polled nothing since. */
 static void
 test_other_source_told (BackendFixture *fixture)
@@ -687,14 +704,7 @@ test_other_source_told (BackendFixture *fixture)
   g_autoptr (GMainContext) context = g_main_context_new ();
   Loop loop;
 
-  loop_open (&loop, fixture, TRUE);
-  watch_both (&loop);
-  g_source_set_callback (other, select_now, &loop, NULL);
-  g_source_attach (other, context);
-  g_main_context_iteration (context, FALSE);
-  attach_to_lose (&loop, FALSE);
-  while (g_main_context_iteration (loop.context, FALSE))
-    ;
+  open_with_other_source (&loop, fixture, other, context);
   lose_source (&loop, LOST_PRIORITY);
   for (guint i = 0; i < 3; i++)
     g_main_context_iteration (context, FALSE);
@@ -713,14 +723,7 @@ test_polling_source_told (BackendFixture *fixture)
   int n_fds, priority, timeout;
   Loop loop;
 
-  loop_open (&loop, fixture, TRUE);
-  watch_both (&loop);
-  g_source_set_callback (other, select_now, &loop, NULL);
-  g_source_attach (other, context);
-  g_main_context_iteration (context, FALSE);
-  attach_to_lose (&loop, FALSE);
-  while (g_main_context_iteration (loop.context, FALSE))
-    ;
+  open_with_other_source (&loop, fixture, other, context);
 
   g_assert_true (g_main_context_acquire (context));
   g_main_context_prepare (context, &priority);

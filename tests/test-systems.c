@@ -393,6 +393,21 @@ test_one_end (BackendFixture *fixture)
   sim_kqueue_reset ();
 }
 
+static void
+attach_callback (SelBaseSelector *selector,
+                 GMainContext    *context,
+                 int              fd,
+                 SelEventMask     events,
+                 SelSelectorFunc  func,
+                 gpointer         user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  sel_base_selector_attach (selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
+  g_assert_true (sel_base_selector_register_callback (selector, fd, events, func, user_data, NULL, &error));
+  g_assert_no_error (error);
+}
+
 /* The events of each call are added. */
 static gboolean
 note_events (SelBaseSelector *selector,
@@ -409,7 +424,6 @@ static void
 test_one_end_in_loop (BackendFixture *fixture)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (GError) error = NULL;
   SelEventMask events = 0;
   int fds[2];
 
@@ -417,10 +431,7 @@ test_one_end_in_loop (BackendFixture *fixture)
   g_object_set (fixture->selector, "force-mirrored", TRUE, NULL);
   open_socketpair (fds);
   fill (fds[0]);
-  sel_base_selector_attach (fixture->selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
-  g_assert_true (sel_base_selector_register_callback (fixture->selector, fds[0], BOTH, note_events, &events, NULL,
-                                                      &error));
-  g_assert_no_error (error);
+  attach_callback (fixture->selector, context, fds[0], BOTH, note_events, &events);
   g_assert_no_errno (shutdown (fds[1], SHUT_WR));
   for (guint i = 0; i < 5; i++)
     g_main_context_iteration (context, FALSE);
@@ -446,17 +457,13 @@ static void
 test_full_pipe_in_loop (BackendFixture *fixture)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
-  g_autoptr (GError) error = NULL;
   guint n_calls = 0;
   int fds[2];
 
   sim_kqueue_set_flavour (SIM_NETBSD);
   open_pipe (fds);
   fill (fds[1]);
-  sel_base_selector_attach (fixture->selector, context, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
-  g_assert_true (sel_base_selector_register_callback (fixture->selector, fds[1], SEL_EVENT_WRITE, count_call, &n_calls,
-                                                      NULL, &error));
-  g_assert_no_error (error);
+  attach_callback (fixture->selector, context, fds[1], SEL_EVENT_WRITE, count_call, &n_calls);
   for (guint i = 0; i < 5; i++)
     g_main_context_iteration (context, FALSE);
   g_assert_cmpuint (n_calls, ==, 0);

@@ -235,12 +235,15 @@ sel_registry_arm_alarm (SelCore    *core,
   slot->alarm = sel_registry_update (core, fd, 0, slot->registered, slot->generation, &ignored) != FALSE;
   core->registry.is_alarm = FALSE;
   slot->armed = slot->alarm ? slot->registered : 0;
+  if (!slot->alarm)
+    return FALSE;
+
   sel_key_slot_get_extra (slot, fd)->echoes = slot->armed;
   if (core->registry.echoing == NULL)
     core->registry.echoing = g_array_new (FALSE, FALSE, sizeof (int));
   g_array_append_val (core->registry.echoing, fd);
 
-  return slot->alarm;
+  return TRUE;
 }
 
 gboolean
