@@ -44,7 +44,7 @@ my_selector_update (SelBaseSelector  *selector,
                     GError          **error)
 {
   MySelector *self = MY_SELECTOR (selector);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->mutex);
   GArray *pollfds = self->pollfds;
   struct pollfd new_pollfd = { .fd = fd };
 
@@ -68,7 +68,7 @@ my_selector_update (SelBaseSelector  *selector,
 static GArray *
 my_selector_copy_pollfds (MySelector *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  g_autoptr (GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new (&self->mutex);
 
   return g_array_copy (self->pollfds);
 }

@@ -30,8 +30,8 @@ on_ready (SelBaseSelector *selector,
   while (has_line (buffer))
     {
       gsize length = 0;
-      g_autofree char *line = g_data_input_stream_read_line (lines, &length, NULL, NULL);
 
+      g_free (g_data_input_stream_read_line (lines, &length, NULL, NULL));
       g_print ("a line of %d bytes\n", (int) length + 1);
     }
 
