@@ -85,6 +85,22 @@ test_echo (RegistryFixture *fixture,
   sel_registry_set_poll_fd (fixture->core, -1);
 }
 
+/* The alarm was armed after the kernel was asked, so that the echo is still to come. */
+static void
+test_late_alarm (RegistryFixture *fixture,
+                 gconstpointer    data)
+{
+  SelReadyEvent event;
+  guint n_alarms = sel_registry_get_n_alarms (fixture->core);
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, FALSE, &event);
+  gint64 next = sel_pause_get_next (fixture->core);
+
+  sel_registry_end_echoes (fixture->core, n_alarms);
+  sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), ==, next);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
 /* The state has changed before the kernel was asked, so that there was no echo. */
 static void
 test_no_echo (RegistryFixture *fixture,
@@ -94,7 +110,7 @@ test_no_echo (RegistryFixture *fixture,
   SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, FALSE, &event);
   gint64 next = sel_pause_get_next (fixture->core);
 
-  sel_registry_end_echoes (fixture->core);
+  sel_registry_end_echoes (fixture->core, sel_registry_get_n_alarms (fixture->core));
   sel_pause_ring (fixture->core, event.fd, slot, READ | WRITE, SEL_READ_END);
   g_assert_cmpint (assert_next_within (fixture, 2 * SEL_HANGUP_MIN_PAUSE), <, next);
   sel_registry_set_poll_fd (fixture->core, -1);
@@ -140,6 +156,7 @@ main (int    argc,
 {
   static const RegistryCase cases[] = {
     { "/alarm/echo", test_echo },
+    { "/alarm/late", test_late_alarm },
     { "/alarm/no-echo", test_no_echo },
     { "/alarm/echo-of-filters", test_echo_of_filters },
     { "/alarm/echo-throttled", test_echo_throttled },

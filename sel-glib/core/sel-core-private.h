@@ -49,6 +49,7 @@ typedef struct
   gboolean has_alarms;       /* the mechanism can report changes only */
   gboolean splits_alarms;    /* it reports them for each event, and not for the descriptor */
   GArray *echoing;           /* the descriptors whose alarms were armed since the kernel was asked, or NULL */
+  guint n_alarms;            /* how many alarms were armed so far; wraps around */
   gboolean is_alarm;         /* the current call of update () is to report changes only */
   guint32 tag;               /* the generation that the current call of update () is about */
   int poll_fd;               /* the kernel's descriptor that a main loop can poll, or -1 */
@@ -84,6 +85,7 @@ typedef struct
   guint turns[2];            /* the waits of threads, and those of main loops, that report more than the kernel does */
   guint turn;                /* that of the current wait; rotates the descriptors that the kernel does not report */
   guint flags;               /* of SelWaitFlags */
+  guint n_alarms;            /* how many were armed when the kernel was asked; may be out of date if no pause goes on */
   gboolean locked;           /* the backend has locked the selector for its reports */
   gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */

@@ -130,9 +130,18 @@ gboolean        sel_registry_take_echo          (SelCore                *core,
                                                  SelKeySlot             *slot,
                                                  SelEventMask            events);
 
-/* The kernel has nothing more to report: an echo that has not come does not come any more, as the state has changed
- * since the alarm was armed. */
-void            sel_registry_end_echoes         (SelCore                *core);
+/* How many alarms were armed. The number wraps around. */
+static inline guint
+sel_registry_get_n_alarms (SelCore *core)
+{
+  return core->registry.n_alarms;
+}
+
+/* The kernel had nothing more to report when it was asked, after @n_alarms alarms: an echo that has not come does not
+ * come any more, as the state has changed since the alarm was armed. Does nothing if an alarm was armed later, as the
+ * wait that rebuilds a set does it: its echo is still to come. */
+void            sel_registry_end_echoes         (SelCore                *core,
+                                                 guint                   n_alarms);
 
 /* For mechanisms that have alarms. */
 static inline void

@@ -242,6 +242,7 @@ sel_registry_arm_alarm (SelCore    *core,
   if (core->registry.echoing == NULL)
     core->registry.echoing = g_array_new (FALSE, FALSE, sizeof (int));
   g_array_append_val (core->registry.echoing, fd);
+  core->registry.n_alarms++;
 
   return TRUE;
 }
@@ -263,11 +264,15 @@ sel_registry_take_echo (SelCore      *core,
 }
 
 void
-sel_registry_end_echoes (SelCore *core)
+sel_registry_end_echoes (SelCore *core,
+                         guint    n_alarms)
 {
   GArray *fds = core->registry.echoing;
 
-  for (guint i = 0; fds != NULL && i < fds->len; i++)
+  if (fds == NULL || n_alarms != core->registry.n_alarms)
+    return;
+
+  for (guint i = 0; i < fds->len; i++)
     {
       int fd = g_array_index (fds, int, i);
       SelKeySlot *slot = sel_registry_lookup (core, fd);
@@ -275,8 +280,7 @@ sel_registry_end_echoes (SelCore *core)
       if (slot != NULL)
         sel_key_slot_get_extra (slot, fd)->echoes = 0;
     }
-  if (fds != NULL)
-    g_array_set_size (fds, 0);
+  g_array_set_size (fds, 0);
 }
 
 /*

@@ -167,6 +167,8 @@ sel_wait_prepare (SelCore  *core,
   if (is_first && sel_state_has (core, SEL_STATE_FOUND))
     asks_kernel = !sel_found_take (core);
 
+  core->wait.n_alarms = sel_registry_get_n_alarms (core);
+
   /* A report for which there is no room would have had its turn in the kernel. */
   if (!sel_ready_list_is_growable (core) && core->wait.list.n_events == core->wait.list.size)
     asks_kernel = FALSE;
@@ -279,7 +281,7 @@ sel_wait_complete (SelCore  *core,
                    gboolean  asked)
 {
   if (asked && core->wait.list.n_reports < core->wait.list.room)
-    sel_registry_end_echoes (core);
+    sel_registry_end_echoes (core, core->wait.n_alarms);
 
   sel_wait_report_without_kernel (core);
   if (!sel_state_has (core, SEL_STATE_WOKEN))

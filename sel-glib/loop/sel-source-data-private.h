@@ -28,6 +28,7 @@ typedef struct
   gboolean has_left;         /* the selector may not exist any more */
   gboolean is_ready;         /* something is ready that cannot be polled */
   gint64 next_resume;        /* when a pause ends, or -1; monotonic time, as the next one */
+  guint n_alarms;            /* how many the registry had armed before the context polled, or fewer */
   gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
   guint n_dispatches;
   guint n_end_checks;        /* so many ends were checked in this turn; see sel_source_can_check_end() */

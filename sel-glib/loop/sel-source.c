@@ -140,6 +140,7 @@ sel_source_sync_locked (SelSource *self)
                                          sel_state_has (core, SEL_STATE_WOKEN) || !sel_state_is_usable (core)));
       self->has_kept = sel_found_has_kept (&self->mirror.found, core);
       self->next_resume = sel_pause_get_next (core);
+      self->n_alarms = sel_registry_get_n_alarms (core);
     }
 }
 
@@ -259,7 +260,7 @@ sel_source_end_echoes (SelSource *self)
     return;
 
   sel_state_lock (core);
-  sel_registry_end_echoes (core);
+  sel_registry_end_echoes (core, self->n_alarms);
   sel_state_unlock (core);
 }
 
