@@ -24,6 +24,14 @@ def read(*path):
         return f.read()
 
 
+def chapters():
+    return sorted(set(glob.glob(DOCS + '/*.xml')) - {os.path.join(DOCS, 'sel-glib-docs.xml')})
+
+
+def without_licence(program):
+    return re.sub(r'^.*SPDX-License-Identifier.*\n\n?', '', program, count=1, flags=re.M).strip()
+
+
 def public_symbols():
     return [line.split()[0] for line in read(SOURCE, 'tests', 'packaging', 'libsel-glib-1.0.symbols').splitlines()]
 
@@ -92,6 +100,8 @@ def check_links():
     anchors = {name: set(re.findall(r'\b(?:id|name)="([^"]+)"', text)) for name, text in built.items()}
     for name, text in built.items():
         for target in re.findall(r'href="([^"]+)"', text):
+            if re.search(r'\?q=g(?:lib|object|io)_[A-Z]', target):
+                yield '%s: %s looks for the name of a page' % (name, target)
             if re.match(r'\w+:', target):
                 continue
             page, _, anchor = target.partition('#')
@@ -138,16 +148,34 @@ def check_annotations():
             yield name
 
 
+def check_commands():
+    """commands look different from output"""
+    for path in chapters():
+        for screen in ElementTree.parse(path).iter('screen'):
+            if screen.get('role') not in ('commands', 'output'):
+                yield '%s: %s' % (os.path.basename(path), ''.join(screen.itertext()).strip())
+
+
+def check_licence_lines():
+    """no listing begins with a licence, and each line of a listing has its number"""
+    for name, text in pages().items():
+        if 'SPDX-License-Identifier' in text:
+            yield name
+        for numbers, code in re.findall(r'class="listing_lines"[^>]*><pre>(.*?)</pre>.*?<pre[^>]*>(.*?)</pre>', text, re.S):
+            if numbers.split() != [str(i + 1) for i in range(code.strip('\n').count('\n') + 1)]:
+                yield '%s: %d lines' % (name, len(numbers.split()))
+
+
 def check_programs():
-    """each program of the manual is in its page as it is in the tree"""
+    """each program of the manual is in its page as it is in the tree, without its licence"""
     built = [html.unescape(re.sub(r'<[^>]+>', '', text)) for text in pages().values()]
     found = 0
-    for path in set(glob.glob(DOCS + '/*.xml')) - {os.path.join(DOCS, 'sel-glib-docs.xml')}:
+    for path in chapters():
         for include in ElementTree.parse(path).iter('{http://www.w3.org/2003/XInclude}include'):
             name = os.path.basename(include.get('href'))
             sources = [os.path.join(directory, name) for directory in PROGRAMS
                        if os.path.exists(os.path.join(directory, name))]
-            if not sources or not any(read(sources[0]).strip() in page for page in built):
+            if not sources or not any(without_licence(read(sources[0])) in page for page in built):
                 yield '%s of %s is nowhere' % (name, os.path.basename(path))
             found += 1
     if found < 10:
@@ -156,7 +184,7 @@ def check_programs():
 
 def main():
     checks = (check_coverage, check_exports, check_since, check_pages, check_links, check_names, check_warnings,
-              check_annotations, check_programs)
+              check_annotations, check_commands, check_licence_lines, check_programs)
     print('1..%d' % len(checks))
     for number, check in enumerate(checks, 1):
         wrong = list(check())

@@ -3,6 +3,7 @@
 /* Tests the window of the GTK example through its actions, which menus, keys and buttons use. It needs a display. */
 
 #include <errno.h>
+#include <math.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -355,6 +356,65 @@ test_narrow (Fixture       *fixture,
   g_assert_cmpint (minimum, <=, 360);
 }
 
+/* Returns: the relative luminance, as WCAG 2 defines it */
+static double
+get_luminance (const GdkRGBA *color)
+{
+  const double parts[] = { color->red, color->green, color->blue };
+  double linear[3];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
+    linear[i] = parts[i] <= 0.03928 ? parts[i] / 12.92 : pow ((parts[i] + 0.055) / 1.055, 2.4);
+
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+}
+
+/* Returns: the contrast of @color, which is drawn with @alpha, to @background */
+static double
+get_contrast (const GdkRGBA *color,
+              double         alpha,
+              const GdkRGBA *background)
+{
+  const GdkRGBA drawn = {
+    color->red * alpha + background->red * (1 - alpha),
+    color->green * alpha + background->green * (1 - alpha),
+    color->blue * alpha + background->blue * (1 - alpha),
+    1,
+  };
+  double a = get_luminance (&drawn) + 0.05, b = get_luminance (background) + 0.05;
+
+  return MAX (a, b) / MIN (a, b);
+}
+
+static void
+test_contrast (Fixture       *fixture,
+               gconstpointer  backend)
+{
+  GtkWidget *graph = find (GTK_WIDGET (fixture->window), THROUGHPUT_TYPE_GRAPH);
+  GtkStyleContext *context = gtk_widget_get_style_context (graph);
+  GtkSettings *settings = gtk_settings_get_default ();
+
+  for (int dark = 0; dark <= 1; dark++)
+    {
+      GdkRGBA background, text, curve;
+
+      g_object_set (settings, "gtk-application-prefer-dark-theme", dark, NULL);
+      do
+        {
+          g_main_context_iteration (NULL, FALSE);
+          g_assert_true (gtk_style_context_lookup_color (context, "theme_bg_color", &background));
+          g_assert_true (gtk_style_context_lookup_color (context, "theme_fg_color", &text));
+          gtk_style_context_get_color (context, &curve);
+        }
+      while ((get_luminance (&text) > get_luminance (&background)) != dark);
+
+      g_assert_cmpfloat (get_contrast (&text, THROUGHPUT_GRAPH_TEXT_ALPHA, &background), >=, 4.5);
+      g_assert_cmpfloat (get_contrast (&curve, 1, &background), >=, 3);
+    }
+
+  gtk_settings_reset_property (settings, "gtk-application-prefer-dark-theme");
+}
+
 int
 main (int    argc,
       char **argv)
@@ -380,6 +440,7 @@ main (int    argc,
   g_test_add ("/window/not-started", Fixture, "nonsense", set_up, test_not_started, tear_down);
   g_test_add ("/window/names", Fixture, NULL, set_up, test_names, tear_down);
   g_test_add ("/window/narrow", Fixture, NULL, set_up, test_narrow, tear_down);
+  g_test_add ("/window/contrast", Fixture, NULL, set_up, test_contrast, tear_down);
 
   status = g_test_run ();
   g_object_unref (application);

@@ -71,7 +71,7 @@ throughput_graph_snapshot_grid (ThroughputGraph *self,
   float left = 0;
 
   line.alpha *= 0.12f;
-  text.alpha *= 0.55f;
+  text.alpha *= THROUGHPUT_GRAPH_TEXT_ALPHA;
 
   /* Start at the top, because its number is the widest. */
   for (int i = N_LINES; i >= 0; i--)

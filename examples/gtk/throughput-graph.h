@@ -13,6 +13,9 @@ G_DECLARE_FINAL_TYPE (ThroughputGraph, throughput_graph, THROUGHPUT, GRAPH, GtkW
 /* The interval between calls of throughput_graph_add(). */
 #define THROUGHPUT_GRAPH_INTERVAL_MS 250
 
+/* The opacity of the numbers on the left. The contrast of text has to be at least 4.5. */
+#define THROUGHPUT_GRAPH_TEXT_ALPHA 0.75f
+
 void throughput_graph_add  (ThroughputGraph *self,
                             double           messages_per_second);
 void throughput_graph_mark (ThroughputGraph *self,

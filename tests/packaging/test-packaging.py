@@ -213,6 +213,12 @@ def test_subproject(top, kind):
     expect([test['name'] for test in json.loads(tests)] == ['outside'], tests)
 
 
+def test_options(top):
+    """the parts that can be left out can be left out"""
+    for option in 'introspection', 'gtk', 'vapi', 'python_accelerator':
+        run('meson', 'setup', os.path.join(top, 'without-' + option), SOURCE, '-Dtests=false', '-D%s=disabled' % option)
+
+
 def main():
     tools = [command[0] for command, suffix in LANGUAGES.values()] + ['meson', 'ninja', 'readelf']
     missing = [tool for tool in tools if not shutil.which(tool.split()[0])]
@@ -233,6 +239,7 @@ def main():
                 ('a static build in ' + language, test_static, (installation, language)),
             ]
         cases += [('a subproject, ' + kind, test_subproject, (top, kind)) for kind in ('shared', 'static')]
+        cases.append((test_options.__doc__, test_options, (top,)))
 
         print('1..%d' % (len(cases) + 1))
         if has_runner:
