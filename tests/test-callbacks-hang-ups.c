@@ -310,7 +310,7 @@ test_paused_during_rebuild (BackendFixture *fixture)
   loop_expect (&loop, 0, 0);
   g_assert_cmpuint (count_epoll_sets (), ==, n_sets + 1);
 
-  /* The new set tells the state of the descriptor again. This is not another hang-up, which would be told after 1 ms. */
+  /* The new set tells the state again. This is no other hang-up, which would be told after 1 ms. */
   g_usleep (2000);
   loop_expect (&loop, 0, 0);
 

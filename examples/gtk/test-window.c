@@ -398,7 +398,7 @@ test_contrast (Fixture       *fixture,
     {
       GdkRGBA background, text, curve;
 
-      g_object_set (settings, "gtk-application-prefer-dark-theme", dark, NULL);
+      g_object_set (settings, "gtk-theme-name", "Default", "gtk-application-prefer-dark-theme", dark, NULL);
       do
         {
           g_main_context_iteration (NULL, FALSE);
@@ -413,6 +413,7 @@ test_contrast (Fixture       *fixture,
     }
 
   gtk_settings_reset_property (settings, "gtk-application-prefer-dark-theme");
+  gtk_settings_reset_property (settings, "gtk-theme-name");
 }
 
 int
@@ -425,6 +426,7 @@ main (int    argc,
   /* gtk_test_init () demands a locale that the system may lack. */
   g_test_init (&argc, &argv, NULL);
   gtk_disable_setlocale ();
+  g_unsetenv ("GTK_THEME");
   gtk_init ();
 
   application = gtk_application_new (NULL, G_APPLICATION_NON_UNIQUE);

@@ -85,7 +85,7 @@ typedef struct
   guint turns[2];            /* the waits of threads, and those of main loops, that report more than the kernel does */
   guint turn;                /* that of the current wait; rotates the descriptors that the kernel does not report */
   guint flags;               /* of SelWaitFlags */
-  guint n_alarms;            /* how many were armed when the kernel was asked; may be out of date if no pause goes on */
+  guint n_alarms;            /* how many were armed when the kernel was asked, or fewer */
   gboolean locked;           /* the backend has locked the selector for its reports */
   gboolean wakeup_reported;  /* during this wait; valid while a descriptor is always ready */
   gboolean woken;            /* sel_base_selector_wakeup () has ended the wait */

@@ -248,6 +248,26 @@ class Coroutines(TestCase):
         main_loop.run()
         self.assertTrue(task.done())
 
+    def test_pygobject_finds_the_loop(self):
+        """For a context on which the loop has not run yet. get_event_loop () of PyGObject 3.50 is put in its place."""
+        result = subprocess.run([sys.executable, '-c', """if True:
+            import asyncio, warnings
+            from gi import _ossighelper
+            _ossighelper.get_event_loop = lambda context: None
+            from gi.repository import GLib
+            import gi
+            gi.require_version('Sel', '1.0')
+            from gi.repository import Sel
+            warnings.simplefilter('ignore')
+            asyncio.set_event_loop_policy(Sel.asyncio.EventLoopPolicy())
+            loop = Sel.asyncio.EventLoop()
+            asyncio.set_event_loop(loop)
+            assert _ossighelper.get_event_loop(GLib.MainContext.default()) is loop
+            assert _ossighelper.get_event_loop(GLib.MainContext()) is None
+            loop.close()
+            """], stderr=subprocess.PIPE, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+
     def test_loop_is_collected(self):
         async def main():
             await asyncio.sleep(0)

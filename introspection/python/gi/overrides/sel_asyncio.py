@@ -545,11 +545,13 @@ def _join_main_loops():
 
     def get_event_loop(context):
         loop = asyncio._get_running_loop()
-        if loop is None and 'EventLoopPolicy' in globals():
+        if loop is not None:
+            found = isinstance(loop, EventLoop) and loop._context == context and loop
+        else:
             policy = getattr(asyncio.events, '_event_loop_policy', None)
-            if isinstance(policy, globals()['EventLoopPolicy']):
-                loop = policy.get_event_loop_for_context(context)
-        return loop if isinstance(loop, EventLoop) and loop._context == context else find(context)
+            found = ('EventLoopPolicy' in globals() and isinstance(policy, globals()['EventLoopPolicy'])
+                     and policy.get_event_loop_for_context(context))
+        return found or find(context)
 
     _replace_in_pygobject('get_event_loop', get_event_loop)
 
