@@ -145,6 +145,7 @@ missing_for_tests ()
   have_sanitizers || sanitizers_package
   have clang-tidy || echo clang-tidy
   have cppcheck || echo cppcheck
+  have musl-gcc || echo musl-tools
   have gcovr || echo gcovr
   have_module 'gtk4 >= 4.8' || echo libgtk-4-dev
   have Xvfb || echo xvfb
