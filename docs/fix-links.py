@@ -19,7 +19,7 @@ SKIP = re.compile(r'<p><span class="annotation">\[<acronym [^>]*><span class="ac
                   '\n')
 
 
-LICENCE = r'[^\n]*SPDX-License-Identifier[^\n]*\n(?:\n)?'
+LICENCE = r'[^\n]*SPDX-License-Identifier[^\n]*\n\n?'
 PLAIN = re.compile(r'(<pre class="programlisting">(?:#![^\n]*\n)?)' + LICENCE)
 NUMBERED = re.compile(r'(class="listing_lines"[^>]*><pre>)([\d\n]+)(</pre></td>\s*<td class="listing_code">'
                       r'<pre class="programlisting">)(' + LICENCE + ')')

@@ -426,6 +426,7 @@ main (int    argc,
   /* gtk_test_init () demands a locale that the system may lack. */
   g_test_init (&argc, &argv, NULL);
   gtk_disable_setlocale ();
+  /* It would win over the themes that a test chooses. */
   g_unsetenv ("GTK_THEME");
   gtk_init ();
 

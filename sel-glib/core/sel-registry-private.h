@@ -138,8 +138,8 @@ sel_registry_get_n_alarms (SelCore *core)
 }
 
 /* The kernel had nothing more to report when it was asked, after @n_alarms alarms: an echo that has not come does not
- * come any more, as the state has changed since the alarm was armed. Does nothing if an alarm was armed later, as the
- * wait that rebuilds a set does it: its echo is still to come. */
+ * come any more, as the state has changed since the alarm was armed. Does nothing if an alarm was armed later, as a
+ * wait that rebuilds a set does: its echo is still to come. */
 void            sel_registry_end_echoes         (SelCore                *core,
                                                  guint                   n_alarms);
 

@@ -545,13 +545,11 @@ def _join_main_loops():
 
     def get_event_loop(context):
         loop = asyncio._get_running_loop()
-        if loop is not None:
-            found = isinstance(loop, EventLoop) and loop._context == context and loop
-        else:
+        if loop is None and 'EventLoopPolicy' in globals():
             policy = getattr(asyncio.events, '_event_loop_policy', None)
-            found = ('EventLoopPolicy' in globals() and isinstance(policy, globals()['EventLoopPolicy'])
-                     and policy.get_event_loop_for_context(context))
-        return found or find(context)
+            if isinstance(policy, globals()['EventLoopPolicy']):
+                return policy.get_event_loop_for_context(context) or find(context)
+        return loop if isinstance(loop, EventLoop) and loop._context == context else find(context)
 
     _replace_in_pygobject('get_event_loop', get_event_loop)
 
