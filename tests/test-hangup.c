@@ -99,7 +99,7 @@ test_count_policy (Room          *room,
     }
 }
 
-/* A report of the direction that is not paused is no progress of the other one. */
+/* A report of the direction that is not paused is no progress of the other one, whose next pause stays as long. */
 static void
 test_count_paused (Room          *room,
                    gconstpointer  data)
@@ -113,8 +113,16 @@ test_count_paused (Room          *room,
   slot->hangup = (SelHangupCount) { .countdown = 50, .n_useless = 6, .pause = 3 };
   sel_key_slot_pause (slot, SEL_EVENT_READ);
   g_assert_cmphex (sel_hangup_count (room->core, slot, &event), ==, 0);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, 0);
+  g_assert_cmpuint (slot->hangup.pause, ==, 3);
+
+  /* The pause is over. */
+  sel_key_slot_resume (slot, SEL_EVENT_READ);
+  slot->hangup.n_useless = 6;
+  g_assert_cmphex (sel_hangup_count (room->core, slot, &event), ==, 0);
   g_assert_cmpuint (slot->hangup.n_useless, ==, 6);
-  sel_key_slot_resume (slot);
+  g_assert_cmpuint (slot->hangup.pause, ==, 3);
+  event.events = SEL_EVENT_READ;
   g_assert_cmphex (sel_hangup_count (room->core, slot, &event), ==, 0);
   g_assert_cmpuint (slot->hangup.n_useless, ==, 0);
   g_assert_cmpuint (slot->hangup.pause, ==, 0);
@@ -203,7 +211,7 @@ assert_check (Room          *room,
 {
   SelKeySlot *slot = room_get_slot (room, event->fd);
 
-  g_assert_cmpint (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED, FALSE), ==, is_done);
+  g_assert_cmphex (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED, FALSE), ==, is_done ? 0 : event->events);
   assert_unlocked (room->core);
   g_assert_cmpuint (slot->hangup.n_useless, ==, n_useless);
   g_assert_cmpint (sel_key_slot_is_paused (slot), ==, is_paused);
@@ -293,6 +301,31 @@ test_check_told (Room          *room,
   close (fds[0]);
 }
 
+/* While a thread waits, no pause can begin. A callback that was told of the end is not called for it nevertheless. */
+static void
+test_check_in_wait (Room          *room,
+                    gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot;
+  int fds[2];
+
+  set_up_pipe (room, ENDED, fds, &event);
+  slot = room_get_slot (room, fds[0]);
+  sel_state_set (room->core, SEL_STATE_WAITING);
+  for (guint i = 0; i < 3; i++)
+    {
+      SelEventMask left = sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, FALSE);
+
+      g_assert_cmphex (left, ==, i == 0 ? event.events : 0);
+      g_assert_false (sel_key_slot_is_paused (slot));
+    }
+  sel_state_unset (room->core, SEL_STATE_WAITING);
+  assert_check (room, &event, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  unwatch (room->selector, fds[0]);
+  close (fds[0]);
+}
+
 /* After a pause there is one call, and the next pause has begun before it. A callback that calls select () would end
  * that pause, so it begins with the next report. */
 static void
@@ -306,7 +339,7 @@ test_check_again (Room          *room,
   set_up_pipe (room, ENDED, fds, &event);
   slot = room_get_slot (room, fds[0]);
   slot->hangup.pause = 1;
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, TRUE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, TRUE), ==, event.events);
   g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS);
   g_assert_false (sel_key_slot_is_paused (slot));
 
@@ -334,13 +367,14 @@ test_check_direction (Room          *room,
   slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
   g_assert_no_errno (shutdown (fds[1], SHUT_WR));
 
-  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, FALSE), ==, SEL_EVENT_WRITE);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS);
   g_assert_cmpuint (slot->active, ==, SEL_EVENT_WRITE);
   fake_selector_assert_log (room->fake, "update(%d,3,2)", fds[0]);
 
   /* A report that is about the paused direction only is out of date. */
   event.events = SEL_EVENT_READ;
-  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  assert_check (room, &event, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
 
   close (fds[1]);
   event.events = SEL_EVENT_WRITE;
@@ -361,7 +395,7 @@ test_check_changed (Room          *room,
   set_up_pipe (room, ENDED, fds, &event);
   room_get_slot (room, fds[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
   rewatch (room->selector, fds[0], ALL_EVENTS);
-  assert_check (room, &event, FALSE, 0, FALSE, 0);
+  assert_check (room, &event, TRUE, 0, FALSE, 0);
   unwatch (room->selector, fds[0]);
   close (fds[0]);
 }
@@ -376,33 +410,33 @@ test_check_stale (Room          *room,
   open_socketpair (fds);
   room_watch (room, fds[0], ALL_EVENTS);
   event = room_make_event (room, fds[0], ALL_EVENTS);
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE), ==, event.events);
 
   /* It is writable, but was reported as readable. */
   event.events = SEL_EVENT_READ;
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED, FALSE));
-  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED, FALSE), ==, event.events);
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE), ==, 0);
   assert_unlocked (room->core);
   fake_selector_assert_log (room->fake, "update(%d,3,0) update(%d,0,3)", fds[0], fds[0]);
   g_assert_cmpuint (room_get_slot (room, fds[0])->generation, !=, event.generation);
 
   /* The registration was changed. */
-  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE), ==, 0);
   assert_no_calls (room);
 
   event = room_make_event (room, fds[0], SEL_EVENT_READ);
   put_byte (fds[1]);
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE), ==, event.events);
   drain (fds[0]);
   close (fds[1]);
   event.ends = SEL_READ_END;
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE), ==, event.events);
   assert_no_calls (room);
 
   /* It is hung up, but was reported without an end. */
   event.ends = 0;
-  g_assert_false (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED, FALSE));
-  g_assert_true (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE));
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_CLOSED, FALSE), ==, event.events);
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_STALE, FALSE), ==, 0);
   g_assert_cmpuint (room_get_slot (room, fds[0])->generation, !=, event.generation);
   unwatch (room->selector, fds[0]);
   close (fds[0]);
@@ -423,6 +457,7 @@ main (int    argc,
   room_add ("/hangup/check/states", test_check);
   room_add ("/hangup/check/calm", test_check_calm);
   room_add ("/hangup/check/told", test_check_told);
+  room_add ("/hangup/check/in-wait", test_check_in_wait);
   room_add ("/hangup/check/again", test_check_again);
   room_add ("/hangup/check/direction", test_check_direction);
   room_add ("/hangup/check/changed", test_check_changed);

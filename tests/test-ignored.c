@@ -20,6 +20,15 @@
  * others do not wait for it.
  */
 
+/* A descriptor that stays writable: only calls that tell the end of the other direction count. */
+static void
+forget_writing (Situation    *self,
+                SelEventMask  events)
+{
+  if (events == WRITE)
+    self->n_calls--;
+}
+
 static const Situation ignorers[] = {
   { "pipe, writer gone", READ, open_ended_pipe },
   { "the same, watched for writing", WRITE, open_ended_pipe },
@@ -28,6 +37,7 @@ static const Situation ignorers[] = {
   { "the same, WRITE", WRITE, open_closed_socket },
   { "the same, both", BOTH, open_closed_socket },
   { "socket, peer half-closed", READ, open_half_closed },
+  { "the same, and stays writable", BOTH, open_half_closed, NULL, forget_writing },
   { "packets, peer closed", READ, open_closed_packets },
   { "TCP, peer closed", READ, open_closed_tcp },
   { "TCP, reset", READ, open_reset_tcp },
@@ -624,6 +634,52 @@ test_once_async (BackendFixture *fixture)
   check_once (fixture, BY_ASYNC_WAIT, WAITS_REST);
 }
 
+typedef struct
+{
+  GMainContext *context;
+  guint n_calls;
+  guint n_told;
+} NestingCallback;
+
+static gboolean
+on_ready_nest (SelBaseSelector *selector,
+               SelSelectorKey  *key,
+               SelEventMask     events,
+               gpointer         user_data)
+{
+  NestingCallback *self = user_data;
+
+  self->n_calls++;
+  self->n_told += (events & READ) != 0;
+  for (guint turn = 0; turn < 3; turn++)
+    g_main_context_iteration (self->context, FALSE);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* A callback that runs a main loop is not called again in it. The descriptor stays writable; the end of the other
+ * direction is told once nevertheless. */
+static void
+test_once_nested (BackendFixture *fixture)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autoptr (GSource) source = sel_base_selector_create_dispatch_source (fixture->selector, NULL, NULL, NULL);
+  NestingCallback callback = { .context = context };
+  Situation row = { "half-closed", BOTH, open_half_closed, .fd = -1, .peer = -1 };
+
+  g_assert_true (row.open (&row));
+  sel_base_selector_set_hangup_policy (fixture->selector, SEL_HANGUP_POLICY_ONCE);
+  sel_base_selector_register_callback (fixture->selector, row.fd, BOTH, on_ready_nest, &callback, NULL, NULL);
+  g_source_attach (source, context);
+  while (callback.n_calls < 30)
+    g_main_context_iteration (context, FALSE);
+  g_assert_cmpuint (callback.n_told, ==, 1);
+
+  g_source_destroy (source);
+  unwatch (fixture->selector, row.fd);
+  situation_close (&row);
+}
+
 static void
 test_report (BackendFixture *fixture)
 {
@@ -660,6 +716,7 @@ main (int    argc,
   backend_add_both_modes ("ignored/once", test_once);
   backend_add_both_modes ("ignored/once-plain", test_once_plain);
   backend_add_both_modes ("ignored/once-async", test_once_async);
+  backend_add_both_modes ("ignored/once-nested", test_once_nested);
   backend_add_both_modes ("ignored/report", test_report);
 
   return g_test_run ();

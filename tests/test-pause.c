@@ -394,6 +394,71 @@ test_ended (RegistryFixture *fixture,
   g_assert_cmpuint (slot->hangup.pause, ==, 4);
 }
 
+/* A direction has ended, and the callback is deferred for the other one. Each pause ends by itself. */
+static void
+test_ended_and_deferred (RegistryFixture *fixture,
+                         gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = add_with_event (fixture, A, READ | WRITE, &event);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      gboolean defers_first = i == 1;
+
+      sel_pause_begin_ended (fixture->core, &event, READ);
+      sel_pause_defer (fixture->core, &event, function_a);
+      room_set_pause_end (fixture, G_MAXINT64);
+      assert_n_pauses (fixture, 2);
+      assert_paused (fixture, slot, &event);
+      fake_selector_clear_log (fixture->fake);
+
+      if (defers_first)
+        {
+          sel_pause_resume_deferred (fixture->core, function_a);
+          fake_selector_assert_log (fixture->fake, "update(%d,0,2)", A);
+          g_assert_cmpuint (slot->active, ==, WRITE);
+          g_assert_cmpuint (slot->generation, !=, event.generation);
+          event.generation = slot->generation;
+          assert_n_pauses (fixture, 1);
+          room_set_pause_end (fixture, 0);
+          sel_pause_resume_due (fixture->core);
+        }
+      else
+        {
+          g_array_index (fixture->core->pauses.list, SelPause, 0).until = 0;
+          fixture->core->pauses.until = 0;
+          sel_pause_resume_due (fixture->core);
+          fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+          g_assert_cmpuint (slot->active, ==, READ);
+          event.generation = slot->generation;
+          assert_n_pauses (fixture, 1);
+          sel_pause_resume_deferred (fixture->core, function_a);
+        }
+      assert_resumed (fixture, slot, &event);
+      assert_n_pauses (fixture, 0);
+    }
+
+  /* Both end in one call. */
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  sel_pause_defer (fixture->core, &event, function_a);
+  sel_pause_resume_now (fixture->core);
+  assert_resumed (fixture, slot, &event);
+  assert_n_pauses (fixture, 0);
+
+  /* If the kernel refuses now, everything is tried again later. */
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  sel_pause_defer (fixture->core, &event, function_a);
+  fake_selector_fail (fixture->fake, FAKE_UPDATE, SEL_OS_ERROR, ENOMEM);
+  sel_pause_resume_deferred (fixture->core, function_a);
+  assert_n_pauses (fixture, 2);
+  g_assert_cmpuint (slot->active, ==, 0);
+  event.generation = slot->generation - 1;
+  sel_pause_resume_now (fixture->core);
+  assert_resumed (fixture, slot, &event);
+  assert_n_pauses (fixture, 0);
+}
+
 static int told_fds[2];
 static guint n_told;
 
@@ -567,10 +632,12 @@ test_replace (RegistryFixture *fixture,
               gconstpointer    data)
 {
   SelReadyEvent events[3];
-  SelKeySlot *slot = add_with_event (fixture, A, READ, &events[0]);
+  SelKeySlot *slots[3] = {
+    add_with_event (fixture, A, READ, &events[0]),
+    add_with_event (fixture, B, READ, &events[1]),
+    add_with_event (fixture, C, READ, &events[2]),
+  };
 
-  add_with_event (fixture, B, READ, &events[1]);
-  add_with_event (fixture, C, READ, &events[2]);
   sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_FOR_A_WHILE);
@@ -585,28 +652,22 @@ test_replace (RegistryFixture *fixture,
   sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
   assert_n_pauses (fixture, 2);
   fake_selector_assert_log (fixture->fake, "%s", "");
-  assert_paused (fixture, slot, &events[0]);
+  assert_paused (fixture, slots[0], &events[0]);
   sel_pause_resume_now (fixture->core);
-  assert_paused (fixture, slot, &events[0]);
-  fake_selector_clear_log (fixture->fake);
-
-  /* By a pause for a while. */
-  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
-  assert_n_pauses (fixture, 1);
-  sel_pause_resume_now (fixture->core);
-  assert_resumed (fixture, slot, &events[0]);
-  fake_selector_assert_log (fixture->fake, "update(%d,0,1)", A);
+  assert_paused (fixture, slots[0], &events[0]);
+  assert_resumed (fixture, slots[1], &events[1]);
+  assert_resumed (fixture, slots[2], &events[2]);
 
   /* The list becomes empty. */
-  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
-  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_UNTIL_MODIFIED);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_begin (fixture->core, &events[1], SEL_PAUSE_UNTIL_MODIFIED);
   assert_n_pauses (fixture, 0);
 
   /* A deferred pause is replaced by one that the function does not end. */
-  sel_pause_defer (fixture->core, &events[0], function_a);
-  sel_pause_begin (fixture->core, &events[0], SEL_PAUSE_FOR_A_WHILE);
+  sel_pause_defer (fixture->core, &events[2], function_a);
+  sel_pause_begin (fixture->core, &events[2], SEL_PAUSE_FOR_A_WHILE);
   sel_pause_resume_deferred (fixture->core, function_a);
-  assert_paused (fixture, slot, &events[0]);
+  assert_paused (fixture, slots[2], &events[2]);
   assert_n_pauses (fixture, 1);
 }
 
@@ -729,7 +790,7 @@ make_stale (RegistryFixture *fixture,
       sel_pause_begin (fixture->core, event, SEL_PAUSE_UNTIL_MODIFIED);
       break;
     default:
-      sel_key_slot_resume (sel_registry_lookup (fixture->core, A));
+      sel_key_slot_resume (sel_registry_lookup (fixture->core, A), SEL_ALL_EVENTS);
       break;
     }
   g_assert_no_error (error);
@@ -1077,6 +1138,7 @@ main (int   argc,
     { "/pause/deferred", test_deferred },
     { "/pause/forget-all", test_forget_all },
     { "/pause/ended", test_ended },
+    { "/pause/ended-and-deferred", test_ended_and_deferred },
     { "/pause/ended-and-told", test_ended_and_told },
     { "/pause/ended-once", test_ended_once },
     { "/pause/many-once", test_many_once },

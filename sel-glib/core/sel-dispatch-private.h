@@ -243,6 +243,15 @@ sel_batch_entry_has_checks (const SelBatchEntry *entry)
   return G_UNLIKELY (entry->events >= 1u << SEL_BATCH_CHECKS_SHIFT);
 }
 
+/* For the thread of the batch, after the checks: the callback is called for @events only. */
+static inline void
+sel_batch_set_events (SelBatch            *batch,
+                      const SelBatchEntry *entry,
+                      SelEventMask         events)
+{
+  batch->entries[entry - batch->entries].events = events;
+}
+
 /* For the thread of the batch: how many entries it has passed, called or left out. */
 static inline gssize
 sel_batch_get_n_passed (const SelBatch *batch)

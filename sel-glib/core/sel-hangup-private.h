@@ -55,8 +55,8 @@ SelHangupChecks sel_hangup_count_event (SelCore             *core,
  * modified. Directions whose end was ignored are paused as the policy says. If the kernel reports another file, which
  * had the number before, was closed while it was registered, and has an open duplicate, the kernel is told about the
  * file that has the number now. @calls_select is TRUE if the callback calls select (), which does not tell what
- * is paused. Returns: TRUE if there is nothing to call the callback for */
-gboolean        sel_hangup_check       (SelCore             *core,
+ * is paused. Returns: the events to call the callback for, or 0 */
+SelEventMask    sel_hangup_check       (SelCore             *core,
                                         const SelReadyEvent *event,
                                         SelHangupChecks      checks,
                                         gboolean             calls_select);

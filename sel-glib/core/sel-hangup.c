@@ -7,6 +7,18 @@
 #include "core/sel-fd-probe-private.h"
 #include "core/sel-hangup-private.h"
 
+/* The callback has work to do. This says nothing about a direction that is paused: its next pause is not shorter. A
+ * mechanism that can tell about ends may report writing alone, although reading has ended. */
+static void
+sel_hangup_note_work (SelKeySlot          *slot,
+                      const SelReadyEvent *event)
+{
+  if (sel_key_slot_is_paused (slot))
+    sel_hangup_count_restart (&slot->hangup);
+  else if (event->ends != 0 || (slot->registered & ~event->events & SEL_EVENT_READ) == 0)
+    sel_hangup_count_reset (&slot->hangup);
+}
+
 SelHangupChecks
 sel_hangup_count_slow (SelCore             *core,
                        SelKeySlot          *slot,
@@ -19,16 +31,14 @@ sel_hangup_count_slow (SelCore             *core,
   if (sel_hangup_count_is_due (&slot->hangup, &check_stale))
     checks = check_stale ? SEL_HANGUP_CHECK_CLOSED | SEL_HANGUP_CHECK_STALE : SEL_HANGUP_CHECK_CLOSED;
 
-  /* While one direction is paused, a report of the other one says nothing about it. */
   if (event->ends == 0)
     {
-      if (!sel_key_slot_is_paused (slot))
-        sel_hangup_count_reset (&slot->hangup);
+      sel_hangup_note_work (slot, event);
     }
   else if (policy == SEL_HANGUP_POLICY_ONCE || slot->hangup.n_useless >= SEL_HANGUP_MAX_USELESS - 1)
     {
       if (policy == SEL_HANGUP_POLICY_THROTTLE && slot->calm && event->ends == SEL_UNKNOWN_END)
-        sel_hangup_count_reset (&slot->hangup);
+        sel_hangup_note_work (slot, event);
       else if (policy != SEL_HANGUP_POLICY_REPORT)
         checks |= SEL_HANGUP_CHECK_ENDED;
       slot->calm = FALSE;
@@ -59,9 +69,10 @@ sel_hangup_count_event (SelCore             *core,
 
 /* A probe has found that the directions @ended of the event can do no work. The callback is called once more. If the
  * next report tells the same, the callback ignores the end: the directions are paused, and it is not called for them.
- * After a pause for the same end, the next one begins at once, before the call that was to show whether anything has
- * changed. */
-static gboolean
+ * This also holds if they cannot be paused now, because a thread waits. After a pause for the same end, the next one
+ * begins at once, before the call that was to show whether anything has changed.
+ * Returns: the events to call the callback for */
+static SelEventMask
 sel_hangup_judge (SelCore             *core,
                   const SelReadyEvent *event,
                   SelEventMask         ended,
@@ -70,24 +81,25 @@ sel_hangup_judge (SelCore             *core,
   SelKeySlot *slot = sel_registry_find_active (core, event);
   gboolean was_told;
 
+  /* The event is out of date. */
   if (slot == NULL)
-    return FALSE;
+    return 0;
 
   if (ended == 0)
     {
-      sel_hangup_count_reset (&slot->hangup);
+      sel_hangup_note_work (slot, event);
       slot->calm = event->ends == SEL_UNKNOWN_END;
-      return FALSE;
+      return event->events;
     }
 
   was_told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS;
   slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
   if (!was_told && (calls_select || slot->hangup.pause == 0))
-    return FALSE;
+    return event->events;
 
   sel_pause_begin_ended (core, event, ended);
 
-  return was_told && (slot->active & event->events) == 0;
+  return was_told ? event->events & ~ended : event->events;
 }
 
 /* TRUE if the kernel seems to have reported another file: that of the number is not ready, or hung up, which the report
@@ -99,37 +111,29 @@ sel_hangup_is_stale (const SelReadyEvent *event,
   return state == SEL_FD_NOT_READY || (state == SEL_FD_HUNG_UP && event->ends == 0);
 }
 
-gboolean
+SelEventMask
 sel_hangup_check (SelCore             *core,
                   const SelReadyEvent *event,
                   SelHangupChecks      checks,
                   gboolean             calls_select)
 {
   gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
-  gboolean is_done = FALSE;
+  SelEventMask left = 0;
   SelEventMask ended;
   SelFdState state = sel_fd_probe (event->fd, event->events, event->ends, judges ? &ended : NULL);
   gboolean is_stale = (checks & SEL_HANGUP_CHECK_STALE) != 0 && sel_hangup_is_stale (event, state);
 
   if (G_LIKELY (state != SEL_FD_CLOSED && !judges && !is_stale))
-    return FALSE;
+    return event->events;
 
   sel_state_lock (core);
   if (state == SEL_FD_CLOSED)
-    {
-      sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
-      is_done = TRUE;
-    }
+    sel_pause_begin (core, event, SEL_PAUSE_UNTIL_MODIFIED);
   else if (is_stale)
-    {
-      sel_pause_rearm (core, event);
-      is_done = TRUE;
-    }
-  else if (judges)
-    {
-      is_done = sel_hangup_judge (core, event, ended, calls_select);
-    }
+    sel_pause_rearm (core, event);
+  else
+    left = sel_hangup_judge (core, event, ended, calls_select);
   sel_state_unlock (core);
 
-  return is_done;
+  return left;
 }

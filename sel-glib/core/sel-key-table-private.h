@@ -137,9 +137,10 @@ sel_key_slot_pause (SelKeySlot   *slot,
 }
 
 static inline void
-sel_key_slot_resume (SelKeySlot *slot)
+sel_key_slot_resume (SelKeySlot   *slot,
+                     SelEventMask  events)
 {
-  slot->active = slot->registered;
+  slot->active = (guint8) ((slot->active | events) & slot->registered);
 }
 
 /* Returns: (transfer none) */

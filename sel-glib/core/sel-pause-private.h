@@ -36,21 +36,24 @@ typedef enum
 /* The end of a pause that follows a hang-up is rounded up to a multiple of its length divided by this number. */
 #define SEL_PAUSE_GRID 16
 
-/* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. */
+/* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. A
+ * registration can have two at once, of different events: one that follows a hang-up, and another one. */
 typedef struct
 {
   int fd;
   guint32 generation;
   gconstpointer function;    /* stands for a callback that runs: the pause ends when it has returned; or NULL */
   gint64 until;              /* monotonic time, in microseconds */
-  guint8 ended;              /* the directions that have ended; 0: this is no pause because of a hang-up */
-  guint8 once;               /* each hang-up is told once: the pause goes on as long as the end lasts */
+  guint8 events;             /* these are active again when the pause has ended */
+  guint8 ended : 1;          /* the pause follows a hang-up: these directions have ended */
+  guint8 once : 1;           /* each hang-up is told once: the pause goes on as long as the end lasts */
 } SelPause;
 
 void     sel_pause_clear           (SelCore             *core);
 
 /* Pauses the registration that @event is about. Nothing happens if it was changed since the event was reported, or if
- * a thread waits, which must get every ready descriptor. Another pause of the same registration is replaced. */
+ * a thread waits, which must get every ready descriptor. A pause for a while leaves out the directions that are paused
+ * already because they have ended; the other kind replaces every pause of the registration. */
 void     sel_pause_begin           (SelCore             *core,
                                     const SelReadyEvent *event,
                                     SelPauseKind         kind);

@@ -74,6 +74,23 @@ sel_pause_remove_fd (SelCore *core,
     }
 }
 
+/* @pause replaces the pause of the same registration that has the same value of @ended. */
+static void
+sel_pause_replace (SelCore  *core,
+                   SelPause *pause)
+{
+  for (guint i = sel_pause_get_n (core); i-- > 0;)
+    {
+      const SelPause *old = &g_array_index (core->pauses.list, SelPause, i);
+
+      if (old->fd != pause->fd || old->generation != pause->generation || old->ended != pause->ended)
+        continue;
+
+      pause->events |= old->events;
+      g_array_remove_index_fast (core->pauses.list, i);
+    }
+}
+
 /* Returns: (nullable): the slot to pause */
 static SelKeySlot *
 sel_pause_get_event_slot (SelCore             *core,
@@ -97,13 +114,17 @@ sel_pause_get_event_slot (SelCore             *core,
 
 /* Pauses @events of a slot, beside those that are paused already. @pause is NULL if only a change resumes it. */
 static void
-sel_pause_slot (SelCore        *core,
-                int             fd,
-                SelKeySlot     *slot,
-                SelEventMask    events,
-                const SelPause *pause)
+sel_pause_slot (SelCore      *core,
+                int           fd,
+                SelKeySlot   *slot,
+                SelEventMask  events,
+                SelPause     *pause)
 {
-  if (sel_key_slot_is_paused (slot))
+  SelEventMask old_active = slot->active;
+
+  if (sel_key_slot_is_paused (slot) && pause != NULL)
+    sel_pause_replace (core, pause);
+  else if (sel_key_slot_is_paused (slot))
     sel_pause_remove_fd (core, fd);
 
   sel_key_slot_pause (slot, events);
@@ -111,9 +132,14 @@ sel_pause_slot (SelCore        *core,
     sel_key_slot_pause (slot, SEL_ALL_EVENTS);
   sel_registry_mark_changed (core, fd, slot);
   if (pause != NULL)
-    sel_pause_add (core, pause);
+    {
+      pause->events |= old_active & ~slot->active;
+      sel_pause_add (core, pause);
+    }
   else
-    sel_pause_update_state (core);
+    {
+      sel_pause_update_state (core);
+    }
   sel_notify_changed (core, fd);
 }
 
@@ -169,13 +195,12 @@ sel_pause_begin_ended (SelCore             *core,
                        SelEventMask         ended)
 {
   SelKeySlot *slot = sel_pause_get_event_slot (core, event);
-  SelPause pause = { .fd = event->fd, .generation = event->generation };
+  SelPause pause = { .fd = event->fd, .generation = event->generation, .ended = TRUE };
   gint64 length = SEL_PAUSE_INTERVAL;
 
   if (slot == NULL)
     return;
 
-  pause.ended = (slot->registered & ~slot->active) | (ended & SEL_ALL_EVENTS);
   pause.once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
   if (!pause.once)
     length = sel_hangup_count_take_pause (&slot->hangup);
@@ -185,7 +210,7 @@ sel_pause_begin_ended (SelCore             *core,
   /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. Linux
    * does not tell the writer of a FIFO that there is another reader. */
   if (slot->active == 0 && length > SEL_HANGUP_MIN_PAUSE && sel_registry_arm_alarm (core, event->fd, slot) &&
-      pause.once && (pause.ended & SEL_EVENT_WRITE) == 0)
+      pause.once && (pause.events & SEL_EVENT_WRITE) == 0)
     {
       g_array_index (core->pauses.list, SelPause, core->pauses.list->len - 1).until = G_MAXINT64;
       sel_pause_update_state (core);
@@ -204,7 +229,7 @@ sel_pause_arm_slot (SelCore    *core,
   if (!sel_registry_arm_slot (core, fd, slot, is_new, &error) &&
       !sel_error_is_os (error, EBADF) && !sel_error_is_os (error, EPERM))
     {
-      SelPause pause = { .fd = fd, .generation = slot->generation };
+      SelPause pause = { .fd = fd, .generation = slot->generation, .events = slot->active & SEL_ALL_EVENTS };
 
       pause.until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
       sel_key_slot_pause (slot, SEL_ALL_EVENTS);
@@ -212,13 +237,37 @@ sel_pause_arm_slot (SelCore    *core,
     }
 }
 
+/* The other pause of a registration, which got a new generation, goes on. */
 static void
-sel_pause_resume_slot (SelCore    *core,
-                       int         fd,
-                       SelKeySlot *slot)
+sel_pause_renew (SelCore *core,
+                 int      fd,
+                 guint32  old_generation,
+                 guint32  generation)
 {
+  for (guint i = 0; i < sel_pause_get_n (core); i++)
+    {
+      SelPause *pause = &g_array_index (core->pauses.list, SelPause, i);
+
+      if (pause->fd == fd && pause->generation == old_generation)
+        pause->generation = generation;
+    }
+}
+
+static void
+sel_pause_resume_slot (SelCore      *core,
+                       int           fd,
+                       SelKeySlot   *slot,
+                       SelEventMask  events)
+{
+  guint32 old_generation = slot->generation;
+  gboolean has_other;
+
   sel_registry_mark_changed (core, fd, slot);
+  sel_key_slot_resume (slot, events);
+  has_other = sel_key_slot_is_paused (slot);
   sel_pause_arm_slot (core, fd, slot, TRUE);
+  if (has_other)
+    sel_pause_renew (core, fd, old_generation, slot->generation);
   sel_notify_changed (core, fd);
 }
 
@@ -228,8 +277,8 @@ sel_pause_has_ended (const SelPause *pause)
 {
   SelEventMask ended;
 
-  return pause->ended != 0 &&
-         sel_fd_probe (pause->fd, pause->ended, SEL_UNKNOWN_END, &ended) == SEL_FD_READY && ended == pause->ended;
+  return pause->ended &&
+         sel_fd_probe (pause->fd, pause->events, SEL_UNKNOWN_END, &ended) == SEL_FD_READY && ended == pause->events;
 }
 
 /* The time of a pause is over. Returns: TRUE if it goes on, as the callback was told of this hang-up already */
@@ -245,17 +294,19 @@ sel_pause_prolong (SelCore  *core,
   return TRUE;
 }
 
-/* A callback that has ignored a hang-up is called once, and is paused again if it still does. */
+/* A callback that has ignored a hang-up is called once, and is paused again if it still does. That no end was found in
+ * the other direction meanwhile says nothing about this one. */
 static void
 sel_pause_end (SelCore        *core,
                const SelPause *pause,
                SelKeySlot     *slot)
 {
+  slot->calm = FALSE;
   if (pause->once)
     sel_hangup_count_reset (&slot->hangup);
-  else if (pause->ended != 0)
+  else if (pause->ended)
     sel_hangup_count_resume (&slot->hangup);
-  sel_pause_resume_slot (core, pause->fd, slot);
+  sel_pause_resume_slot (core, pause->fd, slot, pause->events);
 }
 
 /* With the policy ONCE: another hang-up has followed the one that the callback was told of. It is told, after a pause
@@ -300,7 +351,7 @@ sel_pause_ring (SelCore      *core,
 
   sel_hangup_count_restart (&slot->hangup);
   sel_pause_remove_fd (core, fd);
-  sel_pause_resume_slot (core, fd, slot);
+  sel_pause_resume_slot (core, fd, slot, SEL_ALL_EVENTS);
 }
 
 /* TRUE if the pause goes on. May change its end. */
@@ -425,8 +476,8 @@ sel_pause_foreach_ended (SelCore      *core,
       const SelPause *pause = &g_array_index (core->pauses.list, SelPause, (turn % n + i) % n);
       SelKeySlot *slot = sel_pause_get_slot (core, pause);
 
-      if (slot != NULL && pause->ended != 0)
-        func (core, pause->fd, slot, pause->ended);
+      if (slot != NULL && pause->ended)
+        func (core, pause->fd, slot, pause->events);
     }
 }
 
@@ -444,7 +495,7 @@ sel_pause_resume_deferred (SelCore       *core,
 
       sel_pause_remove (core, i);
       if (slot != NULL)
-        sel_pause_resume_slot (core, pause.fd, slot);
+        sel_pause_resume_slot (core, pause.fd, slot, pause.events);
     }
 }
 
@@ -458,7 +509,7 @@ sel_pause_rearm (SelCore             *core,
     return;
 
   sel_registry_disarm (core, event->fd, slot);
-  sel_pause_resume_slot (core, event->fd, slot);
+  sel_pause_resume_slot (core, event->fd, slot, SEL_ALL_EVENTS);
 
   /* The kernel has refused for now. A thread that waits must not wait longer than the pause that has begun. */
   if (sel_key_slot_is_paused (slot) && sel_state_has (core, SEL_STATE_WAITING))
@@ -479,7 +530,7 @@ sel_pause_forget_slot (int         fd,
                        SelKeySlot *slot,
                        gpointer    user_data)
 {
-  sel_key_slot_resume (slot);
+  sel_key_slot_resume (slot, SEL_ALL_EVENTS);
   sel_hangup_count_reset (&slot->hangup);
 }
 

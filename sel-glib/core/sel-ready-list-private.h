@@ -38,6 +38,9 @@ gboolean sel_ready_list_report_closed    (SelCore      *core,
 /* Reports the descriptors that are always ready. */
 void     sel_ready_list_report_always_ready (SelCore   *core);
 
+/* Before other events are added: makes the slots know the events that a backend has filled itself. */
+void     sel_ready_list_index            (SelCore      *core);
+
 /* Drops the events of registrations that were changed, removed or paused since they were reported. */
 void     sel_ready_list_drop_stale       (SelCore      *core);
 

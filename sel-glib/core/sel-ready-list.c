@@ -171,6 +171,20 @@ sel_ready_list_report_always_ready (SelCore *core)
     }
 }
 
+void
+sel_ready_list_index (SelCore *core)
+{
+  SelReadyList *list = &core->wait.list;
+
+  for (gsize i = 0; i < list->n_events; i++)
+    {
+      SelKeySlot *slot = sel_registry_find_event (core, &list->events[i]);
+
+      if (slot != NULL)
+        *sel_key_slot_get_report (slot, list->events[i].fd) = (guint32) i;
+    }
+}
+
 /* The slots have to know the new indices of the events that stay. */
 void
 sel_ready_list_drop_stale (SelCore *core)

@@ -91,9 +91,9 @@ guint           sel_registry_get_n_keys         (SelCore                *core);
 
 /* For other rooms. */
 
-/* Makes the kernel wait for a slot. If @is_new, the slot gets a new generation and is not paused any more; otherwise
- * it keeps its generation and its pause, and the caller ensures that @fd is not armed. On failure, the kernel does not
- * wait for @fd. @error is not NULL. */
+/* Makes the kernel wait for the active events of a slot. If @is_new, the slot gets a new generation; otherwise it keeps
+ * it, and the caller ensures that @fd is not armed. On failure, the kernel does not wait for @fd. @error is not
+ * NULL. */
 gboolean        sel_registry_arm_slot           (SelCore                *core,
                                                  int                     fd,
                                                  SelKeySlot             *slot,

@@ -363,8 +363,6 @@ sel_registry_arm_slot (SelCore     *core,
   if (is_new && slot->alarm)
     sel_registry_disarm (core, fd, slot);
   old_events = is_new ? slot->armed : 0;
-  if (is_new)
-    sel_key_slot_resume (slot);
   slot->generation = arming.generation;
   slot->armed = 0;
   if (!sel_registry_arm (core, fd, old_events, slot->active, &arming, error))
@@ -594,7 +592,7 @@ sel_registry_rearm (SelCore       *core,
     }
 
   slot->registered = new_events & SEL_ALL_EVENTS;
-  sel_key_slot_resume (slot);
+  sel_key_slot_resume (slot, SEL_ALL_EVENTS);
   sel_hangup_count_reset (&slot->hangup);
   sel_registry_set_armed (core, fd, slot, &arming);
   sel_registry_mark_changed (core, fd, slot);

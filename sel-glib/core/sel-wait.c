@@ -119,7 +119,10 @@ sel_wait_report_without_kernel (SelCore *core)
   if (sel_state_has (core, SEL_STATE_ALWAYS_READY))
     sel_ready_list_report_always_ready (core);
   if (core->wait.tells_paused)
-    sel_pause_foreach_ended (core, core->wait.turn, sel_wait_report_paused);
+    {
+      sel_ready_list_index (core);
+      sel_pause_foreach_ended (core, core->wait.turn, sel_wait_report_paused);
+    }
 }
 
 /* In every other wait they come first, so that a small array has room for those that the kernel reports, too. The

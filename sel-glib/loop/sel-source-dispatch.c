@@ -165,8 +165,8 @@ sel_source_can_check_end (SelSource *self)
  * one; the check of that is left out, as it would take the next news of a file that tells them once. Without time for a
  * probe the callback is called, and the probe is due again before the next call. With the policy ONCE there must not be
  * another call: the event is left for a later turn, if the kernel says that it is an end.
- * Returns: TRUE if there is nothing to call the callback for */
-static gboolean
+ * Returns: the events to call the callback for, or 0 */
+static SelEventMask
 sel_source_check_event (SelSource           *self,
                         const SelReadyEvent *event,
                         SelHangupChecks      checks,
@@ -181,20 +181,25 @@ sel_source_check_event (SelSource           *self,
       !sel_source_can_check_end (self))
     {
       if (is_once)
-        return TRUE;
+        return 0;
       checks &= ~(SelHangupChecks) SEL_HANGUP_CHECK_ENDED;
     }
 
-  return checks != 0 && sel_hangup_check (core, event, checks, calls_select);
+  return checks != 0 ? sel_hangup_check (core, event, checks, calls_select) : event->events;
 }
 
-/* The same for an entry of a batch. */
+/* The same for an entry of a batch. Returns: FALSE if there is nothing to call the callback for */
 static G_NO_INLINE gboolean
 sel_source_check_entry (SelSource           *self,
-                        const SelBatch      *batch,
+                        SelBatch            *batch,
                         const SelBatchEntry *entry)
 {
-  return sel_source_check_event (self, sel_batch_get_event (batch, entry), sel_batch_entry_get_checks (entry), FALSE);
+  SelEventMask left = sel_source_check_event (self, sel_batch_get_event (batch, entry),
+                                              sel_batch_entry_get_checks (entry), FALSE);
+
+  sel_batch_set_events (batch, entry, left);
+
+  return left != 0;
 }
 
 /* Calls the callbacks of a batch. If a callback, or a destroy notify, runs a main loop, that loop dispatches the ready
@@ -222,7 +227,7 @@ sel_source_dispatch_batch (SelSource       *self,
          !(sel_source_function_is_dropped (may_be_destroyed) && g_source_is_destroyed (&self->source)))
     {
       SEL_POINT ("dispatch-entered");
-      if (!sel_batch_entry_has_checks (entry) || !sel_source_check_entry (self, batch, entry))
+      if (!sel_batch_entry_has_checks (entry) || sel_source_check_entry (self, batch, entry))
         goes_on = sel_dispatch_call (core, self->selector, entry, func, user_data);
     }
 
@@ -287,7 +292,7 @@ sel_source_is_due (GSource *source)
   return ready_time >= 0 && ready_time <= g_source_get_time (source);
 }
 
-/* Counts a call for each event. Returns: how many events are left after the checks */
+/* Counts a call for each event, and makes the checks. Returns: how many events are left */
 static gssize
 sel_source_check_events (SelSource     *self,
                          SelReadyEvent *events,
@@ -299,7 +304,10 @@ sel_source_check_events (SelSource     *self,
 
   for (gssize i = 0; i < n; i++)
     {
-      if (!sel_source_check_event (self, &events[i], sel_hangup_count_event (core, &events[i]), calls_select))
+      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
+
+      events[i].events = sel_source_check_event (self, &events[i], checks, calls_select);
+      if (events[i].events != 0)
         events[n_left++] = events[i];
     }
 
