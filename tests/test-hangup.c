@@ -211,7 +211,8 @@ assert_check (Room          *room,
 {
   SelKeySlot *slot = room_get_slot (room, event->fd);
 
-  g_assert_cmphex (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED, FALSE), ==, is_done ? 0 : event->events);
+  g_assert_cmphex (sel_hangup_check (room->core, event, SEL_HANGUP_CHECK_ENDED, FALSE), ==,
+                   is_done ? 0 : event->events);
   assert_unlocked (room->core);
   g_assert_cmpuint (slot->hangup.n_useless, ==, n_useless);
   g_assert_cmpint (sel_key_slot_is_paused (slot), ==, is_paused);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "simulators/sim-devpoll.h"
@@ -73,6 +74,63 @@ test_blocked_write (BackendFixture *fixture)
   sim_devpoll_reset ();
 }
 
+static void
+on_signal (int signal_number)
+{
+}
+
+static gpointer
+wait_until_closed (gpointer data)
+{
+  SelReadyEvent event;
+  gssize n;
+
+  do
+    n = sel_base_selector_select_ready (data, SEL_WAIT_FOREVER, &event, 1, NULL, NULL);
+  while (n >= 0);
+
+  return NULL;
+}
+
+/* Signals come while writes wait for a thread that leaves DP_POLL. Only the main thread takes them. */
+static void
+test_signals_in_writes (BackendFixture *fixture)
+{
+  struct sigaction action = { .sa_handler = on_signal };
+  struct sigaction old;
+  struct itimerval timer = { .it_interval.tv_usec = 200, .it_value.tv_usec = 200 };
+  struct itimerval none = { 0 };
+  int set = fixture->backend->get_fd (fixture->selector, NULL);
+  sigset_t alarm_only;
+  GThread *thread;
+  int fds[2];
+
+  sigemptyset (&alarm_only);
+  sigaddset (&alarm_only, SIGALRM);
+  pthread_sigmask (SIG_BLOCK, &alarm_only, NULL);
+  sim_devpoll_set_flavour (SIM_SOLARIS11);
+  open_pipe (fds);
+  thread = g_thread_new ("wait", wait_until_closed, fixture->selector);
+  g_assert_no_errno (sigaction (SIGALRM, &action, &old));
+  pthread_sigmask (SIG_UNBLOCK, &alarm_only, NULL);
+  g_assert_no_errno (setitimer (ITIMER_REAL, &timer, NULL));
+
+  while (sim_devpoll_n_blocked () < 50)
+    {
+      watch (fixture->selector, fds[0], SEL_EVENT_READ);
+      g_assert_cmpint (sim_devpoll_find (set, fds[0]), ==, POLLIN);
+      unwatch (fixture->selector, fds[0]);
+      g_assert_cmpint (sim_devpoll_find (set, fds[0]), ==, -1);
+    }
+
+  g_assert_no_errno (setitimer (ITIMER_REAL, &none, NULL));
+  g_assert_no_errno (sigaction (SIGALRM, &old, NULL));
+  sel_base_selector_close (fixture->selector);
+  g_thread_join (thread);
+  close_pair (fds);
+  sim_devpoll_reset ();
+}
+
 /* Signals interrupt the write more often than it may stall. */
 static void
 test_interrupted_write (BackendFixture *fixture)
@@ -92,10 +150,47 @@ test_interrupted_write (BackendFixture *fixture)
 }
 
 static void
+set_limit (const struct rlimit *saved,
+           rlim_t               n_files)
+{
+  struct rlimit limit = { .rlim_cur = n_files, .rlim_max = saved->rlim_max };
+
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+}
+
+/* The driver takes so many records at once, too. */
+static void
+test_no_limit_left_for_changes (BackendFixture *fixture)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit saved;
+  int fds[2];
+
+  open_pipe (fds);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &saved));
+  set_limit (&saved, 1);
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  rewatch (fixture->selector, fds[0], BOTH);
+  unwatch (fixture->selector, fds[0]);
+
+  set_limit (&saved, 0);
+  g_assert_false (sel_base_selector_register (fixture->selector, fds[0], SEL_EVENT_READ, NULL, NULL, &error));
+  set_limit (&saved, saved.rlim_cur);
+  g_assert_nonnull (g_strstr_len (error->message, -1, "RLIMIT_NOFILE"));
+  assert_failed (&error, SEL_OS_ERROR, EINVAL);
+
+  watch (fixture->selector, fds[0], SEL_EVENT_READ);
+  put_byte (fds[1]);
+  assert_ready (fixture->selector, 0, fds[0], SEL_EVENT_READ, -1);
+  unwatch (fixture->selector, fds[0]);
+  close_pair (fds);
+}
+
+static void
 test_no_limit_left (BackendFixture *fixture)
 {
   g_autoptr (GError) error = NULL;
-  struct rlimit saved, none;
+  struct rlimit saved;
   int fds[2];
 
   open_pipe (fds);
@@ -107,11 +202,9 @@ test_no_limit_left (BackendFixture *fixture)
     {
       SelReadyEvent event;
 
-      none = saved;
-      none.rlim_cur = limit;
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+      set_limit (&saved, limit);
       g_assert_cmpint (sel_base_selector_select_ready (fixture->selector, 0, &event, 1, NULL, &error), ==, -1);
-      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &saved));
+      set_limit (&saved, saved.rlim_cur);
       g_assert_nonnull (g_strstr_len (error->message, -1, "RLIMIT_NOFILE"));
       assert_failed (&error, SEL_OS_ERROR, EINVAL);
     }
@@ -486,7 +579,9 @@ main (int   argc,
 
   backend_add_for ("devpoll", "blocked-write", test_blocked_write);
   backend_add_for ("devpoll", "interrupted-write", test_interrupted_write);
+  backend_add_for ("devpoll", "signals-in-writes", test_signals_in_writes);
   backend_add_for ("devpoll", "no-limit-left", test_no_limit_left);
+  backend_add_for ("devpoll", "no-limit-left-for-changes", test_no_limit_left_for_changes);
   backend_add_for ("devpoll", "complete-list", test_complete_list);
   backend_add_for ("kqueue", "pipe-ends-once", test_pipe_ends_once);
   backend_add_for ("kqueue", "two-way-pipe", test_two_way_pipe);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/types.h>
 #include <sys/devpoll.h>
 #include <sys/ioctl.h>
@@ -90,23 +91,30 @@ sel_devpoll_selector_open (SelBaseSelector  *self,
 
 /*
  * Writes all records. The driver may stop after any byte. A record that was not written completely has had no effect,
- * and is written again. The offset stays 0, because old drivers fail when it reaches 2 GiB. The drivers of Solaris wait
- * until no thread is in DP_POLL: the core has woken that thread before, and a signal does not end the attempt.
+ * and is written again. The offset stays 0, because old drivers fail when it reaches 2 GiB. The driver refuses more
+ * records than RLIMIT_NOFILE, so that each is written alone then.
  */
 static gboolean
-sel_devpoll_selector_write (int                  devpoll_fd,
-                            const struct pollfd *records,
-                            gsize                n_records)
+sel_devpoll_selector_write_records (int                  devpoll_fd,
+                                    const struct pollfd *records,
+                                    gsize                n_records)
 {
   gsize n_written = 0;
+  gsize n_at_once = n_records;
   guint n_stalls = 0;
 
   while (n_written < n_records)
     {
-      gssize n = pwrite (devpoll_fd, records + n_written, (n_records - n_written) * sizeof *records, 0);
+      gsize size = MIN (n_records - n_written, n_at_once) * sizeof *records;
+      gssize n = pwrite (devpoll_fd, records + n_written, size, 0);
 
       if (n < 0 && errno == EINTR)
         continue;
+      if (n < 0 && errno == EINVAL && size > sizeof *records)
+        {
+          n_at_once = 1;
+          continue;
+        }
       if (n < 0)
         return FALSE;
       if (n >= (gssize) sizeof *records)
@@ -119,6 +127,45 @@ sel_devpoll_selector_write (int                  devpoll_fd,
     }
 
   return TRUE;
+}
+
+/*
+ * The drivers of Solaris wait until no thread is in DP_POLL, which the core has woken before. A signal would end this
+ * wait, and pwrite () would return the size nevertheless, as the driver has taken the records already: the change would
+ * be lost. So signals have to wait.
+ */
+static gboolean
+sel_devpoll_selector_write (int                  devpoll_fd,
+                            const struct pollfd *records,
+                            gsize                n_records)
+{
+  gboolean success;
+  sigset_t all, old;
+  int errnum;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &old);
+  success = sel_devpoll_selector_write_records (devpoll_fd, records, n_records);
+  errnum = errno;
+  pthread_sigmask (SIG_SETMASK, &old, NULL);
+  errno = errnum;
+
+  return success;
+}
+
+/* Fails with the error of a write. The driver refuses all records if RLIMIT_NOFILE is 0. */
+static gboolean
+sel_devpoll_selector_set_write_error (int      fd,
+                                      GError **error)
+{
+  int errnum = errno;
+  struct rlimit limit;
+
+  sel_os_error_set (error, fd, errnum);
+  if (errnum == EINVAL && getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur == 0)
+    g_prefix_error (error, "RLIMIT_NOFILE is 0: ");
+
+  return FALSE;
 }
 
 static gboolean
@@ -140,7 +187,7 @@ sel_devpoll_selector_update (SelBaseSelector  *self,
     return FALSE;
 
   if (!sel_devpoll_selector_write (PRIV (self)->devpoll_fd, records + first, end - first))
-    return sel_os_error_set (error, fd, errno);
+    return sel_devpoll_selector_set_write_error (fd, error);
 
   return TRUE;
 }

@@ -290,8 +290,8 @@ static int
 set_apply (Set                 *set,
            const struct pollfd *record)
 {
-  /* No descriptor has such a number. The driver ignores the record. */
-  if (record->fd < 0 || (rlim_t) record->fd >= sim_limit ())
+  /* The table of descriptors is too small for such a number. The driver ignores the record. */
+  if (record->fd < 0 || ((rlim_t) record->fd >= sim_limit () && fcntl (record->fd, F_GETFD) < 0))
     return 0;
 
   if (record->events == POLLREMOVE)
@@ -793,9 +793,10 @@ sim_write (int         fd,
   if (set != NULL)
     {
       set->refs++;
-      errnum = set_wait_for_pollers (set, &saved);
-      if (errnum == 0)
+      if (set_wait_for_pollers (set, &saved) == 0)
         errnum = set_write (set, buffer, size, moves_offset, &n_taken);
+      else
+        n_taken = size;
       is_last = --set->refs == 0;
     }
   sim_unlock (&saved);

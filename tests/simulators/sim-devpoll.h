@@ -34,7 +34,8 @@ void sim_devpoll_set_flavour      (SimDevpollFlavour flavour);
 
 /*
  * Makes a write wait until no thread is in DP_POLL, and DP_POLL wait until no thread waits to write. A signal ends a
- * write that waits, with EINTR. Otherwise DP_POLL sees a write while it waits.
+ * write that waits. It claims to have written everything then, and has changed nothing: the driver has taken the
+ * records before it waits, and the system call hides EINTR in this case. Otherwise DP_POLL sees a write while it waits.
  */
 void sim_devpoll_set_writes_wait  (bool   wait);
 
