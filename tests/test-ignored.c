@@ -46,6 +46,7 @@ static const Situation ignorers[] = {
   { "socket, never connected", BOTH, open_unconnected },
   { "FIFO, writer gone", READ, open_fifo },
   { "terminal, other side closed", READ, open_terminal },
+  { "the same, and stays writable", BOTH, open_terminal, NULL, forget_writing },
 };
 
 /* The part of the program that calls select (0) in each turn, or does something else between asynchronous waits. */

@@ -136,6 +136,10 @@ sel_fd_get_ended (int     fd,
   if ((revents & (POLLERR | POLLHUP)) == POLLERR)
     return kinds[kind].error;
 
+  /* poll () must say the same, as it is the only evidence when a pause is over. */
+  if ((revents & POLLOUT) != 0)
+    ended &= kinds[kind].hang_up;
+
   if ((revents & (POLLHUP | POLLOUT)) == POLLHUP && !sel_fd_hangs_up_for_writing (fd))
     return ended | SEL_EVENT_READ;
 
@@ -184,7 +188,7 @@ sel_fd_probe (int           fd,
       if (sel_fd_has_data (fd, entry.revents))
         events &= ~(SelEventMask) SEL_EVENT_READ;
       *ended = events & ends & BOTH;
-      if (*ended != events || (entry.revents & POLLERR) != 0)
+      if (*ended != events || (entry.revents & (POLLERR | POLLOUT)) != 0)
         *ended = events & sel_fd_get_ended (fd, entry.revents, ends);
     }
   errno = saved;

@@ -15,7 +15,7 @@ sel_hangup_note_work (SelKeySlot          *slot,
 {
   if (sel_key_slot_is_paused (slot))
     sel_hangup_count_restart (&slot->hangup);
-  else if (event->ends != 0 || (slot->registered & ~event->events & SEL_EVENT_READ) == 0)
+  else if (event->ends == SEL_UNKNOWN_END || (slot->registered & ~event->events & SEL_EVENT_READ) == 0)
     sel_hangup_count_reset (&slot->hangup);
 }
 
