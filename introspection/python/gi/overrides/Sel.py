@@ -14,7 +14,6 @@ import abc
 import collections.abc
 import errno
 import functools
-import importlib.util
 import inspect
 import math
 import os
@@ -41,7 +40,7 @@ def _load_library_of_wheel():
 
 _load_library_of_wheel()
 
-__all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER', 'asyncio']
+__all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER']
 
 EVENT_READ = selectors.EVENT_READ
 EVENT_WRITE = selectors.EVENT_WRITE
@@ -212,15 +211,16 @@ class BaseSelector(Sel.BaseSelector):
             if name in cls.__dict__:
                 setattr(cls, name, _guard(cls.__dict__[name]))
 
-    # C code can create selectors too, so __init__() may not have run.
+    # C code can create selectors too, so __init__() may not have run. From Python 3.12 on, cached_property has no lock,
+    # so that several threads may be here; all of them use the table that one has set.
     @functools.cached_property
     def _keys(self):
         accelerator = load_accelerator()
-        return {} if accelerator is None else accelerator.Keys()
+        return self.__dict__.setdefault('_keys', {} if accelerator is None else accelerator.Keys())
 
     @functools.cached_property
     def _callbacks(self):
-        return {}
+        return self.__dict__.setdefault('_callbacks', {})
 
     def _to_exception(self, error):
         if error.domain == _OS_ERROR:
@@ -515,7 +515,8 @@ class BaseSelector(Sel.BaseSelector):
             timeout = WAIT_FOREVER
         if callback is not None:
             return Sel.BaseSelector.select_async(self, timeout, io_priority, cancellable, callback, *user_data)
-        return asyncio.select(self, timeout, io_priority, cancellable)
+        from . import sel_asyncio
+        return sel_asyncio.select(self, timeout, io_priority, cancellable)
 
     def select_finish(self, result):
         """Returns the list of a wait that select_async() has started, for its callback. result is a Gio.AsyncResult.
@@ -610,15 +611,16 @@ DefaultSelector = _find_default()
 __all__.append('DefaultSelector')
 
 
-def _lazy_module(name):
-    """Returns a module that is loaded at the first use of one of its attributes."""
-    spec = importlib.util.find_spec(name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def __getattr__(name):
+    """Imports the module asyncio at its first use, because most programs do not need it, and that takes as long as
+    everything else. PyGObject copies this function to gi.repository.Sel. Threads that need the module at once wait for
+    the lock of the import."""
+    if name != 'asyncio':
+        raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+    from . import sel_asyncio
+    for namespace in __name__, 'gi.repository.Sel':
+        setattr(sys.modules[namespace], name, sel_asyncio)
+    return sel_asyncio
 
 
-# Most programs do not need Sel.asyncio, and loading it takes as long as loading everything else.
-asyncio = _lazy_module('gi.overrides.sel_asyncio')
+__all__.append('__getattr__')
