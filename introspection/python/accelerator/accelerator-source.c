@@ -2,6 +2,7 @@
 
 #include "accelerator.h"
 
+#include <pthread.h>
 #include <structmember.h>
 
 /* The sources that make an event loop take its turns: one that is ready if the selector is, and one that is ready at
@@ -15,6 +16,27 @@ typedef struct
   GSource source;
   AccelSource *owner;
 } AccelOwnSource;
+
+/* How many forks lie between this process and the one that has loaded the module. */
+static guint n_forks;
+
+static void
+accel_count_fork (void)
+{
+  n_forks++;
+}
+
+/* Called once. Returns: FALSE with an exception */
+gboolean
+accel_source_init (void)
+{
+  if (pthread_atfork (NULL, NULL, accel_count_fork) == 0)
+    return TRUE;
+
+  PyErr_NoMemory ();
+
+  return FALSE;
+}
 
 static gboolean
 accel_timer_prepare (GSource *source,
@@ -150,7 +172,8 @@ accel_source_take_turn (AccelSource *self,
     goes_on = G_SOURCE_REMOVE;
   else if (!self->in_turn)
     {
-      self->has_events = has_events;
+      /* In a child process, the selector ends the turn of a loop that runs in the parent. */
+      self->has_events = has_events || self->n_forks != n_forks;
       self->guess.was_ready |= has_events;
       self->turn_taken = TRUE;
       goes_on = accel_source_call_loop (self);
@@ -330,6 +353,7 @@ accel_source_new (PyTypeObject *type,
   self->selector = g_object_ref (accel_get_selector (selector));
   self->context = g_main_context_ref (main_context);
   self->thread = g_thread_self ();
+  self->n_forks = n_forks;
   self->priority = priority;
   self->ready_time = -1;
   self->is_plain = is_plain;

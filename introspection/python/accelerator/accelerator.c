@@ -115,6 +115,8 @@ PyInit_sel_accelerator (void)
   if (gobject == NULL)
     return NULL;
   Py_DECREF (gobject);
+  if (!accel_source_init ())
+    return NULL;
 
 #define ACCEL_INTERN_NAME(name) \
   accel_names.name = PyUnicode_InternFromString (#name); \

@@ -104,6 +104,7 @@ typedef struct
   PyObject *popleft;
   PyObject *scheduled;          /* _scheduled of the loop */
   GThread *thread;
+  guint n_forks;                /* of this process, when the loop began to run */
   SelBaseSelector *selector;
   GMainContext *context;
   int priority;
@@ -122,6 +123,7 @@ typedef struct
 
 extern PyTypeObject accel_source_type;
 
+gboolean         accel_source_init       (void);
 void             accel_source_unblock    (AccelSource       *self);
 gboolean         accel_source_get_timers (AccelSource       *self,
                                           PyObject          *loop);

@@ -19,6 +19,7 @@ import math
 import os
 import selectors
 import sys
+import threading
 import time
 
 import gi
@@ -45,6 +46,9 @@ __all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER']
 EVENT_READ = selectors.EVENT_READ
 EVENT_WRITE = selectors.EVENT_WRITE
 WAIT_FOREVER = math.inf
+
+# A child process that another thread has forked has another main thread.
+first_main_thread = threading.main_thread()
 
 _MAX_FD = GLib.MAXINT
 

@@ -27,7 +27,7 @@ from gi import _ossighelper
 from gi.module import get_introspection_module
 from gi.repository import Gio, GLib, Sel
 
-from .Sel import load_accelerator
+from .Sel import first_main_thread, load_accelerator
 
 __all__ = ['EventLoop', 'run', 'select']
 if 'DefaultEventLoopPolicy' in vars(asyncio):
@@ -43,6 +43,21 @@ _iterate_context = get_introspection_module('GLib').MainContext.iteration
 def _iterate(loop):
     """Runs one iteration of the main context of a running loop, which may block."""
     _iterate_context(loop._context, True)
+
+
+def _can_use_default_context():
+    """True if this is the main thread, except in a child process for which GLib believes that a thread of the parent,
+    which does not exist here, owns the default context."""
+    thread = threading.main_thread()
+    if threading.current_thread() is not thread:
+        return False
+    if thread is first_main_thread:
+        return True
+    context = GLib.MainContext.default()
+    if not context.acquire():
+        return False
+    context.release()
+    return True
 
 
 class _Poller(selectors.BaseSelector):
@@ -116,7 +131,7 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _find_context(self):
         """Returns the main context on which this thread runs the loop."""
         context = self._given_context or GLib.MainContext.get_thread_default()
-        if context is None and threading.current_thread() is threading.main_thread():
+        if context is None and _can_use_default_context():
             context = GLib.MainContext.default()
         if context is None:
             # The same in each run, so that functions of Gio that one run has begun can end in the next one.
