@@ -4,7 +4,9 @@
 place of those of asyncio. Prints TAP."""
 
 import asyncio
+import errno
 import os
+import selectors
 import threading
 import unittest
 
@@ -20,6 +22,17 @@ class TestCase(unittest.TestCase):
     def make_loop(self, **arguments):
         loop = Sel.asyncio.EventLoop(**arguments)
         self.addCleanup(loop.close)
+        return loop
+
+    def make_loop_of(self, selector):
+        """Returns a loop of a selector that does not work any more when the test ends, so that close() fails."""
+        def end():
+            loop._ssock.close()
+            loop._csock.close()
+            loop._closed = True
+
+        loop = Sel.asyncio.EventLoop(selector=selector)
+        self.addCleanup(end)
         return loop
 
     def when_idle(self, function, *args):
@@ -115,6 +128,156 @@ class Forks(TestCase):
                 os._exit(0 if error is not None and 'parent' in str(error) else 1)
         self.assertIsNone(error)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
+class Starts(TestCase):
+    """An exception while a loop begins to run is raised at once."""
+
+    def check_start(self, make_loop, exception):
+        with self.assertRaises(exception):
+            make_loop().run_forever()
+        main_loop = GLib.MainLoop()
+        loop = make_loop()
+        with self.assertRaises(exception), loop.running(main_loop.quit):
+            main_loop.run()
+        self.assertFalse(loop.is_running())
+        # Nothing of the loop is left.
+        Sel.asyncio.run(asyncio.sleep(0))
+
+    def make_loop_with_timer(self):
+        loop = self.make_loop()
+        loop.call_at(10 ** 400, print)
+        return loop
+
+    def test_time(self):
+        self.check_start(self.make_loop_with_timer, OverflowError)
+
+    def test_priority(self):
+        self.check_start(lambda: self.make_loop(priority=None), TypeError)
+
+    def test_closed_selector(self):
+        def make_loop():
+            selector = Sel.DefaultSelector()
+            loop = self.make_loop_of(selector)
+            selector.close()
+            return loop
+        self.check_start(make_loop, ValueError)
+
+    def test_not_a_selector(self):
+        with selectors.DefaultSelector() as selector:
+            self.assertRaises(TypeError, Sel.asyncio.EventLoop, selector=selector)
+            self.assertEqual(len(selector.get_map()), 0)
+
+    def test_end_of_a_pause(self):
+        loop = self.make_loop()
+
+        def pause():
+            with loop.paused():
+                loop.call_at(10 ** 400, print)
+
+        self.when_idle(pause)
+        self.assertRaises(OverflowError, loop.run_forever)
+        main_loop = GLib.MainLoop()
+        loop = self.make_loop()
+        self.when_idle(pause)
+        with self.assertRaises(OverflowError), loop.running(main_loop.quit):
+            main_loop.run()
+
+
+class BrokenSelector(Sel.BaseSelector):
+    """A selector in Python that stops working."""
+
+    is_broken = False
+
+    def do_update(self, fd, old_events, new_events):
+        return True
+
+    def do_wait(self, timeout):
+        if self.is_broken:
+            raise OSError(errno.EIO, 'on purpose')
+        return True
+
+
+class Selectors(TestCase):
+    """The selector of a loop that runs is closed, or stops working."""
+
+    def run_forever(self, loop):
+        loop.run_forever()
+
+    def run_main_loop(self, loop):
+        main_loop = GLib.MainLoop()
+        with loop.running(main_loop.quit):
+            main_loop.run()
+
+    def check(self, make_selector, exception, begin):
+        for run in self.run_forever, self.run_main_loop:
+            with self.subTest(run.__name__):
+                selector = make_selector()
+                loop = self.make_loop_of(selector)
+                begin(loop, selector)
+                with self.assertRaises(exception):
+                    run(loop)
+                self.assertFalse(loop.is_running())
+
+    def check_close(self, begin):
+        for cls in Sel.PollSelector, Sel.DefaultSelector:
+            with self.subTest(cls):
+                self.check(cls, ValueError, begin)
+
+    def test_close_in_a_turn(self):
+        self.check_close(lambda loop, selector: loop.call_soon(selector.close))
+
+    def test_close_in_a_callback_of_glib(self):
+        self.check_close(lambda loop, selector: self.when_idle(selector.close))
+
+    def test_close_in_a_thread(self):
+        def begin(loop, selector):
+            thread = threading.Thread(target=selector.close)
+            loop.call_soon(thread.start)
+            self.addCleanup(thread.join)
+        self.check_close(begin)
+
+    def test_close_in_a_main_loop_of_a_turn(self):
+        def begin(loop, selector):
+            def nest():
+                main_loop = GLib.MainLoop()
+                self.when_idle(selector.close)
+                self.when_idle(main_loop.quit)
+                main_loop.run()
+            loop.call_soon(nest)
+        self.check_close(begin)
+
+    def test_close_in_a_pause(self):
+        def begin(loop, selector):
+            def pause():
+                with loop.paused():
+                    selector.close()
+            self.when_idle(pause)
+        self.check_close(begin)
+
+    def test_selector_that_breaks(self):
+        # In run_forever(), where the loop asks the selector itself. A main loop polls the descriptors of this selector,
+        # which has nothing to say then.
+        async def main():
+            selector.is_broken = True
+            while True:
+                loop.call_soon_threadsafe(int)
+                await asyncio.sleep(0)
+
+        selector = BrokenSelector()
+        loop = self.make_loop_of(selector)
+        self.assertRaises(OSError, loop.run_until_complete, main())
+
+    def test_turn_of_a_subclass(self):
+        class Loop(Sel.asyncio.EventLoop):
+            def _take_turn(self, *args):
+                raise ZeroDivisionError
+
+        for run in self.run_forever, self.run_main_loop:
+            loop = Loop()
+            self.addCleanup(loop.close)
+            loop.call_soon(print)
+            self.assertRaises(ZeroDivisionError, run, loop)
 
 
 if __name__ == '__main__':

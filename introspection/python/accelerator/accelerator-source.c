@@ -38,6 +38,14 @@ accel_source_init (void)
   return FALSE;
 }
 
+/* TRUE if the library has taken the source of the selector out of the context, because the selector was closed, or does
+ * not work any more. The other source finds it out in the next iteration. */
+static gboolean
+accel_source_is_lost (AccelSource *self)
+{
+  return !self->in_turn && self->io_source != NULL && g_source_is_destroyed (self->io_source);
+}
+
 static gboolean
 accel_timer_prepare (GSource *source,
                      int     *timeout)
@@ -47,6 +55,8 @@ accel_timer_prepare (GSource *source,
 
   owner->turn_taken = FALSE;
   *timeout = -1;
+  if (accel_source_is_lost (owner))
+    return TRUE;
   if (owner->in_turn || owner->ready_time < 0)
     return FALSE;
 
@@ -61,7 +71,8 @@ accel_timer_check (GSource *source)
 {
   AccelSource *owner = ((AccelOwnSource *) source)->owner;
 
-  return !owner->in_turn && owner->ready_time >= 0 && owner->ready_time <= g_source_get_time (source);
+  return accel_source_is_lost (owner) ||
+         (!owner->in_turn && owner->ready_time >= 0 && owner->ready_time <= g_source_get_time (source));
 }
 
 static gboolean
@@ -160,6 +171,20 @@ accel_source_call_loop (AccelSource *self)
   return goes_on > 0;
 }
 
+/* Makes the loop end with the error of its selector. */
+static void
+accel_source_lose_selector (AccelSource *self)
+{
+  PyObject *loop = Py_NewRef (self->loop);
+  PyObject *result = PyObject_CallMethodNoArgs (loop, accel_names._lose_selector);
+
+  if (result == NULL)
+    PyErr_WriteUnraisable (loop);
+  Py_XDECREF (result);
+  Py_DECREF (loop);
+  self->has_ended = TRUE;
+}
+
 static gboolean
 accel_source_take_turn (AccelSource *self,
                         gboolean     has_events)
@@ -170,6 +195,11 @@ accel_source_take_turn (AccelSource *self,
   Py_INCREF (self);
   if (self->loop == NULL)
     goes_on = G_SOURCE_REMOVE;
+  else if (accel_source_is_lost (self))
+    {
+      accel_source_lose_selector (self);
+      goes_on = G_SOURCE_REMOVE;
+    }
   else if (!self->in_turn)
     {
       /* In a child process, the selector ends the turn of a loop that runs in the parent. */
@@ -259,10 +289,14 @@ accel_source_attach_all (AccelSource *self)
   self->io_source = sel_base_selector_create_source (self->selector);
   Py_END_ALLOW_THREADS
 
-  g_source_add_child_source (self->io_source, guess_source);
+  /* The source of a closed selector is destroyed already. */
+  if (!g_source_is_destroyed (self->io_source))
+    {
+      g_source_add_child_source (self->io_source, guess_source);
+      accel_source_attach (self, self->io_source, accel_source_selector_is_ready, "asyncio");
+    }
   g_source_unref (guess_source);
   self->timer_source = accel_source_new_own (self, &accel_timer_funcs);
-  accel_source_attach (self, self->io_source, accel_source_selector_is_ready, "asyncio");
   accel_source_attach (self, self->timer_source, accel_source_timer_is_due, "asyncio timers");
 }
 

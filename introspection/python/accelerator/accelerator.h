@@ -18,7 +18,7 @@
 #define ACCEL_NAMES(NAME) \
   NAME (_args) NAME (_callback) NAME (_callbacks) NAME (_cancelled) NAME (_clock_resolution) NAME (_closed) \
   NAME (_context) NAME (_debug) NAME (_end) NAME (_fail) NAME (_find) NAME (_forget_if_unregistered) \
-  NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
+  NAME (_keys) NAME (_lose_selector) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
   NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_source) \
   NAME (_stopping) NAME (_take_turn) NAME (_timer_cancelled_count) NAME (_to_exception) NAME (_when) NAME (_woken) \
   NAME (append) NAME (call_at) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)

@@ -102,6 +102,25 @@ class _Raiser:
         return self._context.run(*args)
 
 
+class _Turn:
+    """The callback of the source of a loop. PyGObject only prints exceptions of callbacks, so none may leave it. The
+    library drops it when it takes the source out of the main loop."""
+
+    def __init__(self, loop):
+        self._loop = loop
+
+    def __call__(self, *unused):
+        try:
+            return self._loop._take_turn()
+        except BaseException as exception:
+            self._loop._fail(exception)
+            self._loop._end()
+            return GLib.SOURCE_REMOVE
+
+    def __del__(self):
+        self._loop._check_source_later()
+
+
 class EventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that runs on a GLib.MainContext.
 
@@ -117,7 +136,11 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._own_context = None
         # Of the last run. PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
         self._context = context
-        self._sel = selector or Sel.default_selector_new()
+        self._sel = Sel.default_selector_new() if selector is None else selector
+        if not isinstance(self._sel, Sel.BaseSelector):
+            # This is for __del__().
+            self._closed = True
+            raise TypeError('Not a selector of Sel: {!r}'.format(selector))
         self._priority = priority
         self._source = self._running_source = None
         self._ended = True
@@ -197,8 +220,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         return self._running_source is not None and bool(self._running_source.in_turn)
 
     def _take_turn(self, *unused):
-        """The callback of the source. PyGObject only prints exceptions of callbacks, so none may leave this
-        function."""
+        """Takes a turn. Returns False if the loop has ended."""
         self._in_python_turn = True
         try:
             self._run_once()
@@ -263,11 +285,41 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._arm()
             return
         self._source = self._running_source = self._sel.create_source()
+        if self._source.is_destroyed():
+            raise ValueError('The selector of this event loop is closed')
         self._source.set_name('asyncio')
         self._source.set_priority(self._priority)
-        self._source.set_callback(self._take_turn)
+        self._source.set_callback(_Turn(self))
         self._source.attach(self._context)
         self._arm()
+
+    def _detach(self):
+        source, self._source, self._running_source = self._running_source, None, None
+        if source is not None:
+            source.destroy()
+
+    def _check_source_later(self):
+        """The library has perhaps taken the source out of the main loop."""
+        if self._source is not None:
+            source = GLib.idle_source_new()
+            source.set_priority(self._priority)
+            source.set_callback(self._check_source)
+            source.attach(self._context)
+
+    def _check_source(self, *unused):
+        if self._source is not None and self._source.is_destroyed():
+            self._lose_selector()
+        return GLib.SOURCE_REMOVE
+
+    def _lose_selector(self):
+        """The selector was closed, or does not work any more, so that the source was taken out of the main loop."""
+        try:
+            self._sel.select(0)
+            raise RuntimeError('The selector of this event loop does not work any more')
+        except BaseException as exception:
+            self._fail(exception)
+        if not self._in_turn:
+            self._end()
 
     def _start(self):
         self._check_closed()
@@ -287,12 +339,12 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._attach()
         except BaseException as exception:
             self._fail(exception)
+            # It raises the exception.
+            self._finish()
 
     def _finish(self):
         self._ended = True
-        if self._running_source is not None:
-            self._running_source.destroy()
-        self._source = self._running_source = None
+        self._detach()
         self._stopping = False
         self._thread_id = None
         asyncio._set_running_loop(None)
@@ -338,13 +390,19 @@ class EventLoop(asyncio.SelectorEventLoop):
             # Either no turn can begin, or the loop does not run or is paused already.
             yield
             return
-        self._running_source.destroy()
-        self._source = self._running_source = None
+        self._detach()
         try:
             yield
         finally:
             if not self._ended:
-                self._attach()
+                self._resume()
+
+    def _resume(self):
+        try:
+            self._attach()
+        except BaseException as exception:
+            self._fail(exception)
+            self._end()
 
     @contextlib.contextmanager
     def _wake_by_signals(self):
