@@ -4,11 +4,13 @@
 place of those of asyncio. Prints TAP."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import selectors
 import threading
 import unittest
+import unittest.mock
 
 import tap
 
@@ -278,6 +280,75 @@ class Selectors(TestCase):
             self.addCleanup(loop.close)
             loop.call_soon(print)
             self.assertRaises(ZeroDivisionError, run, loop)
+
+    def test_key_of_the_program(self):
+        # asyncio expects a pair of handles.
+        r, w = os.pipe()
+        self.addCleanup(os.close, r)
+        self.addCleanup(os.close, w)
+        os.write(w, b'x')
+        for data, exception in ('text', ValueError), ((1, 2, 3), ValueError), (None, TypeError):
+            with self.subTest(data):
+                selector = Sel.DefaultSelector()
+                selector.register(r, Sel.EVENT_READ, data)
+                self.assertRaises(exception, self.make_loop(selector=selector).run_forever)
+        selector = Sel.DefaultSelector()
+        selector.register(r, Sel.EVENT_READ, [None, None])
+        self.make_loop(selector=selector).run_until_complete(yield_often())
+
+
+class Replacements(TestCase):
+    """What is in the place of a part of the turn is called."""
+
+    def replace(self, owner, name):
+        """Puts a function in the place of another one. Returns a list that grows with each call."""
+        def call(*args):
+            calls.append(name)
+            return function(*args)
+
+        calls = []
+        function = getattr(owner, name)
+        patch = unittest.mock.patch.object(owner, name, call)
+        patch.start()
+        self.addCleanup(patch.stop)
+        return calls
+
+    def check(self, loop, *args):
+        calls = self.replace(*args)
+        loop.run_until_complete(yield_often())
+        self.assertGreaterEqual(len(calls), 20)
+
+    def test_nothing(self):
+        self.assertTrue(self.make_loop()._is_plain())
+
+    def test_parts_of_an_object(self):
+        for name in '_run_once', '_process_events':
+            loop = self.make_loop()
+            self.check(loop, loop, name)
+
+    def test_select(self):
+        selector = Sel.DefaultSelector()
+        self.check(self.make_loop(selector=selector), selector, 'select')
+        loop = self.make_loop()
+        self.check(loop, loop._selector, 'select')
+
+    def test_functions_of_asyncio(self):
+        # Tools that look for slow callbacks do so.
+        for owner, name in (asyncio.Handle, '_run'), (asyncio.BaseEventLoop, '_run_once'):
+            self.check(self.make_loop(), owner, name)
+
+    def test_handles_while_the_loop_runs(self):
+        async def main():
+            calls = self.replace(asyncio.Handle, '_run')
+            await yield_often()
+            self.assertGreaterEqual(len(calls), 20)
+            self.doCleanups()
+            n_calls = len(calls)
+            await yield_often()
+            self.assertEqual(len(calls), n_calls)
+
+        with contextlib.closing(Sel.asyncio.EventLoop()) as loop:
+            loop.run_until_complete(main())
 
 
 if __name__ == '__main__':

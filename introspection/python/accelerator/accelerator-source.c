@@ -390,6 +390,7 @@ accel_source_new (PyTypeObject *type,
   self->n_forks = n_forks;
   self->priority = priority;
   self->ready_time = -1;
+  self->handle_run = accel_handle_peek_run ();
   self->is_plain = is_plain;
   self->has_own_turn = accel_loop_has_own_turn (loop);
   accel_source_attach_all (self);

@@ -16,6 +16,7 @@ While a loop is running, functions such as asyncio.create_task() work in every c
 import _signal
 import asyncio
 import contextlib
+import functools
 import math
 import os
 import selectors
@@ -58,6 +59,18 @@ def _can_use_default_context():
         return False
     context.release()
     return True
+
+
+# The methods of asyncio that the turn of the accelerator does not call.
+_TURN_METHODS = '_run_once', '_process_events', '_add_callback', '_remove_reader', '_remove_writer'
+
+
+@functools.lru_cache(16)
+def _are_of_asyncio(*functions):
+    """True if none of the functions is one of a subclass, or of a tool that finds slow callbacks."""
+    # A function that is not written in Python has no such attribute.
+    return all(getattr(function, '__globals__', {}).get('__name__', '').startswith('asyncio.')
+               for function in functions)
 
 
 class _Poller(selectors.BaseSelector):
@@ -271,12 +284,13 @@ class EventLoop(asyncio.SelectorEventLoop):
                 handle._args = None
 
     def _is_plain(self):
-        """True if neither a subclass nor this object has replaced a part of the turn that the accelerator takes."""
+        """True if nothing has replaced a part of the turn that the accelerator takes: no subclass, no attribute of an
+        object, and no function in place of one of asyncio."""
         cls = type(self)
         return (type(self._selector) is _Poller and type(self._sel).select is Sel.BaseSelector.select
-                and all(getattr(cls, name) is getattr(asyncio.SelectorEventLoop, name) and name not in self.__dict__
-                        for name in ('_run_once', '_process_events', '_add_callback', '_remove_reader',
-                                     '_remove_writer')))
+                and 'select' not in self._selector.__dict__ and 'select' not in self._sel.__dict__
+                and self.__dict__.keys().isdisjoint(_TURN_METHODS)
+                and _are_of_asyncio(asyncio.Handle._run, *[getattr(cls, name) for name in _TURN_METHODS]))
 
     def _attach(self):
         if _accelerator is not None:
