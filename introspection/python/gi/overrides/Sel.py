@@ -261,7 +261,12 @@ class BaseSelector(Sel.BaseSelector):
 
     def _get_c_map(self):
         """Returns the mapping of the library, or None if the selector has no keys any more."""
-        return None if '_is_closing' in self.__dict__ else _get_c_map(self)
+        try:
+            return None if '_is_closing' in self.__dict__ else _get_c_map(self)
+        except ImportError:
+            if not _is_at_exit():
+                raise
+            return None
 
     def _find(self, fd):
         """Returns the key of a descriptor, or None."""
@@ -438,6 +443,16 @@ class BaseSelector(Sel.BaseSelector):
         Returns True. Raises ValueError if the selector is closed, and OSError."""
         return self._call(Sel.BaseSelector.reinit)
 
+    def is_closed(self):
+        """Returns True if close() was called."""
+        try:
+            return _is_closed(self)
+        except ImportError:
+            if not _is_at_exit():
+                raise
+            # A finalizer that close() has called may ask.
+            return False
+
     def close(self):
         """Closes the selector and drops all keys. The file objects stay open. May be called again."""
         # The keys go first, as in the standard library: a finalizer of data may use the selector, which has no keys
@@ -540,6 +555,7 @@ class BaseSelector(Sel.BaseSelector):
 # The methods of the typelib whose names the override takes.
 _select_fds = Sel.BaseSelector.select_fds
 _get_c_map = Sel.BaseSelector.get_map
+_is_closed = Sel.BaseSelector.is_closed
 _unregister = Sel.BaseSelector.unregister
 _close = Sel.BaseSelector.close
 BaseSelector = override(BaseSelector)
