@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Tests what ends or replaces the turns of Sel.asyncio: forks, errors of the start, broken selectors, and functions in
-place of those of asyncio. Prints TAP."""
+"""Tests what ends or replaces the turns of Sel.asyncio: forks, errors of the start, broken selectors, signals in a turn,
+and functions in place of those of asyncio. Prints TAP."""
 
 import asyncio
 import contextlib
 import errno
 import os
 import selectors
+import signal
+import subprocess
 import threading
 import unittest
 import unittest.mock
@@ -349,6 +351,40 @@ class Replacements(TestCase):
 
         with contextlib.closing(Sel.asyncio.EventLoop()) as loop:
             loop.run_until_complete(main())
+
+
+class SignalsInATurn(TestCase):
+    """A coroutine runs a main loop, during which the selector of the loop is not polled."""
+
+    def test_handler(self):
+        main_loop = GLib.MainLoop()
+        self.addCleanup(signal.signal, signal.SIGUSR1, signal.signal(signal.SIGUSR1, lambda *unused: main_loop.quit()))
+
+        async def main():
+            # Another process sends the signal when this one sleeps in C code.
+            process = subprocess.Popen(['/bin/sh', '-c', """
+                until grep -q 'State:.S' /proc/$0/status; do :; done; kill -USR1 $0""", str(os.getpid())])
+            main_loop.run()
+            process.wait()
+
+        Sel.asyncio.run(main())
+
+    def test_second_interrupt(self):
+        # The first one cancels the task, which sees it at its next await. The second one ends the main loop.
+        handlers = []
+
+        async def main():
+            for unused in range(2):
+                self.when_idle(os.kill, os.getpid(), signal.SIGINT)
+            handlers.append(signal.getsignal(signal.SIGINT))
+            try:
+                GLib.MainLoop().run()
+            finally:
+                handlers.append(signal.getsignal(signal.SIGINT))
+
+        self.assertRaises(KeyboardInterrupt, Sel.asyncio.run, main())
+        self.assertEqual(handlers, handlers[:1] * 2)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
 
 
 if __name__ == '__main__':

@@ -387,7 +387,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         quit_functions = self._turn_quit_functions if self._in_turn else self._quit_functions
         quit_functions.append(quit_function)
         try:
-            with self._wake_by_signals():
+            with self._wake_by_signals(), self._handle_signals_in_turn(quit_function):
                 yield self
         finally:
             quit_functions.pop()
@@ -441,6 +441,42 @@ class EventLoop(asyncio.SelectorEventLoop):
             if fd not in (-1, own_fd):
                 # Another part of the program has set its own descriptor meanwhile.
                 signal.set_wakeup_fd(fd)
+
+    @contextlib.contextmanager
+    def _handle_signals_in_turn(self, quit_function):
+        """Makes signals end the wait of a main loop that a coroutine runs, although the selector is not polled then.
+
+        If the handler of Ctrl-C raises KeyboardInterrupt, as asyncio's Runner does at the second one, that main loop
+        ends, and the exception is raised at its end. PyGObject would only print it."""
+        if (not self._in_turn or quit_function is None
+                or threading.current_thread() is not threading.main_thread()):
+            yield
+            return
+
+        def interrupt(signum, frame):
+            try:
+                handler(signum, frame)
+            except KeyboardInterrupt as exception:
+                exceptions.append(exception)
+                self._quit(self._turn_quit_functions)
+
+        exceptions = []
+        handler = _signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            _signal.signal(signal.SIGINT, interrupt)
+        with Sel.PollSelector() as selector:
+            selector.register(self._ssock, selectors.EVENT_READ)
+            source = selector.create_source()
+            source.set_callback(lambda *unused: self._read_from_self() or GLib.SOURCE_CONTINUE)
+            source.attach(self._context)
+            try:
+                yield
+            finally:
+                source.destroy()
+                if _signal.getsignal(signal.SIGINT) is interrupt:
+                    _signal.signal(signal.SIGINT, handler)
+        if exceptions:
+            raise exceptions[0]
 
     @contextlib.contextmanager
     def _keyboard_interrupt(self):
