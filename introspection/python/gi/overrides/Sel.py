@@ -54,6 +54,12 @@ _MAX_FD = GLib.MAXINT
 
 _MASKS = {mask: Sel.EventMask(mask) for mask in range(1, (EVENT_READ | EVENT_WRITE) + 1)}
 
+# PyGObject has no documentation of the types of a typelib, and lets it be set for enumerations only. The others are not
+# loaded when this module is imported.
+Sel.EventMask.__doc__ = 'The events of a descriptor: READ and WRITE. Their numbers are those of EVENT_READ and EVENT_WRITE.'
+Sel.SelectorError.__doc__ = ('The codes of errors. The methods of the selectors raise exceptions of Python in their '
+                             'place; see BaseSelector.')
+
 _OS_ERROR = GLib.quark_to_string(Sel.os_error_domain())
 _SELECTOR_ERROR = GLib.quark_to_string(Sel.selector_error_quark())
 _EXCEPTIONS = {
