@@ -195,7 +195,7 @@ accel_source_take_turn (AccelSource *self,
   Py_INCREF (self);
   if (self->loop == NULL)
     goes_on = G_SOURCE_REMOVE;
-  else if (accel_source_is_lost (self))
+  else if (!has_events && accel_source_is_lost (self))
     {
       accel_source_lose_selector (self);
       goes_on = G_SOURCE_REMOVE;

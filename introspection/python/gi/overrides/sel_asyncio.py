@@ -34,6 +34,8 @@ __all__ = ['EventLoop', 'run', 'select']
 if 'DefaultEventLoopPolicy' in vars(asyncio):
     __all__.append('EventLoopPolicy')
 
+_nothing = contextlib.nullcontext()
+
 # The longest time that a loop waits for a timer, in seconds, as in the standard library.
 _MAX_DELAY = 24 * 3600
 
@@ -387,7 +389,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         quit_functions = self._turn_quit_functions if self._in_turn else self._quit_functions
         quit_functions.append(quit_function)
         try:
-            with self._wake_by_signals(), self._handle_signals_in_turn(quit_function):
+            with self._wake_by_signals(), self._handle_signals_in_turn(quit_function) if self._in_turn else _nothing:
                 yield self
         finally:
             quit_functions.pop()
@@ -448,8 +450,7 @@ class EventLoop(asyncio.SelectorEventLoop):
 
         If the handler of Ctrl-C raises KeyboardInterrupt, as asyncio's Runner does at the second one, that main loop
         ends, and the exception is raised at its end. PyGObject would only print it."""
-        if (not self._in_turn or quit_function is None
-                or threading.current_thread() is not threading.main_thread()):
+        if quit_function is None or threading.current_thread() is not threading.main_thread():
             yield
             return
 
