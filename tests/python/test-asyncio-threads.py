@@ -4,6 +4,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 import unittest
 
@@ -163,6 +165,51 @@ class Threads(unittest.TestCase):
         self.assertIs(policy.get_event_loop_for_context(GLib.MainContext.default()), loop)
         self.assertIsNone(policy.get_event_loop_for_context(GLib.MainContext()))
         self.assertIsNone(run_in_thread(policy.get_event_loop_for_context, GLib.MainContext.default()))
+
+    def run_program(self, text):
+        result = subprocess.run([sys.executable, '-c', text], stderr=subprocess.PIPE, text=True)
+        self.assertEqual((result.returncode, result.stderr), (0, ''))
+
+    def test_first_use_in_two_threads(self):
+        # The second thread uses the module while the first one loads it: a subclass comes into being in the middle.
+        self.run_program("""if True:
+            import asyncio, gi, threading
+            gi.require_version('Sel', '1.0')
+            from gi.repository import Sel
+
+            def run():
+                Sel.asyncio.run(asyncio.sleep(0))
+
+            class Base(asyncio.SelectorEventLoop):
+                def __init_subclass__(cls):
+                    thread.start()
+                    # It waits for this thread, or fails at once.
+                    thread.join(0.1)
+
+            thread = threading.Thread(target=run)
+            asyncio.SelectorEventLoop = Base
+            run()
+            thread.join()
+            """)
+
+    def test_accelerator_is_loaded_twice(self):
+        # As two threads do that use their first selectors at once. Python calls the function without a lock.
+        self.run_program("""if True:
+            import gi
+            gi.require_version('Sel', '1.0')
+            from gi.repository import Sel
+            from gi.overrides import Sel as override
+            for unused in range(2):
+                override.load_accelerator.__wrapped__()
+            with Sel.DefaultSelector() as selector:
+                for name in '_keys', '_callbacks':
+                    table = getattr(Sel.BaseSelector, name).func(selector)
+                    assert getattr(Sel.BaseSelector, name).func(selector) is table is getattr(selector, name)
+                try:
+                    selector.register('invalid', Sel.EVENT_READ)
+                except ValueError:
+                    pass
+            """)
 
 
 if __name__ == '__main__':

@@ -466,11 +466,15 @@ with asyncio.Runner(loop_factory=%s) as runner:
                 self.assertIn('ResourceWarning: unclosed transport', result.stderr)
 
     def test_loop_that_is_not_closed(self):
+        # The transport looks at the selector when the interpreter ends.
         result = self.run_program('''
+async def main():
+    r, w = os.pipe()
+    await asyncio.get_running_loop().connect_read_pipe(asyncio.Protocol, os.fdopen(r, "rb"))
 loop = Sel.asyncio.EventLoop()
-loop.run_until_complete(asyncio.sleep(0))
+loop.run_until_complete(main())
 other = asyncio.SelectorEventLoop(Sel.DefaultSelector())
-other.run_until_complete(asyncio.sleep(0))
+other.run_until_complete(main())
 ''')
         self.assertEqual(result.stderr, '')
 
@@ -482,7 +486,9 @@ class Owner:
         self.selector = Sel.DefaultSelector()
         self.key = self.selector.register(self.r, Sel.EVENT_READ, self)
     def __del__(self):
+        assert self.selector.get_key(self.r) is self.key and not self.selector.is_closed()
         self.selector.unregister(self.r)
+        assert self.selector.get_map().get(self.r) is None
         self.selector.close()
 owner = Owner()
 ''')

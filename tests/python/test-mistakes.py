@@ -4,6 +4,9 @@
 
 import asyncio
 import contextlib
+import decimal
+import errno
+import fractions
 import functools
 import io
 import os
@@ -53,6 +56,29 @@ class Mistakes(unittest.TestCase):
                         function(number)
                 self.assertRaises((OverflowError, ValueError), selector.register, number, READ)
         self.assertEqual(list(selector.get_map()), [self.w])
+
+    def test_timeouts_that_are_no_numbers_of_python(self):
+        class Number:
+            def __float__(self):
+                return 0.0
+            __index__ = __int__ = lambda self: 0
+
+        os.write(self.w, b'x')
+        self.selector.register(self.r, READ)
+        for timeout in decimal.Decimal('0.1'), Number(), '0', [], 1j:
+            with self.subTest(timeout):
+                self.assertRaises(TypeError, self.selector.select, timeout)
+        for timeout in fractions.Fraction(1, 100), True, -1:
+            self.assertEqual(len(self.selector.select(timeout)), 1)
+
+    def test_file_object_that_fails(self):
+        class File:
+            def fileno(self):
+                raise OSError(errno.EIO, 'on purpose')
+
+        self.assertRaises(OSError, self.selector.get_key, File())
+        self.selector.close()
+        self.assertRaises(RuntimeError, self.selector.get_key, File())
 
     def test_callbacks_that_cannot_be_called(self):
         selector = self.selector

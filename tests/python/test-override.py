@@ -196,8 +196,8 @@ with Sel.DefaultSelector() as selector:
                 if callable(member) and not name.startswith('_'):
                     self.assertRegex(member.__doc__ or '', r'^[A-Z].*[.]', name)
                     inspect.signature(member)
-        for function in Sel.asyncio.run, Sel.asyncio.select:
-            self.assertTrue(function.__doc__)
+        for item in Sel.asyncio.run, Sel.asyncio.select, Sel.EventMask, Sel.SelectorError:
+            self.assertTrue(item.__doc__)
 
     def test_fileno(self):
         for cls in CLASSES:

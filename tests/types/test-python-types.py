@@ -149,7 +149,7 @@ class TestNames(unittest.TestCase):
     def test_override(self):
         n_compared = self.compare_functions(vars(Sel.BaseSelector), self.stub['BaseSelector'], 'BaseSelector')
         self.assertGreater(n_compared, 15)
-        for name in sys.modules['gi.overrides.Sel'].__all__:
+        for name in set(sys.modules['gi.overrides.Sel'].__all__) - {'__getattr__'} | {'asyncio'}:
             self.assertIn(name, self.stub)
         for cls in (Sel.EpollSelector, Sel.KqueueSelector, Sel.DevpollSelector):
             self.assertIn('fileno', self.stub[cls.__name__])

@@ -86,6 +86,13 @@ accel_handle_is_plain (PyObject *handle)
   return is_known && (Py_IS_TYPE (handle, handle_type) || Py_IS_TYPE (handle, timer_type));
 }
 
+/* Returns: (transfer none) (nullable): the method _run () of the class, which tools replace to find slow callbacks */
+PyObject *
+accel_handle_peek_run (void)
+{
+  return PyDict_GetItemWithError (handle_type->tp_dict, accel_names._run);
+}
+
 /* Fills a new object as the constructor of Handle does outside of debug mode. Returns: FALSE with an exception */
 static gboolean
 accel_handle_fill (PyObject *handle,

@@ -319,7 +319,9 @@ accel_select (PyObject        *self,
 
   if (selector == NULL)
     return NULL;
-  if (kwnames != NULL || n_args > 1)
+  /* Other numbers than int and float have conversions that Python does not use here. */
+  if (kwnames != NULL || n_args > 1 ||
+      (n_args == 1 && args[0] != Py_None && !PyFloat_Check (args[0]) && !PyLong_Check (args[0])))
     return accel_call_python (&selector_methods[METHOD_SELECT], self, args, n_args, kwnames);
 
   if (n_args == 1 && args[0] != Py_None)
@@ -593,6 +595,12 @@ accel_get_key (PyObject        *self,
   AccelKeys *keys;
   PyObject *key;
 
+  if (fd == FD_RAISED && sel_base_selector_is_closed (selector))
+    {
+      /* The method in Python raises the exception of a closed selector. */
+      PyErr_Clear ();
+      fd = FD_UNUSUAL;
+    }
   if (selector == NULL || fd == FD_RAISED)
     return NULL;
   if (fd >= 0)

@@ -2,6 +2,7 @@
 
 #include "accelerator.h"
 
+#include <pthread.h>
 #include <structmember.h>
 
 /* The sources that make an event loop take its turns: one that is ready if the selector is, and one that is ready at
@@ -16,6 +17,35 @@ typedef struct
   AccelSource *owner;
 } AccelOwnSource;
 
+/* How many forks lie between this process and the one that has loaded the module. */
+static guint n_forks;
+
+static void
+accel_count_fork (void)
+{
+  n_forks++;
+}
+
+/* Called once. Returns: FALSE with an exception */
+gboolean
+accel_source_init (void)
+{
+  if (pthread_atfork (NULL, NULL, accel_count_fork) == 0)
+    return TRUE;
+
+  PyErr_NoMemory ();
+
+  return FALSE;
+}
+
+/* TRUE if the library has taken the source of the selector out of the context, because the selector was closed, or does
+ * not work any more. The other source finds it out in the next iteration. */
+static gboolean
+accel_source_is_lost (AccelSource *self)
+{
+  return !self->in_turn && self->io_source != NULL && g_source_is_destroyed (self->io_source);
+}
+
 static gboolean
 accel_timer_prepare (GSource *source,
                      int     *timeout)
@@ -25,6 +55,8 @@ accel_timer_prepare (GSource *source,
 
   owner->turn_taken = FALSE;
   *timeout = -1;
+  if (accel_source_is_lost (owner))
+    return TRUE;
   if (owner->in_turn || owner->ready_time < 0)
     return FALSE;
 
@@ -39,7 +71,8 @@ accel_timer_check (GSource *source)
 {
   AccelSource *owner = ((AccelOwnSource *) source)->owner;
 
-  return !owner->in_turn && owner->ready_time >= 0 && owner->ready_time <= g_source_get_time (source);
+  return accel_source_is_lost (owner) ||
+         (!owner->in_turn && owner->ready_time >= 0 && owner->ready_time <= g_source_get_time (source));
 }
 
 static gboolean
@@ -138,6 +171,20 @@ accel_source_call_loop (AccelSource *self)
   return goes_on > 0;
 }
 
+/* Makes the loop end with the error of its selector. */
+static void
+accel_source_lose_selector (AccelSource *self)
+{
+  PyObject *loop = Py_NewRef (self->loop);
+  PyObject *result = PyObject_CallMethodNoArgs (loop, accel_names._lose_selector);
+
+  if (result == NULL)
+    PyErr_WriteUnraisable (loop);
+  Py_XDECREF (result);
+  Py_DECREF (loop);
+  self->has_ended = TRUE;
+}
+
 static gboolean
 accel_source_take_turn (AccelSource *self,
                         gboolean     has_events)
@@ -148,9 +195,15 @@ accel_source_take_turn (AccelSource *self,
   Py_INCREF (self);
   if (self->loop == NULL)
     goes_on = G_SOURCE_REMOVE;
+  else if (!has_events && accel_source_is_lost (self))
+    {
+      accel_source_lose_selector (self);
+      goes_on = G_SOURCE_REMOVE;
+    }
   else if (!self->in_turn)
     {
-      self->has_events = has_events;
+      /* In a child process, the selector ends the turn of a loop that runs in the parent. */
+      self->has_events = has_events || self->n_forks != n_forks;
       self->guess.was_ready |= has_events;
       self->turn_taken = TRUE;
       goes_on = accel_source_call_loop (self);
@@ -236,10 +289,14 @@ accel_source_attach_all (AccelSource *self)
   self->io_source = sel_base_selector_create_source (self->selector);
   Py_END_ALLOW_THREADS
 
-  g_source_add_child_source (self->io_source, guess_source);
+  /* The source of a closed selector is destroyed already. */
+  if (!g_source_is_destroyed (self->io_source))
+    {
+      g_source_add_child_source (self->io_source, guess_source);
+      accel_source_attach (self, self->io_source, accel_source_selector_is_ready, "asyncio");
+    }
   g_source_unref (guess_source);
   self->timer_source = accel_source_new_own (self, &accel_timer_funcs);
-  accel_source_attach (self, self->io_source, accel_source_selector_is_ready, "asyncio");
   accel_source_attach (self, self->timer_source, accel_source_timer_is_due, "asyncio timers");
 }
 
@@ -330,8 +387,10 @@ accel_source_new (PyTypeObject *type,
   self->selector = g_object_ref (accel_get_selector (selector));
   self->context = g_main_context_ref (main_context);
   self->thread = g_thread_self ();
+  self->n_forks = n_forks;
   self->priority = priority;
   self->ready_time = -1;
+  self->handle_run = accel_handle_peek_run ();
   self->is_plain = is_plain;
   self->has_own_turn = accel_loop_has_own_turn (loop);
   accel_source_attach_all (self);

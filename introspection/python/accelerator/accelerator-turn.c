@@ -60,6 +60,21 @@ accel_turn_add_handle (AccelSource *source,
   return cancelled ? accel_call (loop, remove, fileobj) : accel_turn_append (source, handle);
 }
 
+/* Lets the method in Python take an event whose data is no pair of handles, because the program has registered the
+ * descriptor itself. Most such keys raise an exception there. */
+static gboolean
+accel_turn_add_foreign_event (PyObject *loop,
+                              PyObject *key,
+                              guint     events)
+{
+  PyObject *list = Py_BuildValue ("[(OI)]", key, events);
+  gboolean success = list != NULL && accel_call (loop, accel_names._process_events, list);
+
+  Py_XDECREF (list);
+
+  return success;
+}
+
 static gboolean
 accel_turn_add_event (AccelSource         *source,
                       PyObject            *loop,
@@ -78,9 +93,9 @@ accel_turn_add_event (AccelSource         *source,
   handles = PyTuple_GET_ITEM (key, 3);
   if (!PyTuple_Check (handles) || PyTuple_GET_SIZE (handles) != 2)
     {
-      PyErr_Format (PyExc_TypeError, "The data of descriptor %d is not a pair of handles", event->fd);
+      success = accel_turn_add_foreign_event (loop, key, event->events);
       Py_DECREF (key);
-      return FALSE;
+      return success;
     }
 
   success = ((event->events & SEL_EVENT_READ) == 0 ||
@@ -290,8 +305,8 @@ accel_turn_run_ready (AccelSource *source,
   return TRUE;
 }
 
-/* TRUE if the method in Python has to take the turn: in debug mode, if a subclass has replaced a part of it, or if
- * there are many cancelled timers. */
+/* TRUE if the method in Python has to take the turn: in debug mode, if something in Python has replaced a part of it,
+ * or if there are many cancelled timers. */
 static gboolean
 accel_turn_is_unusual (AccelSource *source,
                        PyObject    *loop)
@@ -299,7 +314,7 @@ accel_turn_is_unusual (AccelSource *source,
   PyObject *scheduled = source->scheduled;
   long n_cancelled = 0;
 
-  if (!source->is_plain || accel_get_flag (loop, accel_names._debug) != 0 || !PyList_CheckExact (scheduled))
+  if (!source->is_plain || source->handle_run != accel_handle_peek_run () || accel_get_flag (loop, accel_names._debug) != 0 || !PyList_CheckExact (scheduled))
     return TRUE;
 
   return PyList_GET_SIZE (scheduled) > MIN_TIMERS &&

@@ -5,35 +5,49 @@
 
 AccelNames accel_names;
 
+/* Replaces a method of a Python class. Returns: FALSE with an exception */
+static gboolean
+accel_install_method (PyObject    *cls,
+                      AccelMethod *method)
+{
+  PyObject *python = PyObject_GetAttrString (cls, method->def.ml_name);
+  PyObject *doc, *descriptor;
+  int status;
+
+  if (python == NULL)
+    return FALSE;
+
+  /* Another thread may load the module at the same time. */
+  if (Py_IS_TYPE (python, &PyMethodDescr_Type) && ((PyMethodDescrObject *) python)->d_method == &method->def)
+    {
+      Py_DECREF (python);
+      return TRUE;
+    }
+
+  /* The documentation stands in the Python code. The first lines are the form in which Python expects a signature. */
+  method->python = python;
+  doc = PyObject_GetAttrString (python, "__doc__");
+  method->def.ml_doc = g_strdup_printf ("%s%s\n--\n\n%s", method->def.ml_name, method->signature,
+                                        doc != NULL && PyUnicode_Check (doc) ? PyUnicode_AsUTF8 (doc) : "");
+  Py_XDECREF (doc);
+
+  descriptor = PyDescr_NewMethod ((PyTypeObject *) cls, &method->def);
+  if (descriptor == NULL)
+    return FALSE;
+  status = PyObject_SetAttrString (cls, method->def.ml_name, descriptor);
+  Py_DECREF (descriptor);
+
+  return status == 0;
+}
+
 /* Replaces methods of a Python class. `methods` ends with an element without a name. */
 gboolean
 accel_install_methods (PyObject    *cls,
                        AccelMethod *methods)
 {
   for (AccelMethod *method = methods; method->def.ml_name != NULL; method++)
-    {
-      PyObject *doc, *descriptor;
-      int status;
-
-      method->python = PyObject_GetAttrString (cls, method->def.ml_name);
-      if (method->python == NULL)
-        return FALSE;
-
-      /* The documentation stands in the Python code. The first lines are the form in which Python expects a
-         signature. */
-      doc = PyObject_GetAttrString (method->python, "__doc__");
-      method->def.ml_doc = g_strdup_printf ("%s%s\n--\n\n%s", method->def.ml_name, method->signature,
-                                            doc != NULL && PyUnicode_Check (doc) ? PyUnicode_AsUTF8 (doc) : "");
-      Py_XDECREF (doc);
-
-      descriptor = PyDescr_NewMethod ((PyTypeObject *) cls, &method->def);
-      if (descriptor == NULL)
-        return FALSE;
-      status = PyObject_SetAttrString (cls, method->def.ml_name, descriptor);
-      Py_DECREF (descriptor);
-      if (status < 0)
-        return FALSE;
-    }
+    if (!accel_install_method (cls, method))
+      return FALSE;
 
   return TRUE;
 }
@@ -101,6 +115,8 @@ PyInit_sel_accelerator (void)
   if (gobject == NULL)
     return NULL;
   Py_DECREF (gobject);
+  if (!accel_source_init ())
+    return NULL;
 
 #define ACCEL_INTERN_NAME(name) \
   accel_names.name = PyUnicode_InternFromString (#name); \

@@ -18,8 +18,8 @@
 #define ACCEL_NAMES(NAME) \
   NAME (_args) NAME (_callback) NAME (_callbacks) NAME (_cancelled) NAME (_clock_resolution) NAME (_closed) \
   NAME (_context) NAME (_debug) NAME (_end) NAME (_fail) NAME (_find) NAME (_forget_if_unregistered) \
-  NAME (_keys) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) NAME (_report) \
-  NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_source) \
+  NAME (_keys) NAME (_lose_selector) NAME (_process_events) NAME (_ready) NAME (_remove_reader) NAME (_remove_writer) \
+  NAME (_report) NAME (_run) NAME (_run_once) NAME (_running_source) NAME (_scheduled) NAME (_source) \
   NAME (_stopping) NAME (_take_turn) NAME (_timer_cancelled_count) NAME (_to_exception) NAME (_when) NAME (_woken) \
   NAME (append) NAME (call_at) NAME (fileno) NAME (pop) NAME (popleft) NAME (time)
 
@@ -104,13 +104,15 @@ typedef struct
   PyObject *popleft;
   PyObject *scheduled;          /* _scheduled of the loop */
   GThread *thread;
+  guint n_forks;                /* of this process, when the loop began to run */
   SelBaseSelector *selector;
   GMainContext *context;
   int priority;
   GSource *io_source;           /* ready if the selector is */
   GSource *timer_source;        /* ready at the time below */
   gint64 ready_time;            /* monotonic time, in microseconds; 0 for now, -1 for never */
-  gboolean is_plain;            /* no subclass has replaced a part of the turn */
+  PyObject *handle_run;         /* Handle._run () when the loop began to run; only for comparing */
+  gboolean is_plain;            /* nothing in Python has replaced a part of the turn */
   gboolean has_own_turn;        /* nor the whole turn */
   gboolean has_ended;           /* the loop, which takes no more turns */
   gboolean has_events;          /* the turn is taken because the selector is ready */
@@ -122,6 +124,7 @@ typedef struct
 
 extern PyTypeObject accel_source_type;
 
+gboolean         accel_source_init       (void);
 void             accel_source_unblock    (AccelSource       *self);
 gboolean         accel_source_get_timers (AccelSource       *self,
                                           PyObject          *loop);
@@ -144,6 +147,7 @@ PyObject        *accel_iterate           (PyObject          *module,
 void             accel_handle_init       (PyObject          *handle,
                                           PyObject          *timer);
 gboolean         accel_handle_is_plain   (PyObject          *handle);
+PyObject        *accel_handle_peek_run   (void);
 PyObject        *accel_handle_new        (PyObject          *loop,
                                           PyObject          *callback,
                                           PyObject          *args,

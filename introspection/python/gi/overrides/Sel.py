@@ -14,12 +14,12 @@ import abc
 import collections.abc
 import errno
 import functools
-import importlib.util
 import inspect
 import math
 import os
 import selectors
 import sys
+import threading
 import time
 
 import gi
@@ -41,15 +41,24 @@ def _load_library_of_wheel():
 
 _load_library_of_wheel()
 
-__all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER', 'asyncio']
+__all__ = ['EVENT_READ', 'EVENT_WRITE', 'WAIT_FOREVER']
 
 EVENT_READ = selectors.EVENT_READ
 EVENT_WRITE = selectors.EVENT_WRITE
 WAIT_FOREVER = math.inf
 
+# A child process that another thread has forked has another main thread.
+first_main_thread = threading.main_thread()
+
 _MAX_FD = GLib.MAXINT
 
 _MASKS = {mask: Sel.EventMask(mask) for mask in range(1, (EVENT_READ | EVENT_WRITE) + 1)}
+
+# PyGObject has no documentation of the types of a typelib, and lets it be set for enumerations only. The others are not
+# loaded when this module is imported.
+Sel.EventMask.__doc__ = 'The events of a descriptor: READ and WRITE. Their numbers are those of EVENT_READ and EVENT_WRITE.'
+Sel.SelectorError.__doc__ = ('The codes of errors. The methods of the selectors raise exceptions of Python in their '
+                             'place; see BaseSelector.')
 
 _OS_ERROR = GLib.quark_to_string(Sel.os_error_domain())
 _SELECTOR_ERROR = GLib.quark_to_string(Sel.selector_error_quark())
@@ -212,15 +221,16 @@ class BaseSelector(Sel.BaseSelector):
             if name in cls.__dict__:
                 setattr(cls, name, _guard(cls.__dict__[name]))
 
-    # C code can create selectors too, so __init__() may not have run.
+    # C code can create selectors too, so __init__() may not have run. From Python 3.12 on, cached_property has no lock,
+    # so that several threads may be here; all of them use the table that one has set.
     @functools.cached_property
     def _keys(self):
         accelerator = load_accelerator()
-        return {} if accelerator is None else accelerator.Keys()
+        return self.__dict__.setdefault('_keys', {} if accelerator is None else accelerator.Keys())
 
     @functools.cached_property
     def _callbacks(self):
-        return {}
+        return self.__dict__.setdefault('_callbacks', {})
 
     def _to_exception(self, error):
         if error.domain == _OS_ERROR:
@@ -257,7 +267,12 @@ class BaseSelector(Sel.BaseSelector):
 
     def _get_c_map(self):
         """Returns the mapping of the library, or None if the selector has no keys any more."""
-        return None if '_is_closing' in self.__dict__ else _get_c_map(self)
+        try:
+            return None if '_is_closing' in self.__dict__ else _get_c_map(self)
+        except ImportError:
+            if not _is_at_exit():
+                raise
+            return None
 
     def _find(self, fd):
         """Returns the key of a descriptor, or None."""
@@ -434,6 +449,16 @@ class BaseSelector(Sel.BaseSelector):
         Returns True. Raises ValueError if the selector is closed, and OSError."""
         return self._call(Sel.BaseSelector.reinit)
 
+    def is_closed(self):
+        """Returns True if close() was called."""
+        try:
+            return _is_closed(self)
+        except ImportError:
+            if not _is_at_exit():
+                raise
+            # A finalizer that close() has called may ask.
+            return False
+
     def close(self):
         """Closes the selector and drops all keys. The file objects stay open. May be called again."""
         # The keys go first, as in the standard library: a finalizer of data may use the selector, which has no keys
@@ -515,7 +540,8 @@ class BaseSelector(Sel.BaseSelector):
             timeout = WAIT_FOREVER
         if callback is not None:
             return Sel.BaseSelector.select_async(self, timeout, io_priority, cancellable, callback, *user_data)
-        return asyncio.select(self, timeout, io_priority, cancellable)
+        from . import sel_asyncio
+        return sel_asyncio.select(self, timeout, io_priority, cancellable)
 
     def select_finish(self, result):
         """Returns the list of a wait that select_async() has started, for its callback. result is a Gio.AsyncResult.
@@ -535,6 +561,7 @@ class BaseSelector(Sel.BaseSelector):
 # The methods of the typelib whose names the override takes.
 _select_fds = Sel.BaseSelector.select_fds
 _get_c_map = Sel.BaseSelector.get_map
+_is_closed = Sel.BaseSelector.is_closed
 _unregister = Sel.BaseSelector.unregister
 _close = Sel.BaseSelector.close
 BaseSelector = override(BaseSelector)
@@ -610,15 +637,16 @@ DefaultSelector = _find_default()
 __all__.append('DefaultSelector')
 
 
-def _lazy_module(name):
-    """Returns a module that is loaded at the first use of one of its attributes."""
-    spec = importlib.util.find_spec(name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def __getattr__(name):
+    """Imports the module asyncio at its first use, because most programs do not need it, and that takes as long as
+    everything else. PyGObject copies this function to gi.repository.Sel. Threads that need the module at once wait for
+    the lock of the import."""
+    if name != 'asyncio':
+        raise AttributeError('module {!r} has no attribute {!r}'.format(__name__, name))
+    from . import sel_asyncio
+    for namespace in __name__, 'gi.repository.Sel':
+        setattr(sys.modules[namespace], name, sel_asyncio)
+    return sel_asyncio
 
 
-# Most programs do not need Sel.asyncio, and loading it takes as long as loading everything else.
-asyncio = _lazy_module('gi.overrides.sel_asyncio')
+__all__.append('__getattr__')

@@ -16,6 +16,7 @@ While a loop is running, functions such as asyncio.create_task() work in every c
 import _signal
 import asyncio
 import contextlib
+import functools
 import math
 import os
 import selectors
@@ -27,11 +28,13 @@ from gi import _ossighelper
 from gi.module import get_introspection_module
 from gi.repository import Gio, GLib, Sel
 
-from .Sel import load_accelerator
+from .Sel import first_main_thread, load_accelerator
 
 __all__ = ['EventLoop', 'run', 'select']
 if 'DefaultEventLoopPolicy' in vars(asyncio):
     __all__.append('EventLoopPolicy')
+
+_nothing = contextlib.nullcontext()
 
 # The longest time that a loop waits for a timer, in seconds, as in the standard library.
 _MAX_DELAY = 24 * 3600
@@ -43,6 +46,33 @@ _iterate_context = get_introspection_module('GLib').MainContext.iteration
 def _iterate(loop):
     """Runs one iteration of the main context of a running loop, which may block."""
     _iterate_context(loop._context, True)
+
+
+def _can_use_default_context():
+    """True if this is the main thread, except in a child process for which GLib believes that a thread of the parent,
+    which does not exist here, owns the default context."""
+    thread = threading.main_thread()
+    if threading.current_thread() is not thread:
+        return False
+    if thread is first_main_thread:
+        return True
+    context = GLib.MainContext.default()
+    if not context.acquire():
+        return False
+    context.release()
+    return True
+
+
+# The methods of asyncio that the turn of the accelerator does not call.
+_TURN_METHODS = '_run_once', '_process_events', '_add_callback', '_remove_reader', '_remove_writer'
+
+
+@functools.lru_cache(16)
+def _are_of_asyncio(*functions):
+    """True if none of the functions is one of a subclass, or of a tool that finds slow callbacks."""
+    # A function that is not written in Python has no such attribute.
+    return all(getattr(function, '__globals__', {}).get('__name__', '').startswith('asyncio.')
+               for function in functions)
 
 
 class _Poller(selectors.BaseSelector):
@@ -87,6 +117,25 @@ class _Raiser:
         return self._context.run(*args)
 
 
+class _Turn:
+    """The callback of the source of a loop. PyGObject only prints exceptions of callbacks, so none may leave it. The
+    library drops it when it takes the source out of the main loop."""
+
+    def __init__(self, loop):
+        self._loop = loop
+
+    def __call__(self, *unused):
+        try:
+            return self._loop._take_turn()
+        except BaseException as exception:
+            self._loop._fail(exception)
+            self._loop._end()
+            return GLib.SOURCE_REMOVE
+
+    def __del__(self):
+        self._loop._check_source_later()
+
+
 class EventLoop(asyncio.SelectorEventLoop):
     """An asyncio loop that runs on a GLib.MainContext.
 
@@ -102,7 +151,11 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._own_context = None
         # Of the last run. PyGObject finds the context by this name, and then allows functions of Gio to be awaited.
         self._context = context
-        self._sel = selector or Sel.default_selector_new()
+        self._sel = Sel.default_selector_new() if selector is None else selector
+        if not isinstance(self._sel, Sel.BaseSelector):
+            # This is for __del__().
+            self._closed = True
+            raise TypeError('Not a selector of Sel: {!r}'.format(selector))
         self._priority = priority
         self._source = self._running_source = None
         self._ended = True
@@ -116,7 +169,7 @@ class EventLoop(asyncio.SelectorEventLoop):
     def _find_context(self):
         """Returns the main context on which this thread runs the loop."""
         context = self._given_context or GLib.MainContext.get_thread_default()
-        if context is None and threading.current_thread() is threading.main_thread():
+        if context is None and _can_use_default_context():
             context = GLib.MainContext.default()
         if context is None:
             # The same in each run, so that functions of Gio that one run has begun can end in the next one.
@@ -182,8 +235,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         return self._running_source is not None and bool(self._running_source.in_turn)
 
     def _take_turn(self, *unused):
-        """The callback of the source. PyGObject only prints exceptions of callbacks, so none may leave this
-        function."""
+        """Takes a turn. Returns False if the loop has ended."""
         self._in_python_turn = True
         try:
             self._run_once()
@@ -234,12 +286,13 @@ class EventLoop(asyncio.SelectorEventLoop):
                 handle._args = None
 
     def _is_plain(self):
-        """True if neither a subclass nor this object has replaced a part of the turn that the accelerator takes."""
+        """True if nothing has replaced a part of the turn that the accelerator takes: no subclass, no attribute of an
+        object, and no function in place of one of asyncio."""
         cls = type(self)
         return (type(self._selector) is _Poller and type(self._sel).select is Sel.BaseSelector.select
-                and all(getattr(cls, name) is getattr(asyncio.SelectorEventLoop, name) and name not in self.__dict__
-                        for name in ('_run_once', '_process_events', '_add_callback', '_remove_reader',
-                                     '_remove_writer')))
+                and 'select' not in self._selector.__dict__ and 'select' not in self._sel.__dict__
+                and self.__dict__.keys().isdisjoint(_TURN_METHODS)
+                and _are_of_asyncio(asyncio.Handle._run, *[getattr(cls, name) for name in _TURN_METHODS]))
 
     def _attach(self):
         if _accelerator is not None:
@@ -248,11 +301,41 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._arm()
             return
         self._source = self._running_source = self._sel.create_source()
+        if self._source.is_destroyed():
+            raise ValueError('The selector of this event loop is closed')
         self._source.set_name('asyncio')
         self._source.set_priority(self._priority)
-        self._source.set_callback(self._take_turn)
+        self._source.set_callback(_Turn(self))
         self._source.attach(self._context)
         self._arm()
+
+    def _detach(self):
+        source, self._source, self._running_source = self._running_source, None, None
+        if source is not None:
+            source.destroy()
+
+    def _check_source_later(self):
+        """The library has perhaps taken the source out of the main loop."""
+        if self._source is not None:
+            source = GLib.idle_source_new()
+            source.set_priority(self._priority)
+            source.set_callback(self._check_source)
+            source.attach(self._context)
+
+    def _check_source(self, *unused):
+        if self._source is not None and self._source.is_destroyed():
+            self._lose_selector()
+        return GLib.SOURCE_REMOVE
+
+    def _lose_selector(self):
+        """The selector was closed, or does not work any more, so that the source was taken out of the main loop."""
+        try:
+            self._sel.select(0)
+            raise RuntimeError('The selector of this event loop does not work any more')
+        except BaseException as exception:
+            self._fail(exception)
+        if not self._in_turn:
+            self._end()
 
     def _start(self):
         self._check_closed()
@@ -272,12 +355,12 @@ class EventLoop(asyncio.SelectorEventLoop):
             self._attach()
         except BaseException as exception:
             self._fail(exception)
+            # It raises the exception.
+            self._finish()
 
     def _finish(self):
         self._ended = True
-        if self._running_source is not None:
-            self._running_source.destroy()
-        self._source = self._running_source = None
+        self._detach()
         self._stopping = False
         self._thread_id = None
         asyncio._set_running_loop(None)
@@ -306,7 +389,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         quit_functions = self._turn_quit_functions if self._in_turn else self._quit_functions
         quit_functions.append(quit_function)
         try:
-            with self._wake_by_signals():
+            with self._wake_by_signals(), self._handle_signals_in_turn(quit_function) if self._in_turn else _nothing:
                 yield self
         finally:
             quit_functions.pop()
@@ -323,13 +406,19 @@ class EventLoop(asyncio.SelectorEventLoop):
             # Either no turn can begin, or the loop does not run or is paused already.
             yield
             return
-        self._running_source.destroy()
-        self._source = self._running_source = None
+        self._detach()
         try:
             yield
         finally:
             if not self._ended:
-                self._attach()
+                self._resume()
+
+    def _resume(self):
+        try:
+            self._attach()
+        except BaseException as exception:
+            self._fail(exception)
+            self._end()
 
     @contextlib.contextmanager
     def _wake_by_signals(self):
@@ -354,6 +443,41 @@ class EventLoop(asyncio.SelectorEventLoop):
             if fd not in (-1, own_fd):
                 # Another part of the program has set its own descriptor meanwhile.
                 signal.set_wakeup_fd(fd)
+
+    @contextlib.contextmanager
+    def _handle_signals_in_turn(self, quit_function):
+        """Makes signals end the wait of a main loop that a coroutine runs, although the selector is not polled then.
+
+        If the handler of Ctrl-C raises KeyboardInterrupt, as asyncio's Runner does at the second one, that main loop
+        ends, and the exception is raised at its end. PyGObject would only print it."""
+        if quit_function is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(signum, frame):
+            try:
+                handler(signum, frame)
+            except KeyboardInterrupt as exception:
+                exceptions.append(exception)
+                self._quit(self._turn_quit_functions)
+
+        exceptions = []
+        handler = _signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            _signal.signal(signal.SIGINT, interrupt)
+        with Sel.PollSelector() as selector:
+            selector.register(self._ssock, selectors.EVENT_READ)
+            source = selector.create_source()
+            source.set_callback(lambda *unused: self._read_from_self() or GLib.SOURCE_CONTINUE)
+            source.attach(self._context)
+            try:
+                yield
+            finally:
+                source.destroy()
+                if _signal.getsignal(signal.SIGINT) is interrupt:
+                    _signal.signal(signal.SIGINT, handler)
+        if exceptions:
+            raise exceptions[0]
 
     @contextlib.contextmanager
     def _keyboard_interrupt(self):
