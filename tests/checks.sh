@@ -301,7 +301,9 @@ check_without ()
     esac
   done
 
+  # Later, after a change of a meson.build, ninja would make config.h anew.
   set_up --buildtype=debug
+  ninja -C "$build" build.ninja || failures="$failures configuring"
   cp "$build/config.h" "$build/config.all"
   echo '#define HAVE_KQUEUE1 1' >> "$build/config.all"
   for hidden in "$all" $one_by_one; do
