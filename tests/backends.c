@@ -133,8 +133,7 @@ backend_run (gconstpointer data)
   g_assert_cmpuint (count_open_fds (), ==, fixture.n_open);
 }
 
-/* SEL_TEST_BACKENDS=kqueue,poll limits a run to these. */
-static gboolean
+gboolean
 backend_is_wanted (const Backend *backend)
 {
   const char *names = g_getenv ("SEL_TEST_BACKENDS");

@@ -51,6 +51,10 @@ typedef struct
 
 typedef void (*BackendFunc) (BackendFixture *fixture);
 
+/* TRUE unless SEL_TEST_BACKENDS=kqueue,poll in the environment limits the run to other backends. backend_add () asks
+ * this, too. */
+gboolean backend_is_wanted (const Backend *backend);
+
 /* Adds one case for each backend. After @func the fixture must have the only reference to the selector, and the process
  * must have as many open descriptors as before. */
 void  backend_add       (const char  *case_name,

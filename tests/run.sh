@@ -3,7 +3,8 @@
 #
 # Builds everything and runs the tests; the last line counts them.
 # usage: sh tests/run.sh [--long] [MESON-TEST-ARGUMENT...]
-# --long takes hours: random operations and each fuzzer run for an hour, and ten times as many descriptors are used.
+# --long takes hours: random operations and each fuzzer run for an hour, ten times as many descriptors are used, and
+# check-without hides each function by itself, too.
 # BUILDDIR, if set, is the build directory to use instead of build/.
 
 top=$(cd "$(dirname "$0")/.." && pwd) || exit 1

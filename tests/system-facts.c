@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include "config.h"
+
 #include "system-facts.h"
 
 #include <poll.h>
@@ -142,4 +144,14 @@ system_shut_write_is_ready (void)
   close_pair (fds);
 
   return (ready & SEL_EVENT_WRITE) != 0;
+}
+
+guint
+system_count_wakeup_fds (void)
+{
+#ifdef HAVE_EVENTFD
+  return 1;
+#else
+  return 2;
+#endif
 }

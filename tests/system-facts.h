@@ -4,7 +4,7 @@
 
 #include "backends.h"
 
-/* Facts about the running kernel, or its simulator, in which the systems differ. */
+/* Facts about the running kernel or its simulator, and about the build, in which the systems differ. */
 
 /* The events that @fd is ready for, as poll () tells. A hang-up or an error counts as both. */
 SelEventMask system_poll                 (int            fd);
@@ -25,3 +25,6 @@ gboolean     system_identifies_pipes     (void);
 /* The rules for sockets that were shut down, with a full buffer. */
 gboolean     system_shut_both_is_ready   (void);  /* READ and WRITE are shut, by anyone: ready for both */
 gboolean     system_shut_write_is_ready  (void);  /* shut down for writing: writable */
+
+/* The number of descriptors of a wake-up of the library: an eventfd, or without eventfd () both ends of a pipe. */
+guint        system_count_wakeup_fds     (void);

@@ -461,7 +461,7 @@ test_descriptor_numbers (BackendFixture *fixture)
     }
 }
 
-/* The program closes the wake-up descriptor of the selector by mistake: waits fail, and do not loop. */
+/* The program closes the wake-up of the selector by mistake: waits fail, and do not loop. */
 static void
 test_own_descriptor_closed (BackendFixture *fixture)
 {
@@ -484,7 +484,7 @@ test_own_descriptor_closed (BackendFixture *fixture)
         close (fd);
         n_closed++;
       }
-  g_assert_cmpuint (n_closed, ==, 1);
+  g_assert_cmpuint (n_closed, ==, system_count_wakeup_fds ());
 
   for (guint i = 0; i < G_N_ELEMENTS (timeouts); i++)
     {

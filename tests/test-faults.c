@@ -924,7 +924,7 @@ main (int   argc,
     {
       g_autofree char *path = g_strdup_printf ("/faults/%s", backends[i].name);
 
-      if (!backends[i].is_supported ())
+      if (!backends[i].is_supported () || !backend_is_wanted (&backends[i]))
         continue;
 
       g_test_add_data_func (path, &backends[i], test_faults);

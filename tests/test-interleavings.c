@@ -1180,7 +1180,8 @@ main (int    argc,
   if (interleave_is_supported ())
     {
       for (guint i = 0; i < N_BACKENDS; i++)
-        add_cases (&backends[i], is_long);
+        if (backend_is_wanted (&backends[i]))
+          add_cases (&backends[i], is_long);
     }
 
   status = g_test_run ();

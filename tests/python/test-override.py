@@ -207,9 +207,11 @@ with Sel.DefaultSelector() as selector:
                     selector.register(r, READ)
                     key = outer.register(selector, READ)
                     self.assertEqual(key.fd, selector.fileno())
-                    self.assertEqual(outer.select(0), [])
-                    os.write(w, b'x')
-                    self.assertEqual(outer.select(), [(key, READ)])
+                    # poll () answers POLLERR for /dev/poll, which cannot be polled, whatever its set holds.
+                    if cls is not Sel.DevpollSelector:
+                        self.assertEqual(outer.select(0), [])
+                        os.write(w, b'x')
+                        self.assertEqual(outer.select(), [(key, READ)])
                 self.assertRaises(ValueError, selector.fileno)
         self.assertEqual(hasattr(Sel.EpollSelector, 'fileno'), True)
         self.assertEqual(hasattr(Sel.SelectSelector, 'fileno'), hasattr(selectors.SelectSelector, 'fileno'))

@@ -857,26 +857,101 @@ test_write_interrupted (Fixture       *fixture,
   g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (poller)), ==, -1);
 }
 
-/* The flavours differ in dp_nfds and in writes, and the environment names the initial one. */
+/* Returns true if DP_POLL accepts more records than the limit of open files. */
+static bool
+clamps_nfds (Fixture *fixture)
+{
+  struct pollfd found[3];
+  int n;
+
+  sim_devpoll_set_nofile (3);
+  n = poll_set (fixture->set, found, 3, 0);
+  if (n != 0)
+    {
+      g_assert_cmpint (n, ==, -1);
+      g_assert_cmpint (errno, ==, EINVAL);
+    }
+  sim_devpoll_set_nofile (0);
+
+  return n == 0;
+}
+
+/* Returns true if a write waits for the DP_POLL of another thread. The poll ends by another descriptor, or by the
+ * write. */
+static bool
+lets_writes_wait (Fixture *fixture)
+{
+  unsigned int n_polls = sim_devpoll_n_polls ();
+  unsigned int n_blocked = sim_devpoll_n_blocked ();
+  GThread *poller;
+  GThread *writer;
+  int fds[2];
+
+  make_pipe (&fds[0], &fds[1]);
+  g_assert_cmpint (watch (fixture->set, fds[0], POLLIN), ==, 0);
+  poller = g_thread_new ("poller", wait_for_writer, fixture);
+  while (sim_devpoll_n_polls () == n_polls)
+    g_thread_yield ();
+  writer = g_thread_new ("writer", write_thread, fixture);
+  while (sim_devpoll_n_blocked () == n_blocked && sim_devpoll_find (fixture->set, fixture->reader) == -1)
+    g_thread_yield ();
+
+  put (fds[1]);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (poller)), >=, 1);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (writer)), ==, 0);
+  g_assert_cmpint (watch (fixture->set, fixture->reader, POLLREMOVE), ==, 0);
+  g_assert_cmpint (watch (fixture->set, fds[0], POLLREMOVE), ==, 0);
+  close (fds[0]);
+  close (fds[1]);
+
+  return sim_devpoll_n_blocked () != n_blocked;
+}
+
+typedef struct
+{
+  SimDevpollFlavour flavour;
+  const char *name;             /* in the environment */
+  bool clamps_nfds;
+  bool lets_writes_wait;
+} Flavour;
+
+/* The initial one again at the end: a flavour takes back what another has set. */
+static const Flavour flavours[] = {
+  { SIM_MANUAL_PAGE, "", false, false },
+  { SIM_ILLUMOS, "illumos", true, false },
+  { SIM_SOLARIS11, "solaris11", false, true },
+  { SIM_MANUAL_PAGE, "", false, false },
+};
+
+static void
+assert_flavour (Fixture       *fixture,
+                const Flavour *flavour)
+{
+  g_assert_cmpint (clamps_nfds (fixture), ==, flavour->clamps_nfds);
+  g_assert_cmpint (lets_writes_wait (fixture), ==, flavour->lets_writes_wait);
+}
+
+/* Each flavour makes all settings, and the environment names the initial one. */
 static void
 test_flavours (Fixture       *fixture,
                gconstpointer  data)
 {
-  struct pollfd found[4];
-  const char *old = g_getenv ("SIM_DEVPOLL");
-  g_autofree char *saved = g_strdup (old);
+  g_autofree char *saved = g_strdup (g_getenv ("SIM_DEVPOLL"));
 
-  sim_devpoll_set_flavour (SIM_MANUAL_PAGE);
-  sim_devpoll_set_nofile (3);
-  g_assert_cmpint (poll_set (fixture->set, found, 3, 0), ==, -1);
-  g_assert_cmpint (errno, ==, EINVAL);
-  sim_devpoll_set_flavour (SIM_ILLUMOS);
-  g_assert_cmpint (poll_set (fixture->set, found, 3, 0), ==, 0);
+  put (fixture->writer);
+  for (gsize i = 0; i < G_N_ELEMENTS (flavours); i++)
+    {
+      sim_devpoll_set_flavour (flavours[i].flavour);
+      assert_flavour (fixture, &flavours[i]);
+    }
 
-  g_setenv ("SIM_DEVPOLL", "illumos", TRUE);
-  sim_devpoll_reset ();
-  sim_devpoll_set_nofile (3);
-  g_assert_cmpint (poll_set (fixture->set, found, 3, 0), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (flavours); i++)
+    {
+      g_setenv ("SIM_DEVPOLL", flavours[i].name, TRUE);
+      sim_devpoll_reset ();
+      assert_flavour (fixture, &flavours[i]);
+    }
+
   g_unsetenv ("SIM_DEVPOLL");
   if (saved != NULL)
     g_setenv ("SIM_DEVPOLL", saved, TRUE);

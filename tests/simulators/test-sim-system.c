@@ -306,15 +306,14 @@ test_read_end_is_forgotten (void)
   close (kq);
 }
 
+/* The descriptor of a queue after its only event was returned and has passed. */
 static void
-test_stays_readable (gconstpointer data)
+assert_readable_after_event (bool stays)
 {
-  bool stays = GPOINTER_TO_INT (data);
   int kq = open_queue ();
   int fds[2];
   char byte;
 
-  sim_kqueue_set_stays_readable (stays);
   make_pipe (fds);
   g_assert_cmpint (add (kq, fds[0], EVFILT_READ), ==, 0);
   g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
@@ -326,6 +325,15 @@ test_stays_readable (gconstpointer data)
 
   close_all (fds, 2);
   close (kq);
+}
+
+static void
+test_stays_readable (gconstpointer data)
+{
+  bool stays = GPOINTER_TO_INT (data);
+
+  sim_kqueue_set_stays_readable (stays);
+  assert_readable_after_event (stays);
 }
 
 static void
@@ -357,46 +365,126 @@ test_anonymous_pipes (void)
   close_all (sockets, 2);
 }
 
-/* The flavour makes all settings, and the environment gives the initial flavour. */
-static void
-test_flavour (void)
+/* --- What the flavours set; see sim_kqueue_set_flavour() --- */
+
+typedef struct
 {
-  struct stat buf;
+  SimKqueueFlavour flavour;
+  const char *name;             /* in the environment */
+  int pipe_errno;               /* of a write filter of a pipe without a reader */
+  bool forgets_pipes;
+  bool ends_pipes_once;
+  bool strict_fifos;
+  bool stays_readable;
+  short closed_peer;            /* poll() of a socket whose peer is closed */
+  bool anonymous_pipes;
+  bool two_way_pipes;
+} Flavour;
+
+/* The first one again at the end: a flavour takes back what another has set. */
+static const Flavour flavours[] = {
+  { SIM_MANUAL, "manual", .pipe_errno = EPIPE, .closed_peer = ALL | POLLHUP },
+  { SIM_FREEBSD, "freebsd", .pipe_errno = EPIPE, .ends_pipes_once = true, .closed_peer = ALL | POLLHUP,
+    .two_way_pipes = true },
+  { SIM_NETBSD, "netbsd", .pipe_errno = EBADF, .forgets_pipes = true, .stays_readable = true,
+    .closed_peer = POLLIN | POLLOUT, .anonymous_pipes = true },
+  { SIM_OPENBSD, "openbsd", .pipe_errno = EPIPE, .forgets_pipes = true, .strict_fifos = true,
+    .closed_peer = ALL | POLLHUP, .anonymous_pipes = true, .two_way_pipes = true },
+  { SIM_MACOS, "macos", .pipe_errno = 0, .closed_peer = POLLIN | POLLHUP },
+  { SIM_MANUAL, "manual", .pipe_errno = EPIPE, .closed_peer = ALL | POLLHUP },
+};
+
+/* The write filter of a pipe, full or not, when the reader goes: what the next two kevent() say, and whether it can be
+ * added then. */
+static void
+assert_write_filter (const Flavour *flavour,
+                     bool           full)
+{
+  bool forgotten = full && flavour->forgets_pipes;
+  int other_kq = open_queue ();
+  int kq = open_queue ();
   int fds[2];
 
-  g_setenv ("SIM_KQUEUE", "netbsd", TRUE);
-  sim_kqueue_reset ();
-  g_unsetenv ("SIM_KQUEUE");
   make_pipe (fds);
-  g_assert_true (sim_system_has_plain_sockets ());
+  if (full)
+    fill (fds[1]);
+  g_assert_cmpint (add (kq, fds[1], EVFILT_WRITE), ==, 0);
+  g_assert_cmpint (take (kq), ==, full ? 0 : 1);
+  close (fds[0]);
+  g_assert_cmpint (take (kq), ==, forgotten ? 0 : 1 | EV_EOF);
+  g_assert_cmpint (take (kq), ==, forgotten || flavour->ends_pipes_once ? 0 : 1 | EV_EOF);
+  g_assert_cmpint (add (other_kq, fds[1], EVFILT_WRITE), ==, flavour->pipe_errno);
+
+  close_all ((int[]) { fds[1], kq, other_kq }, 3);
+}
+
+/* A write filter of the end of a named pipe that is open for reading. */
+static void
+assert_fifo (const Flavour *flavour)
+{
+  g_autofree char *directory = g_dir_make_tmp (NULL, NULL);
+  g_autofree char *path = g_build_filename (directory, "fifo", NULL);
+  int kq = open_queue ();
+  int fds[2];
+
+  g_assert_no_errno (mkfifo (path, 0600));
+  fds[0] = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  fds[1] = open (path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  g_assert_cmpint (add (kq, fds[0], EVFILT_WRITE), ==, flavour->strict_fifos ? EINVAL : 0);
+
+  close_all ((int[]) { fds[0], fds[1], kq }, 3);
+  g_assert_no_errno (unlink (path));
+  g_assert_no_errno (rmdir (directory));
+}
+
+static void
+assert_poll_and_status (const Flavour *flavour)
+{
+  struct stat buf;
+  int sockets[2];
+  int fds[2];
+
+  make_sockets (sockets);
+  close (sockets[1]);
+  g_assert_cmpint (poll_one (sockets[0], ALL), ==, flavour->closed_peer);
+  close (sockets[0]);
+
+  make_pipe (fds);
   g_assert_no_errno (fstat (fds[0], &buf));
-  g_assert_cmpuint (buf.st_ino, ==, 0);
-
-  sim_kqueue_set_flavour (SIM_MANUAL);
-  g_assert_false (sim_system_has_plain_sockets ());
-  g_assert_no_errno (fstat (fds[0], &buf));
-  g_assert_cmpuint (buf.st_ino, !=, 0);
-  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_ACCMODE, ==, O_RDONLY);
-  g_assert_cmpint (fcntl (fds[1], F_GETFL) & O_ACCMODE, ==, O_WRONLY);
-
-  g_setenv ("SIM_KQUEUE", "freebsd", TRUE);
-  sim_kqueue_reset ();
-  g_unsetenv ("SIM_KQUEUE");
-  for (int i = 0; i < 2; i++)
-    g_assert_cmpint (fcntl (fds[i], F_GETFL), ==, O_NONBLOCK | O_RDWR);
-
-  g_setenv ("SIM_KQUEUE", "openbsd", TRUE);
-  sim_kqueue_reset ();
-  g_assert_no_errno (fstat (fds[0], &buf));
-  g_assert_cmpuint (buf.st_ino, ==, 0);
-  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_ACCMODE, ==, O_RDWR);
-  g_setenv ("SIM_KQUEUE", "macos", TRUE);
-  sim_kqueue_reset ();
-  g_unsetenv ("SIM_KQUEUE");
-  g_assert_cmpint (fcntl (fds[0], F_GETFL) & O_ACCMODE, ==, O_RDONLY);
-  g_assert_true (sim_system_has_plain_sockets ());
-
+  g_assert_cmpint (buf.st_ino == 0, ==, flavour->anonymous_pipes);
+  g_assert_cmpint (fcntl (fds[0], F_GETFL), ==, O_NONBLOCK | (flavour->two_way_pipes ? O_RDWR : O_RDONLY));
+  g_assert_cmpint (fcntl (fds[1], F_GETFL), ==, O_NONBLOCK | (flavour->two_way_pipes ? O_RDWR : O_WRONLY));
+  g_assert_cmpint (poll_one (fds[0], ALL), ==, flavour->two_way_pipes ? POLLOUT : 0);
   close_all (fds, 2);
+}
+
+static void
+assert_flavour (const Flavour *flavour)
+{
+  assert_write_filter (flavour, FALSE);
+  assert_write_filter (flavour, TRUE);
+  assert_fifo (flavour);
+  assert_readable_after_event (flavour->stays_readable);
+  assert_poll_and_status (flavour);
+}
+
+/* Each flavour makes all settings, and the environment names the initial one. */
+static void
+test_flavours (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (flavours); i++)
+    {
+      sim_kqueue_set_flavour (flavours[i].flavour);
+      assert_flavour (&flavours[i]);
+    }
+
+  for (gsize i = 0; i < G_N_ELEMENTS (flavours); i++)
+    {
+      g_setenv ("SIM_KQUEUE", flavours[i].name, TRUE);
+      sim_kqueue_reset ();
+      g_unsetenv ("SIM_KQUEUE");
+      assert_flavour (&flavours[i]);
+    }
 }
 
 /* macOS says a hang-up, and not that a socket is writable, as soon as one of the filters has found an end. */
@@ -422,13 +510,13 @@ test_poll_filters (void)
 static void
 test_read_end_is_writable (void)
 {
-  static const SimKqueueFlavour flavours[] = { SIM_FREEBSD, SIM_OPENBSD };
+  static const SimKqueueFlavour two_way[] = { SIM_FREEBSD, SIM_OPENBSD };
   int fds[2];
   int kq;
 
-  for (gsize i = 0; i < G_N_ELEMENTS (flavours); i++)
+  for (gsize i = 0; i < G_N_ELEMENTS (two_way); i++)
     {
-      sim_kqueue_set_flavour (flavours[i]);
+      sim_kqueue_set_flavour (two_way[i]);
       kq = open_queue ();
       make_pipe (fds);
       g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLOUT);
@@ -441,7 +529,7 @@ test_read_end_is_writable (void)
       close (fds[1]);
       g_assert_cmpint (poll_one (fds[0], ALL), ==, POLLHUP);
       g_assert_cmpint (take (kq), ==, 1 | EV_EOF);
-      g_assert_cmpint (take (kq), ==, flavours[i] == SIM_FREEBSD ? 0 : 1 | EV_EOF);
+      g_assert_cmpint (take (kq), ==, two_way[i] == SIM_FREEBSD ? 0 : 1 | EV_EOF);
       close (fds[0]);
       close (kq);
     }
@@ -542,7 +630,7 @@ main (int    argc,
     { "/sim/system/queued-pipe-is-not-forgotten", test_queued_pipe_is_not_forgotten },
     { "/sim/system/read-end-is-forgotten", test_read_end_is_forgotten },
     { "/sim/system/anonymous-pipes", test_anonymous_pipes },
-    { "/sim/system/flavour", test_flavour },
+    { "/sim/system/flavours", test_flavours },
     { "/sim/system/fifo-ends", test_fifo_ends },
     { "/sim/system/poll-filters", test_poll_filters },
     { "/sim/system/read-end-is-writable", test_read_end_is_writable },
