@@ -150,6 +150,81 @@ test_echo_throttled (RegistryFixture *fixture,
   sel_registry_set_poll_fd (fixture->core, -1);
 }
 
+/* The kernel refuses the alarm when it has to be told everything again. Then the descriptor is looked at from time to
+ * time. */
+static void
+test_refused_again (RegistryFixture *fixture,
+                    gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, FALSE, &event);
+  g_autoptr(GError) error = NULL;
+
+  /* A new object of the kernel. A writer has to be looked at in any case, a reader only now. */
+  sel_registry_disarm (fixture->core, event.fd, slot);
+  slot->alarm = TRUE;
+  room_set_pause_end (fixture, G_MAXINT64);
+  fake_selector_fail (fixture->fake, FAKE_UPDATE, SEL_OS_ERROR, ENOMEM);
+  g_assert_true (sel_pause_arm_all (fixture->core, &error));
+  g_assert_no_error (error);
+  g_assert_false (slot->alarm);
+  assert_next_within (fixture, SEL_PAUSE_INTERVAL);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
+/* Only one direction has ended. The other one is paused for another reason, and will be waited for again: that would
+ * end an alarm. */
+static void
+test_one_direction (RegistryFixture *fixture,
+                    gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_THROTTLE, FALSE, &event);
+
+  sel_pause_resume_now (fixture->core);
+  event.generation = slot->generation;
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  room_set_pause_end (fixture, 0);
+  sel_pause_defer (fixture->core, &event, fixture);
+  g_array_index (fixture->core->pauses.list, SelPause, 1).until = G_MAXINT64;
+  sel_pause_resume_due (fixture->core);
+  g_assert_cmpuint (slot->active, ==, READ);
+
+  event.generation = slot->generation;
+  sel_pause_begin_ended (fixture->core, &event, READ);
+  g_assert_cmpuint (slot->active, ==, 0);
+  g_assert_cmpuint (slot->armed, ==, 0);
+  g_assert_false (slot->alarm);
+  sel_pause_resume_deferred (fixture->core, fixture);
+  g_assert_cmpuint (slot->armed, ==, WRITE);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
+/* The program removes each descriptor whose end it was told. */
+static void
+test_out_of_date (RegistryFixture *fixture,
+                  gconstpointer    data)
+{
+  SelReadyEvent event;
+  SelKeyExtra removed = { 0 };
+  SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, FALSE, &event);
+
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_assert_true (sel_registry_remove (fixture->core, event.fd, NULL, &removed, NULL));
+      slot = add (fixture, event.fd, READ | WRITE, &no_data);
+      event.generation = slot->generation;
+      slot->hangup.pause = 1;
+      sel_pause_begin_ended (fixture->core, &event, READ | WRITE);
+      g_assert_cmpuint (fixture->core->pauses.list->len, <=, SEL_PAUSE_MIN_TIDY_UP);
+    }
+  g_assert_true (sel_key_slot_is_paused (slot));
+  room_set_pause_end (fixture, 0);
+  sel_pause_resume_due (fixture->core);
+  g_assert_cmpint (sel_pause_get_next (fixture->core), >, 0);
+  sel_registry_set_poll_fd (fixture->core, -1);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -160,6 +235,9 @@ main (int    argc,
     { "/alarm/no-echo", test_no_echo },
     { "/alarm/echo-of-filters", test_echo_of_filters },
     { "/alarm/echo-throttled", test_echo_throttled },
+    { "/alarm/refused-again", test_refused_again },
+    { "/alarm/one-direction", test_one_direction },
+    { "/alarm/out-of-date", test_out_of_date },
   };
 
   g_test_init (&argc, &argv, NULL);

@@ -201,6 +201,17 @@ set_up_pipe (Room          *room,
     close (fds[0]);
 }
 
+/* The callback was told that reading has ended. */
+static void
+set_told (Room *room,
+          int   fd)
+{
+  SelKeySlot *slot = room_get_slot (room, fd);
+
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  sel_key_slot_get_extra (slot, fd)->told = SEL_EVENT_READ;
+}
+
 static void
 assert_check (Room          *room,
               SelReadyEvent *event,
@@ -245,7 +256,7 @@ test_check (Room          *room,
 
       g_test_message ("state %d", (int) cases[i].state);
       set_up_pipe (room, cases[i].state, fds, &event);
-      room_get_slot (room, fds[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+      set_told (room, fds[0]);
       assert_check (room, &event, cases[i].is_done, cases[i].n_useless, cases[i].is_paused, cases[i].n_pauses);
       unwatch (room->selector, fds[0]);
       sel_base_selector_reinit (room->selector, NULL); /* forgets the pause */
@@ -365,7 +376,7 @@ test_check_direction (Room          *room,
   event = room_make_event (room, fds[0], ALL_EVENTS);
   event.ends = SEL_READ_END;
   slot = room_get_slot (room, fds[0]);
-  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  set_told (room, fds[0]);
   g_assert_no_errno (shutdown (fds[1], SHUT_WR));
 
   g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, FALSE), ==, SEL_EVENT_WRITE);
@@ -375,10 +386,13 @@ test_check_direction (Room          *room,
 
   /* A report that is about the paused direction only is out of date. */
   event.events = SEL_EVENT_READ;
-  assert_check (room, &event, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
+  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
 
+  /* The other end is told, too. */
   close (fds[1]);
   event.events = SEL_EVENT_WRITE;
+  slot->hangup.pause = 0;
+  assert_check (room, &event, FALSE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
   assert_check (room, &event, TRUE, SEL_HANGUP_MAX_USELESS, TRUE, 1);
   g_assert_cmpuint (slot->active, ==, 0);
   fake_selector_assert_log (room->fake, "update(%d,2,0)", fds[0]);
@@ -394,9 +408,9 @@ test_check_changed (Room          *room,
   int fds[2];
 
   set_up_pipe (room, ENDED, fds, &event);
-  room_get_slot (room, fds[0])->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+  set_told (room, fds[0]);
   rewatch (room->selector, fds[0], ALL_EVENTS);
-  assert_check (room, &event, TRUE, 0, FALSE, 0);
+  assert_check (room, &event, FALSE, 0, FALSE, 0);
   unwatch (room->selector, fds[0]);
   close (fds[0]);
 }

@@ -502,7 +502,8 @@ test_ignored_share (Room          *room,
   sel_ready_list_report_untagged (room->core, room->b[0], SEL_EVENT_READ, SEL_READ_END);
   count->n_useless = SEL_HANGUP_MAX_USELESS;
   sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_READ_END);
-  g_assert_true (report_tagged (room, room->c[0], SEL_EVENT_READ));
+  g_assert_true (sel_ready_list_report_tagged (room->core, room->c[0], get_tag (room, room->c[0]), SEL_EVENT_READ,
+                                               SEL_READ_END));
   assert_list (room, "a:1 b:1", 2, FALSE);
 
   /* The callback is called once after a pause. */
@@ -515,6 +516,14 @@ test_ignored_share (Room          *room,
   count->pause = 0;
   sel_ready_list_report_untagged (room->core, room->c[0], SEL_EVENT_READ, SEL_READ_END);
   assert_list (room, "a:1 b:1 c:1", 3, FALSE);
+  end_reports (room);
+
+  /* A report without an end is work. */
+  begin_reports_for (room, events, SEL_WAIT_IGNORED_SHARE, SEL_WAIT_DISPATCH);
+  sel_ready_list_report_untagged (room->core, room->a[0], SEL_EVENT_READ, SEL_READ_END);
+  count->n_useless = SEL_HANGUP_MAX_USELESS;
+  g_assert_true (report_tagged (room, room->c[0], SEL_EVENT_READ));
+  assert_list (room, "a:1 c:1", 1, FALSE);
   end_reports (room);
 
   /* select () reports all. */

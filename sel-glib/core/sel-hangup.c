@@ -67,11 +67,28 @@ sel_hangup_count_event (SelCore             *core,
   return checks;
 }
 
+/* kqueue may report the directions of a descriptor one after the other. Returns: those that the event is not about, and
+ * that have ended as well */
+static SelEventMask
+sel_hangup_find_other_ends (const SelKeySlot    *slot,
+                            const SelReadyEvent *event)
+{
+  SelEventMask others = slot->active & ~event->events;
+  SelEventMask ended;
+
+  if (others == 0)
+    return 0;
+
+  sel_fd_probe (event->fd, others, SEL_UNKNOWN_END, &ended);
+
+  return ended;
+}
+
 /* A probe has found that the directions @ended of the event can do no work. The callback is called once more. If the
  * next report tells the same, the callback ignores the end: the directions are paused, and it is not called for them.
  * This also holds if they cannot be paused now, because a thread waits. After a pause for the same end, the next one
- * begins at once, before the call that was to show whether anything has changed.
- * Returns: the events to call the callback for */
+ * begins at once, before the call that was to show whether anything has changed. If the other direction ends later, the
+ * callback is told of that, too. Returns: the events to call the callback for */
 static SelEventMask
 sel_hangup_judge (SelCore             *core,
                   const SelReadyEvent *event,
@@ -79,11 +96,11 @@ sel_hangup_judge (SelCore             *core,
                   gboolean             calls_select)
 {
   SelKeySlot *slot = sel_registry_find_active (core, event);
-  gboolean was_told;
+  SelKeyExtra *extra;
+  SelEventMask told;
 
-  /* The event is out of date. */
   if (slot == NULL)
-    return 0;
+    return event->events;
 
   if (ended == 0)
     {
@@ -92,14 +109,15 @@ sel_hangup_judge (SelCore             *core,
       return event->events;
     }
 
-  was_told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS;
+  extra = sel_key_slot_get_extra (slot, event->fd);
+  told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS ? ended & (SelEventMask) extra->told : 0;
+  if (told != ended)
+    extra->told = (ended | sel_hangup_find_other_ends (slot, event)) & SEL_ALL_EVENTS;
   slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
-  if (!was_told && (calls_select || slot->hangup.pause == 0))
-    return event->events;
+  if (told == ended || (!calls_select && slot->hangup.pause > 0))
+    sel_pause_begin_ended (core, event, ended);
 
-  sel_pause_begin_ended (core, event, ended);
-
-  return was_told ? event->events & ~ended : event->events;
+  return event->events & ~told;
 }
 
 /* TRUE if the kernel seems to have reported another file: that of the number is not ready, or hung up, which the report

@@ -39,8 +39,9 @@ typedef struct
 /* The part of a registration that is used less often. */
 typedef struct
 {
-  guint64 order : 62;          /* a later registration has a higher number */
+  guint64 order : 60;          /* a later registration has a higher number */
   guint64 echoes : 2;          /* of an alarm: see sel_registry_take_echo () */
+  guint64 told : 2;            /* the ends that the last calls told, if n_useless is SEL_HANGUP_MAX_USELESS */
   SelAttachment *attachment;
   SelCallback *callback;
   SelSelectorKey *key;         /* made when it is first needed, or NULL */

@@ -36,6 +36,9 @@ typedef enum
 /* The end of a pause that follows a hang-up is rounded up to a multiple of its length divided by this number. */
 #define SEL_PAUSE_GRID 16
 
+/* From this length on, a list of pauses that has got twice as long is tidied up. It is a power of two. */
+#define SEL_PAUSE_MIN_TIDY_UP 16
+
 /* A pause that ends by itself. It is out of date if the registration has another generation or is not paused. A
  * registration can have two at once, of different events: one that follows a hang-up, and another one. */
 typedef struct

@@ -74,6 +74,23 @@ sel_pause_remove_fd (SelCore *core,
     }
 }
 
+/* Drops the pauses that are out of date, whenever the list has got twice as long: those that only a change ends would
+ * stay for ever, if the program removes their descriptors. */
+static void
+sel_pause_tidy_up (SelCore *core)
+{
+  guint n = sel_pause_get_n (core);
+
+  if (n < SEL_PAUSE_MIN_TIDY_UP || (n & (n - 1)) != 0)
+    return;
+
+  for (guint i = n; i-- > 0;)
+    {
+      if (sel_pause_get_slot (core, &g_array_index (core->pauses.list, SelPause, i)) == NULL)
+        g_array_remove_index_fast (core->pauses.list, i);
+    }
+}
+
 /* @pause replaces the pause of the same registration that has the same value of @ended. */
 static void
 sel_pause_replace (SelCore  *core,
@@ -134,6 +151,7 @@ sel_pause_slot (SelCore      *core,
   if (pause != NULL)
     {
       pause->events |= old_active & ~slot->active;
+      sel_pause_tidy_up (core);
       sel_pause_add (core, pause);
     }
   else
@@ -143,11 +161,10 @@ sel_pause_slot (SelCore      *core,
   sel_notify_changed (core, fd);
 }
 
-static void
-sel_pause_begin_full (SelCore             *core,
-                      const SelReadyEvent *event,
-                      SelPauseKind         kind,
-                      gconstpointer        function)
+void
+sel_pause_defer (SelCore             *core,
+                 const SelReadyEvent *event,
+                 gconstpointer        function)
 {
   SelKeySlot *slot = sel_pause_get_event_slot (core, event);
   SelPause pause = { .fd = event->fd, .generation = event->generation, .function = function };
@@ -156,7 +173,7 @@ sel_pause_begin_full (SelCore             *core,
     return;
 
   pause.until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
-  sel_pause_slot (core, event->fd, slot, SEL_ALL_EVENTS, kind == SEL_PAUSE_UNTIL_MODIFIED ? NULL : &pause);
+  sel_pause_slot (core, event->fd, slot, SEL_ALL_EVENTS, &pause);
 }
 
 void
@@ -164,15 +181,17 @@ sel_pause_begin (SelCore             *core,
                  const SelReadyEvent *event,
                  SelPauseKind         kind)
 {
-  sel_pause_begin_full (core, event, kind, NULL);
-}
+  SelKeySlot *slot;
 
-void
-sel_pause_defer (SelCore             *core,
-                 const SelReadyEvent *event,
-                 gconstpointer        function)
-{
-  sel_pause_begin_full (core, event, SEL_PAUSE_FOR_A_WHILE, function);
+  if (kind == SEL_PAUSE_FOR_A_WHILE)
+    {
+      sel_pause_defer (core, event, NULL);
+      return;
+    }
+
+  slot = sel_pause_get_event_slot (core, event);
+  if (slot != NULL)
+    sel_pause_slot (core, event->fd, slot, SEL_ALL_EVENTS, NULL);
 }
 
 /* The end of a pause of at least @length that begins now. Ends fall together, so that a main loop turns once for
@@ -209,8 +228,8 @@ sel_pause_begin_ended (SelCore             *core,
 
   /* A change ends the pause, if the kernel can tell it. Of one direction it cannot, but then nothing comes back. Linux
    * does not tell the writer of a FIFO that there is another reader. */
-  if (slot->active == 0 && length > SEL_HANGUP_MIN_PAUSE && sel_registry_arm_alarm (core, event->fd, slot) &&
-      pause.once && (pause.events & SEL_EVENT_WRITE) == 0)
+  if (pause.events == slot->registered && length > SEL_HANGUP_MIN_PAUSE &&
+      sel_registry_arm_alarm (core, event->fd, slot) && pause.once && (pause.events & SEL_EVENT_WRITE) == 0)
     {
       g_array_index (core->pauses.list, SelPause, core->pauses.list->len - 1).until = G_MAXINT64;
       sel_pause_update_state (core);
@@ -360,7 +379,8 @@ typedef gboolean (*SelPauseCheck) (SelCore    *core,
                                    SelKeySlot *slot,
                                    gpointer    data);
 
-/* Ends the pauses for which @check returns FALSE, and drops those that are out of date. Returns: how many go on */
+/* Ends the pauses for which @check returns FALSE, or all if it is NULL, and drops those that are out of date.
+ * Returns: how many go on */
 static guint
 sel_pause_end_unless (SelCore       *core,
                       SelPauseCheck  check,
@@ -378,7 +398,7 @@ sel_pause_end_unless (SelCore       *core,
       if (slot == NULL)
         continue;
 
-      if (check (core, &pause, slot, data))
+      if (check != NULL && check (core, &pause, slot, data))
         g_array_index (core->pauses.list, SelPause, n_left++) = pause;
       else
         sel_pause_end (core, &pause, slot);
@@ -424,20 +444,11 @@ sel_pause_resume_due (SelCore *core)
   sel_pause_end_unless (core, sel_pause_check_due, &due);
 }
 
-static gboolean
-sel_pause_check_nothing (SelCore    *core,
-                         SelPause   *pause,
-                         SelKeySlot *slot,
-                         gpointer    data)
-{
-  return FALSE;
-}
-
 void
 sel_pause_resume_now (SelCore *core)
 {
   if (sel_state_has (core, SEL_STATE_PAUSED))
-    sel_pause_end_unless (core, sel_pause_check_nothing, NULL);
+    sel_pause_end_unless (core, NULL, NULL);
 }
 
 void
@@ -542,6 +553,23 @@ sel_pause_forget_all (SelCore *core)
   sel_state_unset (core, SEL_STATE_PAUSED);
 }
 
+/* The kernel does not tell changes of @fd any more: looks after some time. */
+static void
+sel_pause_limit (SelCore *core,
+                 int      fd)
+{
+  gint64 until = g_get_monotonic_time () + SEL_PAUSE_INTERVAL;
+
+  for (guint i = 0; i < sel_pause_get_n (core); i++)
+    {
+      SelPause *pause = &g_array_index (core->pauses.list, SelPause, i);
+
+      if (pause->fd == fd)
+        pause->until = MIN (pause->until, until);
+    }
+  sel_pause_update_state (core);
+}
+
 static void
 sel_pause_arm_if_active (int         fd,
                          SelKeySlot *slot,
@@ -549,8 +577,8 @@ sel_pause_arm_if_active (int         fd,
 {
   if (slot->active != 0)
     sel_pause_arm_slot (user_data, fd, slot, FALSE);
-  else if (slot->alarm)
-    sel_registry_arm_alarm (user_data, fd, slot);
+  else if (slot->alarm && !sel_registry_arm_alarm (user_data, fd, slot))
+    sel_pause_limit (user_data, fd);
 }
 
 void

@@ -187,9 +187,11 @@ sel_ready_event_fill_tagged (SelReadyEvent *event,
 /* TRUE for a descriptor whose callback ignores that it has ended, if there is no room for it. */
 static inline gboolean
 sel_ready_list_postpones (SelCore          *core,
-                          const SelKeySlot *slot)
+                          const SelKeySlot *slot,
+                          SelEnds           ends)
 {
-  return G_UNLIKELY (sel_hangup_count_has_useless (&slot->hangup)) && sel_ready_list_postpones_slow (core, slot);
+  return G_UNLIKELY (ends != 0 && sel_hangup_count_has_useless (&slot->hangup)) &&
+         sel_ready_list_postpones_slow (core, slot);
 }
 
 /* Adds an event, or completes the one of the same descriptor. If there is no room, the kernel will report it again. */
@@ -232,7 +234,7 @@ sel_ready_list_report_tagged (SelCore      *core,
   if (G_UNLIKELY (slot == NULL || slot->generation != tag || (events & slot->active) == 0))
     return sel_ready_list_report_unknown (core, fd, tag, events, ends);
 
-  if (!sel_ready_list_postpones (core, slot))
+  if (!sel_ready_list_postpones (core, slot, ends))
     sel_ready_list_add (core, fd, slot, events & slot->active, ends);
 
   return TRUE;

@@ -118,7 +118,7 @@ sel_ready_list_report_untagged (SelCore      *core,
   if (slot != NULL && (events & slot->active) != 0)
     {
       /* A postponed descriptor takes no room away from others. */
-      if (sel_ready_list_postpones (core, slot))
+      if (sel_ready_list_postpones (core, slot, ends))
         core->wait.list.n_reports--;
       else
         sel_ready_list_add (core, fd, slot, events & slot->active, ends);
