@@ -98,7 +98,7 @@ monitor_startup (GtkApplication *application,
   gtk_window_set_default_icon_name (APPLICATION_ID);
 
   if (self->dark)
-    g_object_set (gtk_settings_get_default (), "gtk-application-prefer-dark-theme", TRUE, NULL);
+    monitor_window_set_dark (TRUE);
 }
 
 static void

@@ -398,7 +398,8 @@ test_contrast (Fixture       *fixture,
     {
       GdkRGBA background, text, curve;
 
-      g_object_set (settings, "gtk-theme-name", "Default", "gtk-application-prefer-dark-theme", dark, NULL);
+      g_object_set (settings, "gtk-theme-name", "Default", NULL);
+      monitor_window_set_dark (dark);
       do
         {
           g_main_context_iteration (NULL, FALSE);
@@ -412,7 +413,7 @@ test_contrast (Fixture       *fixture,
       g_assert_cmpfloat (get_contrast (&curve, 1, &background), >=, 3);
     }
 
-  gtk_settings_reset_property (settings, "gtk-application-prefer-dark-theme");
+  monitor_window_set_dark (FALSE);
   gtk_settings_reset_property (settings, "gtk-theme-name");
 }
 

@@ -502,6 +502,20 @@ monitor_window_new (GtkApplication *application,
   return GTK_WIDGET (self);
 }
 
+/* For all windows of the program. */
+void
+monitor_window_set_dark (gboolean dark)
+{
+  GtkSettings *settings = gtk_settings_get_default ();
+
+#if GTK_CHECK_VERSION (4, 20, 0)
+  g_object_set (settings, "gtk-interface-color-scheme",
+                dark ? GTK_INTERFACE_COLOR_SCHEME_DARK : GTK_INTERFACE_COLOR_SCHEME_LIGHT, NULL);
+#else
+  g_object_set (settings, "gtk-application-prefer-dark-theme", dark, NULL);
+#endif
+}
+
 gboolean
 monitor_window_is_running (MonitorWindow *self)
 {

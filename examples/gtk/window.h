@@ -16,6 +16,7 @@ G_DECLARE_FINAL_TYPE (MonitorWindow, monitor_window, MONITOR, WINDOW, GtkApplica
 
 GtkWidget     *monitor_window_new             (GtkApplication  *application,
                                                const char      *backend);
+void           monitor_window_set_dark        (gboolean         dark);
 gboolean       monitor_window_is_running      (MonitorWindow   *self);
 EchoService   *monitor_window_get_service     (MonitorWindow   *self);
 LoadGenerator *monitor_window_get_load        (MonitorWindow   *self);
