@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * ended are paused. If the mechanism cannot tell about ends and a probe has found none, the next probe comes after
  * twice as many calls.
  *
- * The data of this room is the SelHangupCount of each slot; rooms below reset it through its functions.
+ * The data of this room is the SelHangupCount of each slot, which rooms below reset through its functions, and the ends
+ * that the callback was told (SelKeyExtra).
  */
 
 /* The checks that are due for an event. */
