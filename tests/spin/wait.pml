@@ -373,7 +373,7 @@ inline sel_pause_update_state ()
   }
 }
 
-inline sel_pause_begin_full (for_a_while)
+inline sel_pause_begin (for_a_while)
 {
 #ifdef WITHOUT_PAUSED_FIRST
   waits = has (WAITING);
@@ -1124,8 +1124,8 @@ proctype pauser (byte n)
      :: !registered || paused || has (FORKED) || !has (OPEN)
      :: else ->
         if
-        :: sel_pause_begin_full (true)
-        :: sel_pause_begin_full (false)
+        :: sel_pause_begin (true)
+        :: sel_pause_begin (false)
         :: sel_pause_rearm ()
         fi
      fi;
