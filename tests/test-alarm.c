@@ -160,7 +160,7 @@ test_refused_again (RegistryFixture *fixture,
   SelKeySlot *slot = pause_with_alarm (fixture, SEL_HANGUP_POLICY_ONCE, FALSE, &event);
   g_autoptr(GError) error = NULL;
 
-  /* A new object of the kernel. A writer has to be looked at in any case, a reader only now. */
+  /* A new object of the kernel. Only the alarm would have ended the pause. */
   sel_registry_disarm (fixture->core, event.fd, slot);
   slot->alarm = TRUE;
   room_set_pause_end (fixture, G_MAXINT64);

@@ -14,6 +14,7 @@ import threading
 import unittest
 import unittest.mock
 
+import loops
 import tap
 
 Sel = tap.import_sel()
@@ -21,12 +22,7 @@ Sel = tap.import_sel()
 from gi.repository import GLib  # noqa: E402
 
 
-class TestCase(unittest.TestCase):
-
-    def make_loop(self, **arguments):
-        loop = Sel.asyncio.EventLoop(**arguments)
-        self.addCleanup(loop.close)
-        return loop
+class TestCase(loops.TestCase):
 
     def make_loop_of(self, selector):
         """Returns a loop of a selector that does not work any more when the test ends, so that close() fails."""
@@ -38,13 +34,6 @@ class TestCase(unittest.TestCase):
         loop = Sel.asyncio.EventLoop(selector=selector)
         self.addCleanup(end)
         return loop
-
-    def when_idle(self, function, *args):
-        """Makes GLib call a function once."""
-        def call(*unused):
-            function(*args)
-            return GLib.SOURCE_REMOVE
-        GLib.idle_add(call)
 
 
 async def yield_often():

@@ -9,6 +9,7 @@ import sys
 import threading
 import unittest
 
+import loops
 import tap
 
 Sel = tap.import_sel()
@@ -30,12 +31,7 @@ async def get_context():
     return GLib.MainContext.get_thread_default()
 
 
-class Threads(unittest.TestCase):
-
-    def make_loop(self, **arguments):
-        loop = Sel.asyncio.EventLoop(**arguments)
-        self.addCleanup(loop.close)
-        return loop
+class Threads(loops.TestCase):
 
     def check_in_background(self, loop):
         """Runs a loop in another thread, as programs do that have a background thread for asyncio."""

@@ -21,6 +21,7 @@ import unittest.mock
 import warnings
 import weakref
 
+import loops
 import tap
 
 Sel = tap.import_sel()
@@ -86,22 +87,7 @@ class StandardLoop(unittest.TestCase):
             runner.run(main())
 
 
-class TestCase(unittest.TestCase):
-
-    def make_loop(self, **arguments):
-        loop = Sel.asyncio.EventLoop(**arguments)
-        self.addCleanup(loop.close)
-        return loop
-
-    def when_idle(self, function, *args):
-        """Makes GLib call a function once."""
-        def call(*unused):
-            function(*args)
-            return GLib.SOURCE_REMOVE
-        GLib.idle_add(call)
-
-
-class Coroutines(TestCase):
+class Coroutines(loops.TestCase):
     """asyncio runs the main loop, and GLib's callbacks run as well."""
 
     def test_result(self):
@@ -285,7 +271,7 @@ class Coroutines(TestCase):
         self.assertEqual(len(os.listdir('/proc/self/fd')), n_fds)
 
 
-class Timers(TestCase):
+class Timers(loops.TestCase):
 
     def test_extreme_times(self):
         # Everything that the standard library accepts works, and does not stop other timers.
@@ -327,7 +313,7 @@ class Timers(TestCase):
         self.assertEqual(Sel.asyncio.run(main()), 7)
 
 
-class Failures(TestCase):
+class Failures(loops.TestCase):
     """Whatever goes wrong in a turn reaches the caller of the function that runs the loop."""
 
     class OnPurpose(Exception):
@@ -443,7 +429,7 @@ class Failures(TestCase):
         self.assertIsNone(handle._args)
 
 
-class Ends(TestCase):
+class Ends(loops.TestCase):
     """The end of loops, selectors and programs."""
 
     def run_program(self, text, *options):
@@ -516,7 +502,7 @@ except AttributeError as error:
         self.assertEqual(result.stderr, '')
 
 
-class Signals(TestCase):
+class Signals(loops.TestCase):
 
     def test_handler(self):
         async def main():
@@ -640,7 +626,7 @@ class Signals(TestCase):
         os.close(w)
 
 
-class HangUps(TestCase):
+class HangUps(loops.TestCase):
     """Callbacks that neither read nor remove themselves, and one that works beside them."""
 
     def test_ignored(self):
@@ -680,7 +666,7 @@ class HangUps(TestCase):
                     runner.run(main())
 
 
-class MainLoops(TestCase):
+class MainLoops(loops.TestCase):
     """The program runs a main loop, and coroutines run as well."""
 
     def test_main_loop(self):
@@ -982,7 +968,7 @@ class MainLoops(TestCase):
         self.assertEqual(calls, ['glib'] * 10 + ['coroutine'] * 10)
 
 
-class BusyLoop(TestCase):
+class BusyLoop(loops.TestCase):
     """A loop that always has something to do. The accelerator polls less often then."""
 
     N_TURNS = 2000
@@ -1121,7 +1107,7 @@ class BusyLoop(TestCase):
             loop.run_until_complete(main())
 
 
-class Asynchronous(TestCase):
+class Asynchronous(loops.TestCase):
     """GLib's asynchronous operations are awaitable."""
 
     def setUp(self):
