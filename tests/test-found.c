@@ -52,7 +52,7 @@ hand_over_fresh (SelFound *found,
                  Room     *room)
 {
   found->n_waits = sel_found_get_n_waits (room->core);
-  sel_found_hand_over (found, room->core);
+  sel_found_hand_over (found, room->core, NULL);
 }
 
 /* A wait of this thread that takes the findings, and compares the list with, for instance, "a:1 b:3".
@@ -131,7 +131,7 @@ test_taken_back (Room          *room,
 
   found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
-  sel_found_hand_over (&found, room->core);
+  sel_found_hand_over (&found, room->core, NULL);
   g_assert_true (sel_found_take_back (&found, room->core));
   g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_false (take (room, 4, 0, ""));
@@ -160,7 +160,7 @@ test_other_thread (Room          *room,
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
   g_assert_true (sel_found_tells_once (&found));
-  sel_found_hand_over (&found, room->core);
+  sel_found_hand_over (&found, room->core, NULL);
   g_thread_join (g_thread_new ("take", take_nothing, room));
   g_assert_false (take (room, 4, 0, "b:1"));
   g_assert_false (sel_found_tells_once (&found));
@@ -179,7 +179,7 @@ test_stale (Room          *room,
   found_add (&found, room, room->b[0], SEL_EVENT_READ, TRUE);
   unwatch (room->selector, room->a[0]);
   room_watch (room, room->a[0], ALL_EVENTS);
-  sel_found_hand_over (&found, room->core);
+  sel_found_hand_over (&found, room->core, NULL);
   g_assert_true (take (room, 4, 0, "b:1"));
   sel_found_clear (&found);
 }
@@ -242,7 +242,7 @@ test_incomplete (Room          *room,
 
   found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
-  sel_found_hand_over (&found, room->core);
+  sel_found_hand_over (&found, room->core, NULL);
   room_watch (room, room->c[0], ALL_EVENTS);
   g_assert_false (take (room, 4, 0, "a:1"));
 
@@ -261,7 +261,7 @@ test_nothing (Room          *room,
   SelFound found;
 
   found_start (&found, room);
-  sel_found_hand_over (&found, room->core);
+  sel_found_hand_over (&found, room->core, NULL);
   g_assert_true (take (room, 4, SEL_WAIT_DISPATCH, ""));
   hand_over_fresh (&found, room);
   g_assert_false (take (room, 4, 0, ""));
@@ -278,7 +278,7 @@ test_room (Room          *room,
   found_start (&found, room);
   found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
   found_add (&found, room, room->b[0], SEL_EVENT_READ, FALSE);
-  sel_found_hand_over (&found, room->core);
+  sel_found_hand_over (&found, room->core, NULL);
   g_assert_true (take (room, 1, 0, "a:1"));
   g_assert_cmpuint (found.findings->len, ==, 1);
   hand_over_fresh (&found, room);
@@ -299,8 +299,8 @@ test_two_sources (Room          *room,
   found_open (&inner, room);
   found_add (&outer, room, room->a[0], SEL_EVENT_READ, TRUE);
   found_add (&inner, room, room->b[0], SEL_EVENT_READ, TRUE);
-  sel_found_hand_over (&outer, room->core);
-  sel_found_hand_over (&inner, room->core);
+  sel_found_hand_over (&outer, room->core, NULL);
+  sel_found_hand_over (&inner, room->core, NULL);
   g_assert_true (take (room, 4, 0, "b:1"));
   g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_false (take (room, 4, 0, "a:1"));

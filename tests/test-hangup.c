@@ -141,16 +141,16 @@ test_count_event (Room          *room,
   missing = event;
   missing.fd = room->b[0];
 
-  g_assert_cmphex (sel_hangup_count_event (room->core, &stale), ==, SEL_HANGUP_CHECK_NOTHING);
-  g_assert_cmphex (sel_hangup_count_event (room->core, &missing), ==, SEL_HANGUP_CHECK_NOTHING);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &stale, FALSE), ==, SEL_HANGUP_CHECK_NOTHING);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &missing, FALSE), ==, SEL_HANGUP_CHECK_NOTHING);
   g_assert_cmpuint (room_get_slot (room, room->a[0])->hangup.countdown, ==, 0);
 
   for (guint n = 1; n < 8; n++)
     {
-      g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_NOTHING);
+      g_assert_cmphex (sel_hangup_count_event (room->core, &event, FALSE), ==, SEL_HANGUP_CHECK_NOTHING);
       assert_unlocked (room->core);
     }
-  g_assert_cmphex (sel_hangup_count_event (room->core, &event), ==, SEL_HANGUP_CHECK_CLOSED);
+  g_assert_cmphex (sel_hangup_count_event (room->core, &event, FALSE), ==, SEL_HANGUP_CHECK_CLOSED);
 }
 
 /* A function that locks notices that the process has forked. */
@@ -163,7 +163,7 @@ test_count_event_locks (Room          *room,
   room_watch (room, room->a[0], SEL_EVENT_READ);
   event = room_make_event (room, room->a[0], SEL_EVENT_READ);
   sel_fork_begin_child ();
-  sel_hangup_count_event (room->core, &event);
+  sel_hangup_count_event (room->core, &event, FALSE);
   g_assert_false (sel_state_is_new_process (room->core));
   assert_state (room->core, SEL_STATE_OPEN | SEL_STATE_FORKED);
 }

@@ -93,7 +93,8 @@ def check_homes(library, tests):
 
 def main():
     source = sys.argv[1]
-    library = read_files(os.path.join(source, 'sel-glib'), ('.c', '.h'))
+    library = {**read_files(os.path.join(source, 'sel-glib'), ('.c', '.h')),
+               **read_files(os.path.join(source, 'introspection', 'python'), ('.c', '.h'))}
     tests = read_files(os.path.join(source, 'tests'), ('.c', '.h', '.py', '.js', '.vala'))
     checks = (check_lines, check_functions, check_function_lines, check_columns, check_homes)
 

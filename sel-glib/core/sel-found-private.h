@@ -20,11 +20,15 @@ typedef struct
   int fd;
   guint32 generation;        /* of the registration that was polled for */
   guint8 events;             /* of SelEventMask */
-  guint8 ends;               /* of SelEnds */
+  guint8 ends;               /* of SelEnds, and bits of the source */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
-  guint8 is_told : 1;        /* given to a callback that perhaps does not take it; of the mirror only */
+  guint8 is_told : 1;        /* given to a callback that perhaps does not take it */
   guint64 order;             /* of the registration, if a second poll may find nothing; otherwise 0 */
 } SelFinding;
+
+/* With the lock: a wait takes @event, which was handed over to it. */
+typedef void (*SelFoundFunc) (SelCore             *core,
+                              const SelReadyEvent *event);
 
 /* The owner is a source; the list of the wait room contains it while it is handed over. While it is not, the thread of
  * the source may use the functions below without the lock. The members belong to this file and sel-found.c. */
@@ -34,7 +38,9 @@ struct _SelFound
   gboolean is_complete;      /* the poll has looked at all registered descriptors */
   guint n_waits;             /* how many waits had begun before the poll */
   gpointer thread;
+  SelFoundFunc func;         /* or NULL */
   gboolean is_taken;         /* by a wait; it stays in the list until it is taken back */
+  gsize room;                /* of the last wait that has taken findings with a function */
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
 };
@@ -56,9 +62,12 @@ gboolean sel_found_has_kept    (SelFound            *self,
                                 SelCore             *core);
 
 /* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. Both
- * must be called without the lock. Taking back returns TRUE if no wait has taken anything. */
+ * must be called without the lock. Taking back returns TRUE if no wait has taken anything. If
+ * there is a function, the wait takes only findings that are told, and the function is called for each of them; if no
+ * wait takes anything, for all of them. */
 void     sel_found_hand_over   (SelFound            *self,
-                                SelCore             *core);
+                                SelCore             *core,
+                                SelFoundFunc         func);
 gboolean sel_found_take_back   (SelFound            *self,
                                 SelCore             *core);
 
@@ -102,6 +111,13 @@ sel_found_set_complete (SelFound *self,
                         gboolean  is_complete)
 {
   self->is_complete = is_complete;
+}
+
+/* How many findings the last select () in a callback had room for. */
+static inline gsize
+sel_found_get_room (const SelFound *self)
+{
+  return self->room;
 }
 
 static inline guint

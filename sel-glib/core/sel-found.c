@@ -11,6 +11,7 @@ void
 sel_found_init (SelFound *self)
 {
   self->findings = g_array_new (FALSE, FALSE, sizeof (SelFinding));
+  self->room = G_MAXSIZE;
 }
 
 void
@@ -48,6 +49,14 @@ sel_found_is_kept (SelCore          *core,
                    const SelFinding *finding)
 {
   return finding->order != 0 && finding->order == sel_registry_get_fd_order (core, finding->fd);
+}
+
+/* TRUE if the wait that the findings are handed over to is not meant to take this one. */
+static gboolean
+sel_found_is_withheld (const SelFound   *self,
+                       const SelFinding *finding)
+{
+  return self->func != NULL && !finding->is_told;
 }
 
 /* TRUE if a kept finding cannot be reported before the descriptor is resumed. */
@@ -146,18 +155,32 @@ sel_found_unlink (SelFound *self,
 }
 
 void
-sel_found_hand_over (SelFound *self,
-                     SelCore  *core)
+sel_found_hand_over (SelFound     *self,
+                     SelCore      *core,
+                     SelFoundFunc  func)
 {
   sel_state_lock (core);
   sel_found_unlink (self, core);
   self->thread = sel_thread_self ();
+  self->func = func;
   self->is_taken = FALSE;
   self->generation = sel_registry_get_generation (core);
   self->next = core->wait.found;
   core->wait.found = self;
   sel_state_set (core, SEL_STATE_FOUND);
   sel_state_unlock (core);
+}
+
+static void
+sel_found_call_func (SelFound         *self,
+                     SelCore          *core,
+                     const SelFinding *finding)
+{
+  SelReadyEvent event = { .fd = finding->fd, .generation = finding->generation, .events = finding->events,
+                          .ends = finding->ends };
+
+  if (self->func != NULL && finding->is_told)
+    self->func (core, &event);
 }
 
 gboolean
@@ -168,6 +191,8 @@ sel_found_take_back (SelFound *self,
 
   sel_state_lock (core);
   success = sel_found_unlink (self, core);
+  for (guint i = 0; success && i < self->findings->len; i++)
+    sel_found_call_func (self, core, &g_array_index (self->findings, SelFinding, i));
   sel_state_unlock (core);
 
   return success;
@@ -186,7 +211,7 @@ sel_found_report_one (SelCore          *core,
   else if (finding->order != 0 || !is_fresh)
     return;
 
-  sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
+  sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends & SEL_ALL_ENDS);
 }
 
 /* Reports findings until there are @size events. */
@@ -204,10 +229,16 @@ sel_found_report_up_to (SelFound *self,
     {
       SelFinding finding = g_array_index (self->findings, SelFinding, i);
 
-      if (sel_found_is_paused (core, &finding) || (!also_ended && (finding.ends & SEL_READ_END) != 0))
-        g_array_index (self->findings, SelFinding, n_left++) = finding;
+      if (sel_found_is_withheld (self, &finding) || sel_found_is_paused (core, &finding) ||
+          (!also_ended && (finding.ends & SEL_READ_END) != 0))
+        {
+          g_array_index (self->findings, SelFinding, n_left++) = finding;
+        }
       else
-        sel_found_report_one (core, &finding, is_fresh);
+        {
+          sel_found_call_func (self, core, &finding);
+          sel_found_report_one (core, &finding, is_fresh);
+        }
     }
 
   g_array_remove_range (self->findings, n_left, i - n_left);
@@ -292,6 +323,8 @@ sel_found_take (SelCore *core)
   /* The wait that has just begun counts, too. */
   is_fresh = self->n_waits + 1 == sel_found_get_n_waits (core);
   self->is_taken = TRUE;
+  if (self->func != NULL)
+    self->room = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
   sel_found_update_state (core);
   sel_found_report (self, core, is_fresh);
 

@@ -47,18 +47,30 @@ sel_hangup_count (SelCore             *core,
   return sel_hangup_count_slow (core, slot, event);
 }
 
-/* Counts a call of the GSourceFunc of the program for @event. Takes the lock. Returns: the checks to make before the
- * call */
+/* Bits in the ends of an event for a callback that calls select (). When it takes the event, that is a useless call, or
+ * it is told the ends in the upper bits, which a probe has found. */
+#define SEL_HANGUP_TOLD_SHIFT 4
+#define SEL_HANGUP_IS_USELESS (1u << 6)
+
+/* Counts a call of the GSourceFunc of the program for @event. If the function calls select (), which may have no room
+ * for @event, a useless call is not counted before sel_hangup_tell (). Takes the lock. Returns: the checks to make
+ * before the call */
 SelHangupChecks sel_hangup_count_event (SelCore             *core,
+                                        SelReadyEvent       *event,
+                                        gboolean             calls_select);
+
+/* With the lock: a callback that calls select () has taken @event. */
+void            sel_hangup_tell        (SelCore             *core,
                                         const SelReadyEvent *event);
 
 /* Makes @checks before the callback is called for @event. Takes the lock. A closed descriptor is paused until it is
  * modified. Directions whose end was ignored are paused as the policy says. If the kernel reports another file, which
  * had the number before, was closed while it was registered, and has an open duplicate, the kernel is told about the
  * file that has the number now. @calls_select is TRUE if the callback calls select (), which does not tell what
- * is paused. Returns: the events to call the callback for, or 0 */
+ * is paused; the ends that were found count as told after sel_hangup_tell (). Returns: the events to call the callback
+ * for, or 0 */
 SelEventMask    sel_hangup_check       (SelCore             *core,
-                                        const SelReadyEvent *event,
+                                        SelReadyEvent       *event,
                                         SelHangupChecks      checks,
                                         gboolean             calls_select);
 

@@ -52,8 +52,9 @@ sel_hangup_count_slow (SelCore             *core,
 }
 
 SelHangupChecks
-sel_hangup_count_event (SelCore             *core,
-                        const SelReadyEvent *event)
+sel_hangup_count_event (SelCore       *core,
+                        SelReadyEvent *event,
+                        gboolean       calls_select)
 {
   SelHangupChecks checks = SEL_HANGUP_CHECK_NOTHING;
   SelKeySlot *slot;
@@ -61,10 +62,44 @@ sel_hangup_count_event (SelCore             *core,
   sel_state_lock (core);
   slot = sel_registry_find_active (core, event);
   if (slot != NULL)
-    checks = sel_hangup_count (core, slot, event);
+    {
+      SelHangupCount count = slot->hangup;
+
+      checks = sel_hangup_count (core, slot, event);
+      if (calls_select && slot->hangup.n_useless > count.n_useless)
+        {
+          slot->hangup.n_useless = count.n_useless;
+          event->ends |= SEL_HANGUP_IS_USELESS;
+        }
+    }
   sel_state_unlock (core);
 
   return checks;
+}
+
+static void
+sel_hangup_note_told (SelKeySlot   *slot,
+                      int           fd,
+                      SelEventMask  told)
+{
+  sel_key_slot_get_extra (slot, fd)->told = told & SEL_ALL_EVENTS;
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+}
+
+void
+sel_hangup_tell (SelCore             *core,
+                 const SelReadyEvent *event)
+{
+  SelKeySlot *slot = sel_registry_find_active (core, event);
+  SelEventMask told = event->ends >> SEL_HANGUP_TOLD_SHIFT & SEL_ALL_EVENTS;
+
+  if (slot == NULL)
+    return;
+
+  if (told != 0)
+    sel_hangup_note_told (slot, event->fd, told);
+  else if ((event->ends & SEL_HANGUP_IS_USELESS) != 0 && slot->hangup.n_useless < SEL_HANGUP_MAX_USELESS - 1)
+    slot->hangup.n_useless++;
 }
 
 /* kqueue may report the directions of a descriptor one after the other. Returns: those that the event is not about, and
@@ -90,14 +125,13 @@ sel_hangup_find_other_ends (const SelKeySlot    *slot,
  * begins at once, before the call that was to show whether anything has changed. If the other direction ends later, the
  * callback is told of that, too. Returns: the events to call the callback for */
 static SelEventMask
-sel_hangup_judge (SelCore             *core,
-                  const SelReadyEvent *event,
-                  SelEventMask         ended,
-                  gboolean             calls_select)
+sel_hangup_judge (SelCore       *core,
+                  SelReadyEvent *event,
+                  SelEventMask   ended,
+                  gboolean       calls_select)
 {
   SelKeySlot *slot = sel_registry_find_active (core, event);
-  SelKeyExtra *extra;
-  SelEventMask told;
+  SelEventMask told, ends;
 
   if (slot == NULL)
     return event->events;
@@ -109,11 +143,15 @@ sel_hangup_judge (SelCore             *core,
       return event->events;
     }
 
-  extra = sel_key_slot_get_extra (slot, event->fd);
-  told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS ? ended & (SelEventMask) extra->told : 0;
+  told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS ? sel_key_slot_get_extra (slot, event->fd)->told & ended : 0;
   if (told != ended)
-    extra->told = (ended | sel_hangup_find_other_ends (slot, event)) & SEL_ALL_EVENTS;
-  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+    {
+      ends = (ended | sel_hangup_find_other_ends (slot, event)) & SEL_ALL_EVENTS;
+      if (calls_select)
+        event->ends |= (guint) ends << SEL_HANGUP_TOLD_SHIFT;
+      else
+        sel_hangup_note_told (slot, event->fd, ends);
+    }
   if (told == ended || (!calls_select && slot->hangup.pause > 0))
     sel_pause_begin_ended (core, event, ended);
 
@@ -130,10 +168,10 @@ sel_hangup_is_stale (const SelReadyEvent *event,
 }
 
 SelEventMask
-sel_hangup_check (SelCore             *core,
-                  const SelReadyEvent *event,
-                  SelHangupChecks      checks,
-                  gboolean             calls_select)
+sel_hangup_check (SelCore         *core,
+                  SelReadyEvent   *event,
+                  SelHangupChecks  checks,
+                  gboolean         calls_select)
 {
   gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
   SelEventMask left = 0;

@@ -484,9 +484,8 @@ sel_mirror_give_back (SelMirror           *self,
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
       sel_found_add (&self->found, &events[i], page != NULL ? page->orders[MIRROR_PAGE_INDEX (events[i].fd)] : 0);
+      sel_found_get (&self->found, sel_found_get_n (&self->found) - 1)->is_told = TRUE;
     }
-  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
-    sel_found_get (&self->found, i)->is_told = TRUE;
 }
 
 void

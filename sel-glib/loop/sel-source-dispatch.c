@@ -73,7 +73,7 @@ sel_source_hand_over (SelSource  *self,
   if (!sel_watcher_is_mirrored (&self->watcher))
     return TRUE;
 
-  sel_found_hand_over (&self->mirror.found, core);
+  sel_found_hand_over (&self->mirror.found, core, NULL);
   if (sel_mirror_report_closed (&self->mirror, core, error))
     return TRUE;
 
@@ -167,10 +167,10 @@ sel_source_can_check_end (SelSource *self)
  * another call: the event is left for a later turn, if the kernel says that it is an end.
  * Returns: the events to call the callback for, or 0 */
 static SelEventMask
-sel_source_check_event (SelSource           *self,
-                        const SelReadyEvent *event,
-                        SelHangupChecks      checks,
-                        gboolean             calls_select)
+sel_source_check_event (SelSource       *self,
+                        SelReadyEvent   *event,
+                        SelHangupChecks  checks,
+                        gboolean         calls_select)
 {
   SelCore *core = sel_core (self->selector);
   gboolean is_once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
@@ -292,7 +292,8 @@ sel_source_is_due (GSource *source)
   return ready_time >= 0 && ready_time <= g_source_get_time (source);
 }
 
-/* Counts a call for each event, and makes the checks. Returns: how many events are left */
+/* Counts a call for each event, and makes the checks. A callback that calls select () is perhaps not told all of them.
+ * Returns: how many events are left */
 static gssize
 sel_source_check_events (SelSource     *self,
                          SelReadyEvent *events,
@@ -304,7 +305,7 @@ sel_source_check_events (SelSource     *self,
 
   for (gssize i = 0; i < n; i++)
     {
-      SelHangupChecks checks = sel_hangup_count_event (core, &events[i]);
+      SelHangupChecks checks = sel_hangup_count_event (core, &events[i], calls_select);
 
       events[i].events = sel_source_check_event (self, &events[i], checks, calls_select);
       if (events[i].events != 0)
@@ -329,15 +330,14 @@ sel_source_call_function (SelSource   *self,
   return goes_on;
 }
 
-/* Calls the callback of a plain source, which asks the selector again: the first select() gets the findings.
- * @is_complete is TRUE if nothing else is ready. */
+/* Calls the callback of a plain source, which asks the selector again: the first select () gets the findings, and
+ * nothing else, as only the findings were checked. */
 static gboolean
 sel_source_call_plain (SelSource           *self,
                        GSourceFunc          callback,
                        gpointer             user_data,
                        const SelReadyEvent *events,
-                       gssize               n,
-                       gboolean             is_complete)
+                       gssize               n)
 {
   SelCore *core = sel_core (self->selector);
   SelFound *found = &self->mirror.found;
@@ -345,8 +345,8 @@ sel_source_call_plain (SelSource           *self,
 
   sel_mirror_give_back (&self->mirror, events, n);
   sel_found_set_now (found, core);
-  sel_found_set_complete (found, sel_watcher_is_mirrored (&self->watcher) || is_complete);
-  sel_found_hand_over (found, core);
+  sel_found_set_complete (found, TRUE);
+  sel_found_hand_over (found, core, sel_hangup_tell);
   goes_on = sel_source_call_function (self, callback, user_data);
 
   /* A callback that has not asked for the findings was told. */
@@ -357,6 +357,15 @@ sel_source_call_plain (SelSource           *self,
   self->has_kept = sel_found_tells_once (found);
 
   return goes_on;
+}
+
+/* The descriptors that the callback has no room for would lose their turn in the kernel. */
+static gsize
+sel_source_get_plain_room (SelSource *self)
+{
+  gsize room = sel_dispatch_get_room (sel_core (self->selector));
+
+  return sel_watcher_is_mirrored (&self->watcher) ? room : MIN (room, sel_found_get_room (&self->mirror.found));
 }
 
 gboolean
@@ -377,7 +386,7 @@ sel_source_dispatch (GSource     *source,
 
   if (!sel_source_hand_over (self, &error))
     return sel_source_handle_nothing (self, -1, error);
-  n_events = sel_dispatch_get_room (sel_core (self->selector));
+  n_events = sel_source_get_plain_room (self);
   events = g_newa (SelReadyEvent, n_events);
   n = sel_dispatch_poll (sel_core (self->selector), events, n_events, &error);
   sel_source_take_back (self);
@@ -388,8 +397,7 @@ sel_source_dispatch (GSource     *source,
   if (n_left == 0 && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
-  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left,
-                                                     n < (gssize) n_events)
+  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left)
          ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -432,7 +440,7 @@ sel_source_dispatch_wait (GSource     *source,
   /* The mode may change in the callback. */
   is_mirrored = sel_watcher_is_mirrored (&self->watcher);
   if (is_mirrored)
-    sel_found_hand_over (&self->mirror.found, sel_core (self->selector));
+    sel_found_hand_over (&self->mirror.found, sel_core (self->selector), NULL);
   goes_on = sel_source_call_function (self, callback, user_data);
   if (is_mirrored)
     sel_found_take_back (&self->mirror.found, sel_core (self->selector));

@@ -139,7 +139,8 @@ accel_make_key (PyObject *fileobj,
   return key;
 }
 
-/* Returns: (transfer full): the table of the keys of a selector, which makes it at its first use, or %NULL with an exception */
+/* Returns: (transfer full): the table of the keys of a selector, which makes it at its first use, or %NULL with an
+ * exception */
 AccelKeys *
 accel_get_keys (PyObject *self)
 {

@@ -314,7 +314,8 @@ accel_turn_is_unusual (AccelSource *source,
   PyObject *scheduled = source->scheduled;
   long n_cancelled = 0;
 
-  if (!source->is_plain || source->handle_run != accel_handle_peek_run () || accel_get_flag (loop, accel_names._debug) != 0 || !PyList_CheckExact (scheduled))
+  if (!source->is_plain || source->handle_run != accel_handle_peek_run () ||
+      accel_get_flag (loop, accel_names._debug) != 0 || !PyList_CheckExact (scheduled))
     return TRUE;
 
   return PyList_GET_SIZE (scheduled) > MIN_TIMERS &&
