@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 import loops
@@ -93,6 +94,35 @@ class Threads(loops.TestCase):
         # The thread that runs the loop chooses its context each time.
         self.assertIsNone(loop.run_until_complete(get_context()))
         self.check_in_background(loop)
+
+    def test_selector_in_python(self):
+        # The library calls update () with its lock held. A turn that asks the selector meanwhile has to let it finish.
+        class Selector(Sel.EpollSelector):
+            def do_update(self, fd, old_events, new_events):
+                time.sleep(0)
+                return Sel.EpollSelector.do_update(self, fd, old_events, new_events)
+
+        selector = Selector()
+        loop = self.make_loop(selector=selector)
+        r, w = os.pipe()
+        idle, unused = os.pipe()
+        os.write(w, b'x')
+        turns = []
+
+        async def main():
+            loop.add_reader(r, turns.append, None)
+            await asyncio.to_thread(change)
+            loop.remove_reader(r)
+
+        def change():
+            for unused in range(300):
+                selector.register(idle, Sel.EVENT_READ)
+                selector.unregister(idle)
+
+        loop.run_until_complete(main())
+        self.assertGreater(len(turns), 0)
+        for fd in r, w, idle, unused:
+            os.close(fd)
 
     def test_main_loop_beside_a_background_loop(self):
         loop = self.make_loop()

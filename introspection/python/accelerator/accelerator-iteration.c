@@ -126,7 +126,6 @@ accel_iterate (PyObject *module,
                PyObject *loop)
 {
   AccelSource *source = accel_get_source (loop, accel_names._running_source);
-  gboolean has_polled;
   int status;
 
   if (source == NULL)
@@ -136,15 +135,13 @@ accel_iterate (PyObject *module,
       return NULL;
     }
 
-  do
-    {
-      Py_BEGIN_ALLOW_THREADS
-      has_polled = accel_iterate_context (source);
-      Py_END_ALLOW_THREADS
+  /* The turns that these iterations take look for signals, too. */
+  Py_BEGIN_ALLOW_THREADS
+  while (!accel_iterate_context (source) && !source->has_ended && source->loop != NULL)
+    ;
+  Py_END_ALLOW_THREADS
 
-      status = PyErr_CheckSignals ();
-    }
-  while (status == 0 && !has_polled && !source->has_ended && source->loop != NULL);
+  status = PyErr_CheckSignals ();
   Py_DECREF (source);
 
   return status == 0 ? Py_NewRef (Py_None) : NULL;

@@ -35,7 +35,7 @@ accel_loop_arm (PyObject *loop)
     return !PyErr_Occurred ();
 
   if (!source->in_turn && source->thread == g_thread_self ())
-    success = accel_turn_arm (source, loop);
+    success = accel_turn_arm (source, loop) >= 0;
   Py_DECREF (source);
 
   return success;
@@ -208,9 +208,7 @@ accel_loop_run_turn (PyObject    *self,
   source->in_turn = FALSE;
   accel_source_unblock (source);
 
-  stopping = success ? accel_get_flag (self, accel_names._stopping) : -1;
-  if (stopping == 0 && !accel_turn_arm (source, self))
-    stopping = -1;
+  stopping = success ? accel_turn_arm (source, self) : -1;
 
   return stopping < 0 ? -1 : !stopping;
 }

@@ -252,6 +252,21 @@ accel_get_context (PyObject *context)
   return NULL;
 }
 
+static gboolean
+accel_is_subclass (SelBaseSelector *selector)
+{
+  const GType types[] = { SEL_TYPE_SELECT_SELECTOR, SEL_TYPE_POLL_SELECTOR, SEL_TYPE_EPOLL_SELECTOR,
+                          SEL_TYPE_DEVPOLL_SELECTOR, SEL_TYPE_KQUEUE_SELECTOR };
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      if (G_OBJECT_TYPE (selector) == types[i])
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
 static GSource *
 accel_source_new_own (AccelSource  *self,
                       GSourceFuncs *funcs)
@@ -385,6 +400,7 @@ accel_source_new (PyTypeObject *type,
     }
 
   self->selector = g_object_ref (accel_get_selector (selector));
+  self->is_subclass = accel_is_subclass (self->selector);
   self->context = g_main_context_ref (main_context);
   self->thread = g_thread_self ();
   self->n_forks = n_forks;

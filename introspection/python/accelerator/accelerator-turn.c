@@ -109,6 +109,29 @@ accel_turn_add_event (AccelSource         *source,
   return success;
 }
 
+/* Asks the selector, which does not wait. The library calls no code of others with its lock held, except for the
+ * virtual functions of a subclass, which may need the interpreter lock. */
+static gssize
+accel_turn_select (AccelSource    *source,
+                   SelReadyEvent  *events,
+                   GError        **error)
+{
+  gssize n;
+
+  if (source->is_subclass)
+    {
+      Py_BEGIN_ALLOW_THREADS
+      n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, error);
+      Py_END_ALLOW_THREADS
+    }
+  else
+    {
+      n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, error);
+    }
+
+  return n;
+}
+
 /* Schedules the handles of the descriptors that are ready. */
 static gboolean
 accel_turn_add_events (AccelSource *source,
@@ -117,11 +140,7 @@ accel_turn_add_events (AccelSource *source,
   SelReadyEvent events[MAX_EVENTS];
   GError *error = NULL;
   gboolean success = TRUE;
-  gssize n;
-
-  Py_BEGIN_ALLOW_THREADS
-  n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, &error);
-  Py_END_ALLOW_THREADS
+  gssize n = accel_turn_select (source, events, &error);
 
   if (n < 0)
     {
@@ -358,8 +377,9 @@ accel_turn_get_timer (PyObject *loop,
   return TRUE;
 }
 
-/* Sets the time of the next turn, in case nothing becomes ready before. Returns: FALSE with an exception */
-gboolean
+/* Sets the time of the next turn, in case nothing becomes ready before. Returns 1 if the loop is to stop, 0 if it goes
+ * on, or -1 with an exception. */
+int
 accel_turn_arm (AccelSource *source,
                 PyObject    *loop)
 {
@@ -373,12 +393,12 @@ accel_turn_arm (AccelSource *source,
 
       Py_DECREF (timer);
       if (!success)
-        return FALSE;
+        return -1;
     }
 
   stopping = accel_get_flag (loop, accel_names._stopping);
   /* This is last, as a destructor may have scheduled a callback meanwhile. */
   source->ready_time = stopping > 0 || PyObject_Size (source->ready) > 0 ? 0 : ready_time;
 
-  return stopping >= 0;
+  return stopping;
 }

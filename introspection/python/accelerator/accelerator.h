@@ -106,6 +106,7 @@ typedef struct
   GThread *thread;
   guint n_forks;                /* of this process, when the loop began to run */
   SelBaseSelector *selector;
+  gboolean is_subclass;         /* the selector, of a class that is not of the library */
   GMainContext *context;
   int priority;
   GSource *io_source;           /* ready if the selector is */
@@ -174,5 +175,5 @@ PyObject        *accel_heap_pop          (PyObject          *heap);
 /* accelerator-turn.c */
 gboolean         accel_turn_run          (AccelSource       *source,
                                           PyObject          *loop);
-gboolean         accel_turn_arm          (AccelSource       *source,
+int              accel_turn_arm          (AccelSource       *source,
                                           PyObject          *loop);
