@@ -113,13 +113,14 @@ test_taken (Room          *room,
   hand_over_fresh (&found, room);
   g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_true (take (room, 4, 0, "a:1 b:3"));
-  g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_false (take (room, 4, 0, ""));
 
   /* The callback still runs. */
   g_assert_true (is_handed_over (room));
+  g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_false (sel_found_take_back (&found, room->core));
   g_assert_false (is_handed_over (room));
+  g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
   sel_found_clear (&found);
 }
 
@@ -302,11 +303,64 @@ test_two_sources (Room          *room,
   sel_found_hand_over (&outer, room->core, NULL);
   sel_found_hand_over (&inner, room->core, NULL);
   g_assert_true (take (room, 4, 0, "b:1"));
-  g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
   g_assert_false (take (room, 4, 0, "a:1"));
+  g_assert_false (sel_found_take_back (&inner, room->core));
+  g_assert_true (sel_state_has (room->core, SEL_STATE_FOUND));
+  g_assert_false (sel_found_take_back (&outer, room->core));
   g_assert_false (sel_state_has (room->core, SEL_STATE_FOUND));
   sel_found_clear (&outer);
   sel_found_clear (&inner);
+}
+
+static gsize n_told;
+
+static void
+count_told (SelCore             *core,
+            const SelReadyEvent *events,
+            gsize                n_events)
+{
+  n_told += n_events;
+}
+
+static gsize
+tell (Room         *room,
+      SelWaitFlags  flags)
+{
+  n_told = 0;
+  sel_state_lock (room->core);
+  room->core->wait.flags = flags;
+  room->core->wait.list.n_events = 3;
+  sel_found_tell (room->core);
+  room->core->wait.list.n_events = 0;
+  sel_state_unlock (room->core);
+
+  return n_told;
+}
+
+/* What is handed over to a callback is not for the waits of sources in a main loop that the callback runs. Each
+ * select () in the callback is told. */
+static void
+test_asked (Room          *room,
+            gconstpointer  data)
+{
+  SelFound found;
+
+  found_start (&found, room);
+  found_add (&found, room, room->a[0], SEL_EVENT_READ, FALSE);
+  g_assert_cmpuint (tell (room, 0), ==, 0);
+  sel_found_hand_over (&found, room->core, count_told);
+  found.n_waits = sel_found_get_n_waits (room->core) + 2;
+  g_assert_false (take (room, 4, SEL_WAIT_DISPATCH, ""));
+  g_assert_false (take (room, 4, SEL_WAIT_ASYNC, ""));
+  g_assert_cmpuint (tell (room, SEL_WAIT_DISPATCH), ==, 0);
+  g_assert_cmpuint (tell (room, SEL_WAIT_ASYNC), ==, 0);
+  g_assert_true (take (room, 4, 0, "a:1"));
+  g_assert_cmpuint (tell (room, 0), ==, 3);
+  g_assert_false (take (room, 4, 0, ""));
+  g_assert_cmpuint (tell (room, 0), ==, 3);
+  sel_found_take_back (&found, room->core);
+  g_assert_cmpuint (tell (room, 0), ==, 0);
+  sel_found_clear (&found);
 }
 
 /* The owner is destroyed. Returns: TRUE if that has woken a thread that waits */
@@ -368,6 +422,7 @@ main (int   argc,
   room_add ("/found/nothing", test_nothing);
   room_add ("/found/room", test_room);
   room_add ("/found/two-sources", test_two_sources);
+  room_add ("/found/asked", test_asked);
   room_add ("/found/left", test_left);
 
   return g_test_run ();

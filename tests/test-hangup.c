@@ -338,6 +338,41 @@ test_check_in_wait (Room          *room,
   close (fds[0]);
 }
 
+static void
+tell (Room                *room,
+      const SelReadyEvent *event)
+{
+  sel_state_lock (room->core);
+  sel_hangup_tell (room->core, event, 1);
+  sel_state_unlock (room->core);
+}
+
+/* A callback that calls select () is told as often as others before its descriptor is paused; what it was not told does
+ * not count. */
+static void
+test_tell (Room          *room,
+           gconstpointer  data)
+{
+  SelReadyEvent event;
+  SelKeySlot *slot;
+  int fds[2];
+
+  set_up_pipe (room, ENDED, fds, &event);
+  slot = room_get_slot (room, fds[0]);
+  for (guint i = 1; i <= SEL_HANGUP_MAX_USELESS; i++)
+    {
+      for (guint j = 0; j < 3; j++)
+        g_assert_cmphex (sel_hangup_count_event (room->core, &event, TRUE) & SEL_HANGUP_CHECK_ENDED, ==, 0);
+      tell (room, &event);
+      g_assert_cmpuint (slot->hangup.n_useless, ==, i);
+    }
+  g_assert_cmphex (sel_hangup_count_event (room->core, &event, TRUE) & SEL_HANGUP_CHECK_ENDED, !=, 0);
+  g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, TRUE), ==, 0);
+  g_assert_true (sel_key_slot_is_paused (slot));
+  unwatch (room->selector, fds[0]);
+  close (fds[0]);
+}
+
 /* After a pause there is one call, and the next pause has begun before it. A callback that calls select () would end
  * that pause, so it begins with the next report. */
 static void
@@ -351,7 +386,10 @@ test_check_again (Room          *room,
   set_up_pipe (room, ENDED, fds, &event);
   slot = room_get_slot (room, fds[0]);
   slot->hangup.pause = 1;
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS - 1;
   g_assert_cmphex (sel_hangup_check (room->core, &event, SEL_HANGUP_CHECK_ENDED, TRUE), ==, event.events);
+  g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS - 1);
+  tell (room, &event);
   g_assert_cmpuint (slot->hangup.n_useless, ==, SEL_HANGUP_MAX_USELESS);
   g_assert_false (sel_key_slot_is_paused (slot));
 
@@ -473,6 +511,7 @@ main (int    argc,
   room_add ("/hangup/check/calm", test_check_calm);
   room_add ("/hangup/check/told", test_check_told);
   room_add ("/hangup/check/in-wait", test_check_in_wait);
+  room_add ("/hangup/tell", test_tell);
   room_add ("/hangup/check/again", test_check_again);
   room_add ("/hangup/check/direction", test_check_direction);
   room_add ("/hangup/check/changed", test_check_changed);

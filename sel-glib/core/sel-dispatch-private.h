@@ -260,7 +260,7 @@ sel_batch_get_n_passed (const SelBatch *batch)
 }
 
 /* For the thread of the batch: the event of an entry. */
-static inline SelReadyEvent *
+static inline const SelReadyEvent *
 sel_batch_get_event (const SelBatch      *batch,
                      const SelBatchEntry *entry)
 {

@@ -29,8 +29,6 @@ typedef enum
   SEL_UNKNOWN_END = 1 << 2           /* the mechanism cannot tell */
 } SelEnds;
 
-#define SEL_ALL_ENDS (SEL_READ_END | SEL_WRITE_END | SEL_UNKNOWN_END)
-
 /* The ends that poll () reports. Not every system says POLLHUP of each hang-up, and unless POLLRDHUP is asked for, none
  * says that only one direction has ended. */
 static inline SelEnds

@@ -20,15 +20,16 @@ typedef struct
   int fd;
   guint32 generation;        /* of the registration that was polled for */
   guint8 events;             /* of SelEventMask */
-  guint8 ends;               /* of SelEnds, and bits of the source */
+  guint8 ends;               /* of SelEnds */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
-  guint8 is_told : 1;        /* given to a callback that perhaps does not take it */
+  guint8 is_told : 1;        /* given to a callback that perhaps does not take it; the source has checked it */
   guint64 order;             /* of the registration, if a second poll may find nothing; otherwise 0 */
 } SelFinding;
 
-/* With the lock: a wait takes @event, which was handed over to it. */
+/* With the lock: a select () in the callback of the source tells @events. */
 typedef void (*SelFoundFunc) (SelCore             *core,
-                              const SelReadyEvent *event);
+                              const SelReadyEvent *events,
+                              gsize                n_events);
 
 /* The owner is a source; the list of the wait room contains it while it is handed over. While it is not, the thread of
  * the source may use the functions below without the lock. The members belong to this file and sel-found.c. */
@@ -40,7 +41,7 @@ struct _SelFound
   gpointer thread;
   SelFoundFunc func;         /* or NULL */
   gboolean is_taken;         /* by a wait; it stays in the list until it is taken back */
-  gsize room;                /* of the last wait that has taken findings with a function */
+  gsize room;                /* of the last select () in a callback */
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
 };
@@ -61,10 +62,10 @@ gboolean sel_found_tells_once  (SelFound            *self);
 gboolean sel_found_has_kept    (SelFound            *self,
                                 SelCore             *core);
 
-/* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. Both
- * must be called without the lock. Taking back returns TRUE if no wait has taken anything. If
- * there is a function, the wait takes only findings that are told, and the function is called for each of them; if no
- * wait takes anything, for all of them. */
+/* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. If @func
+ * is not NULL, a callback of the program runs until then: only a select () of the program takes them, and @func is
+ * called for each select (). Both must be called without the lock. Taking back returns TRUE if no wait has taken
+ * anything. */
 void     sel_found_hand_over   (SelFound            *self,
                                 SelCore             *core,
                                 SelFoundFunc         func);
@@ -74,6 +75,12 @@ gboolean sel_found_take_back   (SelFound            *self,
 /* With the lock: TRUE if a source of the calling thread has handed something over, and has not taken it back. Its
  * callback runs. */
 gboolean sel_found_is_handed_over (SelCore          *core);
+
+/* With the lock: TRUE if a callback of this thread runs that calls select () itself, see sel_found_hand_over(). */
+gboolean sel_found_is_asked    (SelCore             *core);
+
+/* With the lock, at the end of a wait: calls the function of the source whose callback runs in this thread. */
+void     sel_found_tell        (SelCore             *core);
 
 /* With the lock: the owner of @self is destroyed. The next wait of any thread takes the findings that a second poll may
  * not repeat. */

@@ -51,14 +51,6 @@ sel_found_is_kept (SelCore          *core,
   return finding->order != 0 && finding->order == sel_registry_get_fd_order (core, finding->fd);
 }
 
-/* TRUE if the wait that the findings are handed over to is not meant to take this one. */
-static gboolean
-sel_found_is_withheld (const SelFound   *self,
-                       const SelFinding *finding)
-{
-  return self->func != NULL && !finding->is_told;
-}
-
 /* TRUE if a kept finding cannot be reported before the descriptor is resumed. */
 static gboolean
 sel_found_is_paused (SelCore          *core,
@@ -105,6 +97,29 @@ sel_found_has_kept (SelFound *self,
   return (core->wait.left != NULL && sel_found_has_own_kept (core->wait.left, core)) || has_kept;
 }
 
+/* TRUE if a callback was told of this, and ignores it, but the turn had no time to check it again. */
+static gboolean
+sel_found_is_withheld (const SelFound   *self,
+                       SelCore          *core,
+                       const SelFinding *finding)
+{
+  SelKeySlot *slot;
+
+  if (self->func == NULL || finding->is_told || finding->ends == 0)
+    return FALSE;
+
+  slot = sel_registry_lookup (core, finding->fd);
+
+  return slot != NULL && sel_hangup_count_is_ignored (&slot->hangup);
+}
+
+/* TRUE if the program itself waits, and not a source. */
+static gboolean
+sel_found_is_for_program (SelCore *core)
+{
+  return (core->wait.flags & (SEL_WAIT_DISPATCH | SEL_WAIT_ASYNC)) == 0;
+}
+
 /* What the calling thread has handed over last, or NULL. */
 static SelFound *
 sel_found_find (SelCore  *core,
@@ -119,6 +134,37 @@ sel_found_find (SelCore  *core,
   return found;
 }
 
+/* The findings of the source whose callback runs in this thread, and asks the selector itself; or NULL. */
+static SelFound *
+sel_found_find_asked (SelCore *core)
+{
+  gpointer thread = sel_thread_self ();
+  SelFound *found = core->wait.found;
+
+  while (found != NULL && (found->thread != thread || found->func == NULL))
+    found = found->next;
+
+  return found;
+}
+
+gboolean
+sel_found_is_asked (SelCore *core)
+{
+  return sel_found_find_asked (core) != NULL;
+}
+
+void
+sel_found_tell (SelCore *core)
+{
+  SelFound *found = sel_found_find_asked (core);
+
+  if (found == NULL || !sel_found_is_for_program (core))
+    return;
+
+  found->room = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
+  found->func (core, core->wait.list.events, core->wait.list.n_events);
+}
+
 gboolean
 sel_found_is_handed_over (SelCore *core)
 {
@@ -128,11 +174,7 @@ sel_found_is_handed_over (SelCore *core)
 static void
 sel_found_update_state (SelCore *core)
 {
-  const SelFound *found = core->wait.found;
-
-  while (found != NULL && found->is_taken)
-    found = found->next;
-  if (found == NULL && core->wait.left == NULL)
+  if (core->wait.found == NULL && core->wait.left == NULL)
     sel_state_unset (core, SEL_STATE_FOUND);
 }
 
@@ -171,18 +213,6 @@ sel_found_hand_over (SelFound     *self,
   sel_state_unlock (core);
 }
 
-static void
-sel_found_call_func (SelFound         *self,
-                     SelCore          *core,
-                     const SelFinding *finding)
-{
-  SelReadyEvent event = { .fd = finding->fd, .generation = finding->generation, .events = finding->events,
-                          .ends = finding->ends };
-
-  if (self->func != NULL && finding->is_told)
-    self->func (core, &event);
-}
-
 gboolean
 sel_found_take_back (SelFound *self,
                      SelCore  *core)
@@ -191,8 +221,6 @@ sel_found_take_back (SelFound *self,
 
   sel_state_lock (core);
   success = sel_found_unlink (self, core);
-  for (guint i = 0; success && i < self->findings->len; i++)
-    sel_found_call_func (self, core, &g_array_index (self->findings, SelFinding, i));
   sel_state_unlock (core);
 
   return success;
@@ -211,16 +239,24 @@ sel_found_report_one (SelCore          *core,
   else if (finding->order != 0 || !is_fresh)
     return;
 
-  sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends & SEL_ALL_ENDS);
+  sel_ready_list_report_tagged (core, finding->fd, generation, finding->events, finding->ends);
 }
+
+/* Which findings does a call of the next function report? */
+typedef enum
+{
+  FOUND_READY,
+  FOUND_ENDED,
+  FOUND_ANY
+} SelFoundKind;
 
 /* Reports findings until there are @size events. */
 static void
-sel_found_report_up_to (SelFound *self,
-                        SelCore  *core,
-                        gboolean  is_fresh,
-                        gsize     size,
-                        gboolean  also_ended)
+sel_found_report_up_to (SelFound     *self,
+                        SelCore      *core,
+                        gboolean      is_fresh,
+                        gsize         size,
+                        SelFoundKind  kind)
 {
   guint n_left = 0;
   guint i;
@@ -228,17 +264,13 @@ sel_found_report_up_to (SelFound *self,
   for (i = 0; i < self->findings->len && core->wait.list.n_events < size; i++)
     {
       SelFinding finding = g_array_index (self->findings, SelFinding, i);
+      gboolean has_ended = (finding.ends & SEL_READ_END) != 0;
 
-      if (sel_found_is_withheld (self, &finding) || sel_found_is_paused (core, &finding) ||
-          (!also_ended && (finding.ends & SEL_READ_END) != 0))
-        {
-          g_array_index (self->findings, SelFinding, n_left++) = finding;
-        }
+      if (kind == (has_ended ? FOUND_READY : FOUND_ENDED) || sel_found_is_withheld (self, core, &finding) ||
+          sel_found_is_paused (core, &finding))
+        g_array_index (self->findings, SelFinding, n_left++) = finding;
       else
-        {
-          sel_found_call_func (self, core, &finding);
-          sel_found_report_one (core, &finding, is_fresh);
-        }
+        sel_found_report_one (core, &finding, is_fresh);
     }
 
   g_array_remove_range (self->findings, n_left, i - n_left);
@@ -254,8 +286,11 @@ sel_found_report (SelFound *self,
   gsize size = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
 
   if (G_UNLIKELY (self->findings->len > size))
-    sel_found_report_up_to (self, core, is_fresh, size - MAX (size / SEL_WAIT_IGNORED_SHARE, 1), FALSE);
-  sel_found_report_up_to (self, core, is_fresh, size, TRUE);
+    {
+      sel_found_report_up_to (self, core, is_fresh, size - MAX (size / SEL_WAIT_IGNORED_SHARE, 1), FOUND_READY);
+      sel_found_report_up_to (self, core, is_fresh, size, FOUND_ENDED);
+    }
+  sel_found_report_up_to (self, core, is_fresh, size, FOUND_ANY);
 }
 
 void
@@ -317,15 +352,12 @@ sel_found_take (SelCore *core)
   SelFound *self = sel_found_find (core, FALSE);
   gboolean is_fresh;
 
-  if (self == NULL)
+  if (self == NULL || (self->func != NULL && !sel_found_is_for_program (core)))
     return FALSE;
 
   /* The wait that has just begun counts, too. */
   is_fresh = self->n_waits + 1 == sel_found_get_n_waits (core);
   self->is_taken = TRUE;
-  if (self->func != NULL)
-    self->room = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
-  sel_found_update_state (core);
   sel_found_report (self, core, is_fresh);
 
   /* A program that calls select() expects reports of descriptors that it has registered since. If all findings are out

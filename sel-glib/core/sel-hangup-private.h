@@ -26,6 +26,17 @@ typedef enum
   SEL_HANGUP_CHECK_ENDED = 1 << 2
 } SelHangupChecks;
 
+/* A turn probes at most this part of #SelBaseSelector:max-dispatch, 1/16, to find out if directions have ended. If
+ * thousands are hung up, the others do not have to wait for all probes. It is at least the other number. */
+#define SEL_HANGUP_PROBED_SHARE 16
+#define SEL_HANGUP_MIN_PROBED 2
+
+static inline guint
+sel_hangup_get_max_probes (SelCore *core)
+{
+  return MAX (sel_core_get_setting (core, SEL_SETTING_MAX_DISPATCH) / SEL_HANGUP_PROBED_SHARE, SEL_HANGUP_MIN_PROBED);
+}
+
 /* The slow path of the next function. */
 SelHangupChecks sel_hangup_count_slow  (SelCore             *core,
                                         SelKeySlot          *slot,
@@ -47,30 +58,25 @@ sel_hangup_count (SelCore             *core,
   return sel_hangup_count_slow (core, slot, event);
 }
 
-/* Bits in the ends of an event for a callback that calls select (). When it takes the event, that is a useless call, or
- * it is told the ends in the upper bits, which a probe has found. */
-#define SEL_HANGUP_TOLD_SHIFT 4
-#define SEL_HANGUP_IS_USELESS (1u << 6)
-
-/* Counts a call of the GSourceFunc of the program for @event. If the function calls select (), which may have no room
- * for @event, a useless call is not counted before sel_hangup_tell (). Takes the lock. Returns: the checks to make
- * before the call */
+/* Counts a call of the GSourceFunc of the program for @event. If the function calls select (), a useless call is not
+ * counted before sel_hangup_tell (). Takes the lock. Returns: the checks to make before the call */
 SelHangupChecks sel_hangup_count_event (SelCore             *core,
-                                        SelReadyEvent       *event,
+                                        const SelReadyEvent *event,
                                         gboolean             calls_select);
 
-/* With the lock: a callback that calls select () has taken @event. */
+/* With the lock: select () tells @events to such a function. Counts the useless ones, and probes those that would be
+ * probed before a call. */
 void            sel_hangup_tell        (SelCore             *core,
-                                        const SelReadyEvent *event);
+                                        const SelReadyEvent *events,
+                                        gsize                n_events);
 
 /* Makes @checks before the callback is called for @event. Takes the lock. A closed descriptor is paused until it is
  * modified. Directions whose end was ignored are paused as the policy says. If the kernel reports another file, which
  * had the number before, was closed while it was registered, and has an open duplicate, the kernel is told about the
  * file that has the number now. @calls_select is TRUE if the callback calls select (), which does not tell what
- * is paused; the ends that were found count as told after sel_hangup_tell (). Returns: the events to call the callback
- * for, or 0 */
+ * is paused. Returns: the events to call the callback for, or 0 */
 SelEventMask    sel_hangup_check       (SelCore             *core,
-                                        SelReadyEvent       *event,
+                                        const SelReadyEvent *event,
                                         SelHangupChecks      checks,
                                         gboolean             calls_select);
 

@@ -19,87 +19,81 @@ sel_hangup_note_work (SelKeySlot          *slot,
     sel_hangup_count_reset (&slot->hangup);
 }
 
+/* Counts a useless call. Returns: TRUE if a probe has to decide before the call */
+static gboolean
+sel_hangup_count_useless (SelCore             *core,
+                          SelKeySlot          *slot,
+                          const SelReadyEvent *event)
+{
+  SelHangupPolicy policy = (SelHangupPolicy) sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY);
+  gboolean is_calm = slot->calm;
+
+  if (policy != SEL_HANGUP_POLICY_ONCE && slot->hangup.n_useless < SEL_HANGUP_MAX_USELESS - 1)
+    {
+      slot->hangup.n_useless++;
+      return FALSE;
+    }
+
+  slot->calm = FALSE;
+  if (policy == SEL_HANGUP_POLICY_THROTTLE && is_calm && event->ends == SEL_UNKNOWN_END)
+    {
+      sel_hangup_note_work (slot, event);
+      return FALSE;
+    }
+
+  return policy != SEL_HANGUP_POLICY_REPORT;
+}
+
+/* Counts a call for the checks that do not depend on ends. */
+static SelHangupChecks
+sel_hangup_count_any (SelKeySlot *slot)
+{
+  gboolean check_stale;
+
+  if (!sel_hangup_count_is_due (&slot->hangup, &check_stale))
+    return SEL_HANGUP_CHECK_NOTHING;
+
+  return check_stale ? SEL_HANGUP_CHECK_CLOSED | SEL_HANGUP_CHECK_STALE : SEL_HANGUP_CHECK_CLOSED;
+}
+
 SelHangupChecks
 sel_hangup_count_slow (SelCore             *core,
                        SelKeySlot          *slot,
                        const SelReadyEvent *event)
 {
-  SelHangupPolicy policy = (SelHangupPolicy) sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY);
-  SelHangupChecks checks = SEL_HANGUP_CHECK_NOTHING;
-  gboolean check_stale;
-
-  if (sel_hangup_count_is_due (&slot->hangup, &check_stale))
-    checks = check_stale ? SEL_HANGUP_CHECK_CLOSED | SEL_HANGUP_CHECK_STALE : SEL_HANGUP_CHECK_CLOSED;
+  SelHangupChecks checks = sel_hangup_count_any (slot);
 
   if (event->ends == 0)
-    {
-      sel_hangup_note_work (slot, event);
-    }
-  else if (policy == SEL_HANGUP_POLICY_ONCE || slot->hangup.n_useless >= SEL_HANGUP_MAX_USELESS - 1)
-    {
-      if (policy == SEL_HANGUP_POLICY_THROTTLE && slot->calm && event->ends == SEL_UNKNOWN_END)
-        sel_hangup_note_work (slot, event);
-      else if (policy != SEL_HANGUP_POLICY_REPORT)
-        checks |= SEL_HANGUP_CHECK_ENDED;
-      slot->calm = FALSE;
-    }
-  else
-    {
-      slot->hangup.n_useless++;
-    }
+    sel_hangup_note_work (slot, event);
+  else if (sel_hangup_count_useless (core, slot, event))
+    checks |= SEL_HANGUP_CHECK_ENDED;
 
   return checks;
 }
 
 SelHangupChecks
-sel_hangup_count_event (SelCore       *core,
-                        SelReadyEvent *event,
-                        gboolean       calls_select)
+sel_hangup_count_event (SelCore             *core,
+                        const SelReadyEvent *event,
+                        gboolean             calls_select)
 {
   SelHangupChecks checks = SEL_HANGUP_CHECK_NOTHING;
   SelKeySlot *slot;
 
   sel_state_lock (core);
   slot = sel_registry_find_active (core, event);
-  if (slot != NULL)
+  if (slot != NULL && (!calls_select || event->ends == 0))
     {
-      SelHangupCount count = slot->hangup;
-
       checks = sel_hangup_count (core, slot, event);
-      if (calls_select && slot->hangup.n_useless > count.n_useless)
-        {
-          slot->hangup.n_useless = count.n_useless;
-          event->ends |= SEL_HANGUP_IS_USELESS;
-        }
+    }
+  else if (slot != NULL)
+    {
+      checks = sel_hangup_count_any (slot);
+      if (slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS)
+        checks |= SEL_HANGUP_CHECK_ENDED;
     }
   sel_state_unlock (core);
 
   return checks;
-}
-
-static void
-sel_hangup_note_told (SelKeySlot   *slot,
-                      int           fd,
-                      SelEventMask  told)
-{
-  sel_key_slot_get_extra (slot, fd)->told = told & SEL_ALL_EVENTS;
-  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
-}
-
-void
-sel_hangup_tell (SelCore             *core,
-                 const SelReadyEvent *event)
-{
-  SelKeySlot *slot = sel_registry_find_active (core, event);
-  SelEventMask told = event->ends >> SEL_HANGUP_TOLD_SHIFT & SEL_ALL_EVENTS;
-
-  if (slot == NULL)
-    return;
-
-  if (told != 0)
-    sel_hangup_note_told (slot, event->fd, told);
-  else if ((event->ends & SEL_HANGUP_IS_USELESS) != 0 && slot->hangup.n_useless < SEL_HANGUP_MAX_USELESS - 1)
-    slot->hangup.n_useless++;
 }
 
 /* kqueue may report the directions of a descriptor one after the other. Returns: those that the event is not about, and
@@ -119,43 +113,80 @@ sel_hangup_find_other_ends (const SelKeySlot    *slot,
   return ended;
 }
 
+/* A probe has found that the directions @ended of the event can do no work, or that none has ended. Returns: those that
+ * the callback was told already */
+static SelEventMask
+sel_hangup_get_told (SelKeySlot          *slot,
+                     const SelReadyEvent *event,
+                     SelEventMask         ended)
+{
+  if (ended == 0)
+    {
+      sel_hangup_note_work (slot, event);
+      slot->calm = event->ends == SEL_UNKNOWN_END;
+    }
+
+  return slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS ? sel_key_slot_get_extra (slot, event->fd)->told & ended : 0;
+}
+
+/* The callback is told now. */
+static void
+sel_hangup_note_told (SelKeySlot          *slot,
+                      const SelReadyEvent *event,
+                      SelEventMask         ended)
+{
+  sel_key_slot_get_extra (slot, event->fd)->told = (ended | sel_hangup_find_other_ends (slot, event)) & SEL_ALL_EVENTS;
+  slot->hangup.n_useless = SEL_HANGUP_MAX_USELESS;
+}
+
 /* A probe has found that the directions @ended of the event can do no work. The callback is called once more. If the
  * next report tells the same, the callback ignores the end: the directions are paused, and it is not called for them.
  * This also holds if they cannot be paused now, because a thread waits. After a pause for the same end, the next one
  * begins at once, before the call that was to show whether anything has changed. If the other direction ends later, the
  * callback is told of that, too. Returns: the events to call the callback for */
 static SelEventMask
-sel_hangup_judge (SelCore       *core,
-                  SelReadyEvent *event,
-                  SelEventMask   ended,
-                  gboolean       calls_select)
+sel_hangup_judge (SelCore             *core,
+                  const SelReadyEvent *event,
+                  SelEventMask         ended,
+                  gboolean             calls_select)
 {
   SelKeySlot *slot = sel_registry_find_active (core, event);
-  SelEventMask told, ends;
+  SelEventMask told;
 
   if (slot == NULL)
     return event->events;
 
-  if (ended == 0)
-    {
-      sel_hangup_note_work (slot, event);
-      slot->calm = event->ends == SEL_UNKNOWN_END;
-      return event->events;
-    }
-
-  told = slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS ? sel_key_slot_get_extra (slot, event->fd)->told & ended : 0;
-  if (told != ended)
-    {
-      ends = (ended | sel_hangup_find_other_ends (slot, event)) & SEL_ALL_EVENTS;
-      if (calls_select)
-        event->ends |= (guint) ends << SEL_HANGUP_TOLD_SHIFT;
-      else
-        sel_hangup_note_told (slot, event->fd, ends);
-    }
-  if (told == ended || (!calls_select && slot->hangup.pause > 0))
+  told = sel_hangup_get_told (slot, event, ended);
+  if (told != ended && !calls_select)
+    sel_hangup_note_told (slot, event, ended);
+  if (ended != 0 && (told == ended || (!calls_select && slot->hangup.pause > 0)))
     sel_pause_begin_ended (core, event, ended);
 
   return event->events & ~told;
+}
+
+void
+sel_hangup_tell (SelCore             *core,
+                 const SelReadyEvent *events,
+                 gsize                n_events)
+{
+  gboolean is_once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
+  guint n_probes = is_once ? G_MAXUINT : sel_hangup_get_max_probes (core);
+
+  for (gsize i = 0; i < n_events; i++)
+    {
+      const SelReadyEvent *event = &events[i];
+      SelKeySlot *slot = event->ends != 0 ? sel_registry_find_active (core, event) : NULL;
+      SelEventMask ended;
+
+      if (slot == NULL || !sel_hangup_count_useless (core, slot, event) || n_probes == 0)
+        continue;
+
+      n_probes--;
+      sel_fd_probe (event->fd, event->events, event->ends, &ended);
+      if (sel_hangup_get_told (slot, event, ended) != ended)
+        sel_hangup_note_told (slot, event, ended);
+    }
 }
 
 /* TRUE if the kernel seems to have reported another file: that of the number is not ready, or hung up, which the report
@@ -168,10 +199,10 @@ sel_hangup_is_stale (const SelReadyEvent *event,
 }
 
 SelEventMask
-sel_hangup_check (SelCore         *core,
-                  SelReadyEvent   *event,
-                  SelHangupChecks  checks,
-                  gboolean         calls_select)
+sel_hangup_check (SelCore             *core,
+                  const SelReadyEvent *event,
+                  SelHangupChecks      checks,
+                  gboolean             calls_select)
 {
   gboolean judges = (checks & SEL_HANGUP_CHECK_ENDED) != 0;
   SelEventMask left = 0;

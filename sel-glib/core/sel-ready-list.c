@@ -167,7 +167,8 @@ sel_ready_list_report_always_ready (SelCore *core)
       int fd = fds[(core->wait.turn % n + i) % n];
       SelKeySlot *slot = sel_registry_lookup (core, fd);
 
-      sel_ready_list_add (core, fd, slot, slot->active, SEL_UNKNOWN_END);
+      if (!sel_ready_list_postpones (core, slot, SEL_UNKNOWN_END))
+        sel_ready_list_add (core, fd, slot, slot->active, SEL_UNKNOWN_END);
     }
 }
 

@@ -32,7 +32,7 @@ typedef enum
   SEL_STATE_PAUSED = 1 << 8,       /* some pause ends by itself */
   SEL_STATE_ALWAYS_READY = 1 << 9, /* some registered descriptor is always ready */
   SEL_STATE_SOURCE_BLOCKED = 1 << 10, /* a source polls nothing until the current wait has ended */
-  SEL_STATE_FOUND = 1 << 11        /* a source has handed over findings of its context */
+  SEL_STATE_FOUND = 1 << 11        /* a source has handed over findings of its context, or has left some */
 } SelStateFlags;
 
 #define SEL_STATE_IN_WAIT (SEL_STATE_WAITING | SEL_STATE_POLLING)

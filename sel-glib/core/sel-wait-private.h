@@ -27,8 +27,7 @@ typedef enum
 } SelWaitFlags;
 
 /* Descriptors whose callbacks ignore that they have ended get at most this part, 1/16, of the places in the list of a
- * main loop. If there are thousands of them, others need not wait for their turn. In a turn, a source also probes no
- * more than this part of #SelBaseSelector:max-dispatch. */
+ * main loop. If there are thousands of them, others need not wait for their turn. */
 #define SEL_WAIT_IGNORED_SHARE 16
 
 /* It is at least this number, so that a small room, too, has twice the share of those whose pauses end. */

@@ -126,14 +126,16 @@ sel_wait_report_without_kernel (SelCore *core)
 }
 
 /* In every other wait they come first, so that a small array has room for those that the kernel reports, too. The
- * waits of main loops and those of their callbacks may alternate, so that they are counted separately. */
+ * waits of main loops and those of their callbacks may alternate, so that they are counted separately. For a callback
+ * that takes what its turn has found, the turn has chosen already. */
 static void
 sel_wait_begin_turn (SelCore *core)
 {
   gboolean is_dispatch = (core->wait.flags & SEL_WAIT_DISPATCH) != 0;
+  guint n_waits = ++core->wait.turns[is_dispatch];
 
-  core->wait.turn = ++core->wait.turns[is_dispatch];
-  if (core->wait.turn % 2 == 0)
+  core->wait.turn = n_waits / 2;
+  if (n_waits % 2 == 0)
     sel_wait_report_without_kernel (core);
 }
 
@@ -146,12 +148,13 @@ sel_wait_prepare (SelCore  *core,
                   gboolean  is_first)
 {
   gboolean asks_kernel = TRUE;
-  gboolean in_turn, tells_paused, has_others;
+  gboolean in_turn, is_asked, tells_paused, has_others;
   gint64 next;
 
   sel_state_lock (core);
 
   in_turn = sel_wait_is_in_turn (core, timeout);
+  is_asked = in_turn && sel_found_is_asked (core);
   if (!in_turn)
     sel_pause_resume_due (core);
   tells_paused = is_first ? sel_state_has (core, SEL_STATE_WAITING) && !in_turn : core->wait.tells_paused;
@@ -163,12 +166,16 @@ sel_wait_prepare (SelCore  *core,
     }
 
   has_others = sel_registry_check_always_ready (core) || core->wait.tells_paused;
-  if (is_first && has_others)
+  if (is_first && has_others && !is_asked)
     sel_wait_begin_turn (core);
 
   sel_found_take_left (core);
   if (is_first && sel_state_has (core, SEL_STATE_FOUND))
     asks_kernel = !sel_found_take (core);
+
+  /* The turn leaves out what its callback was told, and ignores. */
+  if (is_asked)
+    core->wait.list.n_ignored_left = 0;
 
   core->wait.n_alarms = sel_registry_get_n_alarms (core);
 
@@ -287,6 +294,8 @@ sel_wait_complete (SelCore  *core,
     sel_registry_end_echoes (core, core->wait.n_alarms);
 
   sel_wait_report_without_kernel (core);
+  if (sel_state_has (core, SEL_STATE_FOUND))
+    sel_found_tell (core);
   if (!sel_state_has (core, SEL_STATE_WOKEN))
     return FALSE;
 

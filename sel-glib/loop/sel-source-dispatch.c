@@ -151,14 +151,11 @@ sel_source_pause_without_callback (SelBaseSelector *selector,
   return G_SOURCE_CONTINUE;
 }
 
-/* TRUE if the turn has time for another probe of an end. If thousands of descriptors are hung up, the others do not
- * have to wait for all probes. */
+/* TRUE if the turn has time for another probe of an end. */
 static gboolean
 sel_source_can_check_end (SelSource *self)
 {
-  guint max_dispatch = sel_core_get_setting (sel_core (self->selector), SEL_SETTING_MAX_DISPATCH);
-
-  return self->n_end_checks++ < MAX (max_dispatch / SEL_WAIT_IGNORED_SHARE, SEL_WAIT_MIN_IGNORED);
+  return self->n_end_checks++ < sel_hangup_get_max_probes (sel_core (self->selector));
 }
 
 /* Makes the checks that are due before a call. A context that polls each descriptor cannot mistake a file for another
@@ -167,10 +164,10 @@ sel_source_can_check_end (SelSource *self)
  * another call: the event is left for a later turn, if the kernel says that it is an end.
  * Returns: the events to call the callback for, or 0 */
 static SelEventMask
-sel_source_check_event (SelSource       *self,
-                        SelReadyEvent   *event,
-                        SelHangupChecks  checks,
-                        gboolean         calls_select)
+sel_source_check_event (SelSource           *self,
+                        const SelReadyEvent *event,
+                        SelHangupChecks      checks,
+                        gboolean             calls_select)
 {
   SelCore *core = sel_core (self->selector);
   gboolean is_once = sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) == SEL_HANGUP_POLICY_ONCE;
@@ -292,8 +289,7 @@ sel_source_is_due (GSource *source)
   return ready_time >= 0 && ready_time <= g_source_get_time (source);
 }
 
-/* Counts a call for each event, and makes the checks. A callback that calls select () is perhaps not told all of them.
- * Returns: how many events are left */
+/* Counts a call for each event, and makes the checks. Returns: how many events are left */
 static gssize
 sel_source_check_events (SelSource     *self,
                          SelReadyEvent *events,
@@ -330,14 +326,15 @@ sel_source_call_function (SelSource   *self,
   return goes_on;
 }
 
-/* Calls the callback of a plain source, which asks the selector again: the first select () gets the findings, and
- * nothing else, as only the findings were checked. */
+/* Calls the callback of a plain source, which asks the selector again: the first select () gets the findings.
+ * @is_complete is TRUE if nothing else is ready. */
 static gboolean
 sel_source_call_plain (SelSource           *self,
                        GSourceFunc          callback,
                        gpointer             user_data,
                        const SelReadyEvent *events,
-                       gssize               n)
+                       gssize               n,
+                       gboolean             is_complete)
 {
   SelCore *core = sel_core (self->selector);
   SelFound *found = &self->mirror.found;
@@ -345,15 +342,25 @@ sel_source_call_plain (SelSource           *self,
 
   sel_mirror_give_back (&self->mirror, events, n);
   sel_found_set_now (found, core);
-  sel_found_set_complete (found, TRUE);
+  sel_found_set_complete (found, sel_watcher_is_mirrored (&self->watcher) || is_complete);
   sel_found_hand_over (found, core, sel_hangup_tell);
+  self->n_plain_calls++;
   goes_on = sel_source_call_function (self, callback, user_data);
+  self->n_plain_calls--;
 
   /* A callback that has not asked for the findings was told. */
   if (sel_found_take_back (found, core))
-    sel_mirror_drop_told (&self->mirror);
+    {
+      sel_state_lock (core);
+      sel_hangup_tell (core, events, (gsize) n);
+      sel_state_unlock (core);
+      sel_mirror_drop_told (&self->mirror);
+    }
   if (!sel_watcher_is_mirrored (&self->watcher))
     sel_found_drop_all (found);
+  /* This callback runs in a main loop of another one, which may call select () after that. */
+  if (self->n_plain_calls > 0)
+    sel_found_hand_over (found, core, sel_hangup_tell);
   self->has_kept = sel_found_tells_once (found);
 
   return goes_on;
@@ -397,7 +404,8 @@ sel_source_dispatch (GSource     *source,
   if (n_left == 0 && !sel_source_is_due (source))
     return G_SOURCE_CONTINUE;
 
-  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left)
+  return callback != NULL && sel_source_call_plain (self, callback, user_data, events, n_left,
+                                                     n < (gssize) n_events)
          ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
