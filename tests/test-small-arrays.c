@@ -268,6 +268,11 @@ check_turns (BackendFixture  *fixture,
   asking_run (&self, policy, open_one, events, 10 * N_ENDED / 5);
   g_assert_cmpuint (self.n_told, ==, 10 * N_ENDED);
   asking_assert_each (&self, 9, 11);
+
+  self.n_events = 1;
+  asking_run (&self, policy, open_one, events, 10 * N_ENDED);
+  g_assert_cmpuint (self.n_told, ==, 10 * N_ENDED);
+  asking_assert_each (&self, 9, 11);
 }
 
 static gboolean

@@ -299,6 +299,8 @@ gboolean sel_dispatch_is_in_own        (SelCore             *core);
 static inline SelWaitFlags
 sel_dispatch_get_wait_flags (SelCore *core)
 {
+  if (G_UNLIKELY (sel_state_has (core, SEL_STATE_FOUND)))
+    sel_found_note_asked (core);
   if (G_LIKELY (!sel_state_has (core, SEL_STATE_PAUSED)) || !sel_dispatch_is_in_own (core))
     return 0;
 

@@ -22,7 +22,6 @@ typedef struct
   guint8 events;             /* of SelEventMask */
   guint8 ends;               /* of SelEnds */
   guint8 is_old : 1;         /* left by an earlier turn of the loop; of the mirror only */
-  guint8 is_told : 1;        /* given to a callback that perhaps does not take it; the source has checked it */
   guint64 order;             /* of the registration, if a second poll may find nothing; otherwise 0 */
 } SelFinding;
 
@@ -41,6 +40,7 @@ struct _SelFound
   gpointer thread;
   SelFoundFunc func;         /* or NULL */
   gboolean is_taken;         /* by a wait; it stays in the list until it is taken back */
+  gboolean is_asked;         /* a select () has begun or failed, in the callback or in its main loop */
   gsize room;                /* of the last select () in a callback */
   guint32 generation;        /* the last one that was given to a registration before the findings were handed over */
   SelFound *next;
@@ -48,6 +48,10 @@ struct _SelFound
 
 void     sel_found_init        (SelFound            *self);
 void     sel_found_clear       (SelFound            *self);
+
+/* The same, with the memory of the struct. Freeing NULL does nothing. */
+SelFound *sel_found_new        (void);
+void     sel_found_free        (SelFound            *self);
 
 /* Adds a finding. @order is that of the registration if the file tells its news only once, and 0 otherwise. */
 void     sel_found_add         (SelFound            *self,
@@ -65,7 +69,7 @@ gboolean sel_found_has_kept    (SelFound            *self,
 /* Until sel_found_take_back(), the next wait of the calling thread takes as many findings as it has room for. If @func
  * is not NULL, a callback of the program runs until then: only a select () of the program takes them, and @func is
  * called for each select (). Both must be called without the lock. Taking back returns TRUE if no wait has taken
- * anything. */
+ * anything, and no callback has asked. */
 void     sel_found_hand_over   (SelFound            *self,
                                 SelCore             *core,
                                 SelFoundFunc         func);
@@ -78,6 +82,9 @@ gboolean sel_found_is_handed_over (SelCore          *core);
 
 /* With the lock: TRUE if a callback of this thread runs that calls select () itself, see sel_found_hand_over(). */
 gboolean sel_found_is_asked    (SelCore             *core);
+
+/* Without the lock: a select () of the program begins. */
+void     sel_found_note_asked  (SelCore             *core);
 
 /* With the lock, at the end of a wait: calls the function of the source whose callback runs in this thread. */
 void     sel_found_tell        (SelCore             *core);
@@ -140,6 +147,10 @@ sel_found_get (SelFound *self,
 {
   return &g_array_index (self->findings, SelFinding, i);
 }
+
+/* Moves the findings of @other to the front. */
+void     sel_found_put_back    (SelFound            *self,
+                                SelFound            *other);
 
 /* Keeps the first @n findings. */
 static inline void

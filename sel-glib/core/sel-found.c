@@ -20,6 +20,34 @@ sel_found_clear (SelFound *self)
   g_clear_pointer (&self->findings, g_array_unref);
 }
 
+SelFound *
+sel_found_new (void)
+{
+  SelFound *self = g_new0 (SelFound, 1);
+
+  sel_found_init (self);
+
+  return self;
+}
+
+void
+sel_found_free (SelFound *self)
+{
+  if (self == NULL)
+    return;
+
+  sel_found_clear (self);
+  g_free (self);
+}
+
+void
+sel_found_put_back (SelFound *self,
+                    SelFound *other)
+{
+  g_array_prepend_vals (self->findings, other->findings->data, other->findings->len);
+  g_array_set_size (other->findings, 0);
+}
+
 void
 sel_found_add (SelFound            *self,
                const SelReadyEvent *event,
@@ -97,22 +125,6 @@ sel_found_has_kept (SelFound *self,
   return (core->wait.left != NULL && sel_found_has_own_kept (core->wait.left, core)) || has_kept;
 }
 
-/* TRUE if a callback was told of this, and ignores it, but the turn had no time to check it again. */
-static gboolean
-sel_found_is_withheld (const SelFound   *self,
-                       SelCore          *core,
-                       const SelFinding *finding)
-{
-  SelKeySlot *slot;
-
-  if (self->func == NULL || finding->is_told || finding->ends == 0)
-    return FALSE;
-
-  slot = sel_registry_lookup (core, finding->fd);
-
-  return slot != NULL && sel_hangup_count_is_ignored (&slot->hangup);
-}
-
 /* TRUE if the program itself waits, and not a source. */
 static gboolean
 sel_found_is_for_program (SelCore *core)
@@ -134,7 +146,7 @@ sel_found_find (SelCore  *core,
   return found;
 }
 
-/* The findings of the source whose callback runs in this thread, and asks the selector itself; or NULL. */
+/* The findings of the last source whose callback runs in this thread, and asks the selector itself; or NULL. */
 static SelFound *
 sel_found_find_asked (SelCore *core)
 {
@@ -151,6 +163,17 @@ gboolean
 sel_found_is_asked (SelCore *core)
 {
   return sel_found_find_asked (core) != NULL;
+}
+
+void
+sel_found_note_asked (SelCore *core)
+{
+  gpointer thread = sel_thread_self ();
+
+  sel_state_lock (core);
+  for (SelFound *found = core->wait.found; found != NULL; found = found->next)
+    found->is_asked |= found->thread == thread;
+  sel_state_unlock (core);
 }
 
 void
@@ -193,7 +216,7 @@ sel_found_unlink (SelFound *self,
   *found = self->next;
   sel_found_update_state (core);
 
-  return !self->is_taken;
+  return !self->is_taken && !self->is_asked;
 }
 
 void
@@ -205,7 +228,7 @@ sel_found_hand_over (SelFound     *self,
   sel_found_unlink (self, core);
   self->thread = sel_thread_self ();
   self->func = func;
-  self->is_taken = FALSE;
+  self->is_taken = self->is_asked = FALSE;
   self->generation = sel_registry_get_generation (core);
   self->next = core->wait.found;
   core->wait.found = self;
@@ -266,8 +289,7 @@ sel_found_report_up_to (SelFound     *self,
       SelFinding finding = g_array_index (self->findings, SelFinding, i);
       gboolean has_ended = (finding.ends & SEL_READ_END) != 0;
 
-      if (kind == (has_ended ? FOUND_READY : FOUND_ENDED) || sel_found_is_withheld (self, core, &finding) ||
-          sel_found_is_paused (core, &finding))
+      if (kind == (has_ended ? FOUND_READY : FOUND_ENDED) || sel_found_is_paused (core, &finding))
         g_array_index (self->findings, SelFinding, n_left++) = finding;
       else
         sel_found_report_one (core, &finding, is_fresh);
@@ -277,7 +299,7 @@ sel_found_report_up_to (SelFound     *self,
 }
 
 /* Reports findings as long as there is room. If there is no room for all, those that have ended wait for the others,
- * except for a share: thousands of connections may end at once. */
+ * except for a share: thousands of connections may end at once. A single place goes to the first one. */
 static void
 sel_found_report (SelFound *self,
                   SelCore  *core,
@@ -285,7 +307,7 @@ sel_found_report (SelFound *self,
 {
   gsize size = sel_ready_list_is_growable (core) ? G_MAXSIZE : core->wait.list.size;
 
-  if (G_UNLIKELY (self->findings->len > size))
+  if (G_UNLIKELY (self->findings->len > size && size > 1))
     {
       sel_found_report_up_to (self, core, is_fresh, size - MAX (size / SEL_WAIT_IGNORED_SHARE, 1), FOUND_READY);
       sel_found_report_up_to (self, core, is_fresh, size, FOUND_ENDED);
@@ -305,10 +327,7 @@ sel_found_leave (SelFound *self,
         continue;
 
       if (core->wait.left == NULL)
-        {
-          core->wait.left = g_new0 (SelFound, 1);
-          sel_found_init (core->wait.left);
-        }
+        core->wait.left = sel_found_new ();
       g_array_append_vals (core->wait.left->findings, finding, 1);
     }
   sel_found_drop_all (self);
@@ -325,11 +344,7 @@ sel_found_leave (SelFound *self,
 void
 sel_found_drop_left (SelCore *core)
 {
-  if (core->wait.left == NULL)
-    return;
-
-  sel_found_clear (core->wait.left);
-  g_clear_pointer (&core->wait.left, g_free);
+  g_clear_pointer (&core->wait.left, sel_found_free);
 }
 
 void

@@ -88,7 +88,8 @@ sel_hangup_count_event (SelCore             *core,
   else if (slot != NULL)
     {
       checks = sel_hangup_count_any (slot);
-      if (slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS)
+      if (slot->hangup.n_useless == SEL_HANGUP_MAX_USELESS &&
+          sel_core_get_setting (core, SEL_SETTING_HANGUP_POLICY) != SEL_HANGUP_POLICY_REPORT)
         checks |= SEL_HANGUP_CHECK_ENDED;
     }
   sel_state_unlock (core);

@@ -82,13 +82,11 @@ void     sel_mirror_keep          (SelMirror           *self,
                                    gssize               n_events,
                                    guint                batch);
 
-/* A wait has taken @events for a source whose callback is to ask again. */
-void     sel_mirror_give_back     (SelMirror           *self,
+/* Adds @events, which a wait has taken, to the findings for a callback that is to ask again. */
+void     sel_mirror_lend          (SelMirror           *self,
+                                   SelFound            *asked,
                                    const SelReadyEvent *events,
                                    gssize               n_events);
-
-/* That callback has not asked: drops what it was told by being called, but not what was found since. */
-void     sel_mirror_drop_told     (SelMirror           *self);
 
 /* TRUE if dispatch () has something to do. */
 static inline gboolean

@@ -315,7 +315,6 @@ sel_mirror_add_finding (SelMirror     *self,
       old->order = page->orders[i];
       old->ends = (guint8) event.ends;
       old->is_old = FALSE;
-      old->is_told = FALSE;
     }
   else
     {
@@ -475,30 +474,15 @@ sel_mirror_keep (SelMirror           *self,
 }
 
 void
-sel_mirror_give_back (SelMirror           *self,
-                      const SelReadyEvent *events,
-                      gssize               n_events)
+sel_mirror_lend (SelMirror           *self,
+                 SelFound            *asked,
+                 const SelReadyEvent *events,
+                 gssize               n_events)
 {
   for (gssize i = 0; i < n_events; i++)
     {
       SelMirrorPage *page = sel_mirror_get_page (self, events[i].fd);
 
-      sel_found_add (&self->found, &events[i], page != NULL ? page->orders[MIRROR_PAGE_INDEX (events[i].fd)] : 0);
-      sel_found_get (&self->found, sel_found_get_n (&self->found) - 1)->is_told = TRUE;
+      sel_found_add (asked, &events[i], page != NULL ? page->orders[MIRROR_PAGE_INDEX (events[i].fd)] : 0);
     }
-}
-
-void
-sel_mirror_drop_told (SelMirror *self)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < sel_found_get_n (&self->found); i++)
-    {
-      SelFinding finding = *sel_found_get (&self->found, i);
-
-      if (!finding.is_told)
-        *sel_found_get (&self->found, n++) = finding;
-    }
-  sel_found_set_n (&self->found, n);
 }

@@ -32,7 +32,7 @@ typedef struct
   gint64 retry_time;         /* until then nothing is polled, as the system had no room; 0 if that never happened */
   guint n_dispatches;
   guint n_end_checks;        /* so many ends were checked in this turn; see sel_source_can_check_end() */
-  guint n_plain_calls;        /* callbacks that run, and may call select () */
+  SelFound *asked;           /* for the next callback that calls select () itself; NULL while it runs, and before */
   gboolean has_kept;         /* findings of earlier turns are to be dispatched */
   SelSourceRun run;
   SelBatch *batch;           /* NULL if the source calls no callbacks of descriptors */

@@ -326,6 +326,24 @@ sel_source_call_function (SelSource   *self,
   return goes_on;
 }
 
+/* A callback that has not asked was told, unless a callback that runs its main loop still asks. */
+static void
+sel_source_tell_all (SelSource           *self,
+                     SelFound            *asked,
+                     const SelReadyEvent *events,
+                     gssize               n)
+{
+  SelCore *core = sel_core (self->selector);
+
+  sel_state_lock (core);
+  if (!sel_found_is_asked (core))
+    {
+      sel_hangup_tell (core, events, (gsize) n);
+      sel_found_drop_all (asked);
+    }
+  sel_state_unlock (core);
+}
+
 /* Calls the callback of a plain source, which asks the selector again: the first select () gets the findings.
  * @is_complete is TRUE if nothing else is ready. */
 static gboolean
@@ -337,31 +355,23 @@ sel_source_call_plain (SelSource           *self,
                        gboolean             is_complete)
 {
   SelCore *core = sel_core (self->selector);
-  SelFound *found = &self->mirror.found;
+  SelFound *asked = self->asked != NULL ? g_steal_pointer (&self->asked) : sel_found_new ();
   gboolean goes_on;
 
-  sel_mirror_give_back (&self->mirror, events, n);
-  sel_found_set_now (found, core);
-  sel_found_set_complete (found, sel_watcher_is_mirrored (&self->watcher) || is_complete);
-  sel_found_hand_over (found, core, sel_hangup_tell);
-  self->n_plain_calls++;
+  sel_mirror_lend (&self->mirror, asked, events, n);
+  sel_found_set_now (asked, core);
+  sel_found_set_complete (asked, is_complete);
+  sel_found_hand_over (asked, core, sel_hangup_tell);
   goes_on = sel_source_call_function (self, callback, user_data);
-  self->n_plain_calls--;
+  if (sel_found_take_back (asked, core))
+    sel_source_tell_all (self, asked, events, n);
 
-  /* A callback that has not asked for the findings was told. */
-  if (sel_found_take_back (found, core))
-    {
-      sel_state_lock (core);
-      sel_hangup_tell (core, events, (gsize) n);
-      sel_state_unlock (core);
-      sel_mirror_drop_told (&self->mirror);
-    }
-  if (!sel_watcher_is_mirrored (&self->watcher))
-    sel_found_drop_all (found);
-  /* This callback runs in a main loop of another one, which may call select () after that. */
-  if (self->n_plain_calls > 0)
-    sel_found_hand_over (found, core, sel_hangup_tell);
-  self->has_kept = sel_found_tells_once (found);
+  if (sel_watcher_is_mirrored (&self->watcher))
+    sel_found_put_back (&self->mirror.found, asked);
+  sel_found_drop_all (asked);
+  self->has_kept = sel_found_tells_once (&self->mirror.found);
+  sel_found_free (self->asked);
+  self->asked = asked;
 
   return goes_on;
 }
@@ -372,7 +382,10 @@ sel_source_get_plain_room (SelSource *self)
 {
   gsize room = sel_dispatch_get_room (sel_core (self->selector));
 
-  return sel_watcher_is_mirrored (&self->watcher) ? room : MIN (room, sel_found_get_room (&self->mirror.found));
+  if (sel_watcher_is_mirrored (&self->watcher) || self->asked == NULL)
+    return room;
+
+  return MIN (room, sel_found_get_room (self->asked));
 }
 
 gboolean

@@ -312,6 +312,7 @@ sel_source_finalize (GSource *source)
   SelSource *self = (SelSource *) source;
 
   sel_mirror_clear (&self->mirror);
+  sel_found_free (self->asked);
   sel_watcher_clear (&self->watcher);
   sel_batch_free (self->batch);
   if (sel_watcher_keeps_selector (&self->watcher))
