@@ -141,6 +141,14 @@ check_once (BackendFixture *fixture,
   check_once_with (fixture, NULL, n_events, n_more);
 }
 
+static void
+check_once_few_and_all (BackendFixture  *fixture,
+                        void           (*begin) (Asking *self))
+{
+  check_once_with (fixture, begin, 3, 0);
+  check_once_with (fixture, begin, N_ENDED, 0);
+}
+
 /* Each is told once, also those that were ready in earlier turns, for which there was no room. */
 static void
 test_once (BackendFixture *fixture)
@@ -177,8 +185,7 @@ ask_one (Asking *self)
 static void
 test_once_twice (BackendFixture *fixture)
 {
-  check_once_with (fixture, ask_one, 3, 0);
-  check_once_with (fixture, ask_one, N_ENDED, 0);
+  check_once_few_and_all (fixture, ask_one);
 }
 
 static void
@@ -196,11 +203,9 @@ run_main_loop (Asking *self)
 static void
 test_once_nested (BackendFixture *fixture)
 {
-  check_once_with (fixture, run_main_loop, 3, 0);
-  check_once_with (fixture, run_main_loop, N_ENDED, 0);
+  check_once_few_and_all (fixture, run_main_loop);
   sel_base_selector_set_can_recurse (fixture->selector, TRUE);
-  check_once_with (fixture, run_main_loop, 3, 0);
-  check_once_with (fixture, run_main_loop, N_ENDED, 0);
+  check_once_few_and_all (fixture, run_main_loop);
 }
 
 static gpointer
@@ -241,8 +246,7 @@ change_another (Asking *self)
 static void
 test_once_change (BackendFixture *fixture)
 {
-  check_once_with (fixture, change_another, 3, 0);
-  check_once_with (fixture, change_another, N_ENDED, 0);
+  check_once_few_and_all (fixture, change_another);
 }
 
 /* Those for which there is no room do not wait longer than the others. A pause may be over in the last turns. */

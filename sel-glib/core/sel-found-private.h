@@ -58,6 +58,10 @@ void     sel_found_add         (SelFound            *self,
                                 const SelReadyEvent *event,
                                 guint64              order);
 
+/* Moves the findings of @other to the front. */
+void     sel_found_put_back    (SelFound            *self,
+                                SelFound            *other);
+
 /* TRUE if @self contains findings that a second poll may not repeat. */
 gboolean sel_found_tells_once  (SelFound            *self);
 
@@ -147,10 +151,6 @@ sel_found_get (SelFound *self,
 {
   return &g_array_index (self->findings, SelFinding, i);
 }
-
-/* Moves the findings of @other to the front. */
-void     sel_found_put_back    (SelFound            *self,
-                                SelFound            *other);
 
 /* Keeps the first @n findings. */
 static inline void

@@ -45,7 +45,7 @@ sel_found_put_back (SelFound *self,
                     SelFound *other)
 {
   g_array_prepend_vals (self->findings, other->findings->data, other->findings->len);
-  g_array_set_size (other->findings, 0);
+  sel_found_drop_all (other);
 }
 
 void

@@ -368,7 +368,8 @@ sel_source_call_plain (SelSource           *self,
 
   if (sel_watcher_is_mirrored (&self->watcher))
     sel_found_put_back (&self->mirror.found, asked);
-  sel_found_drop_all (asked);
+  else
+    sel_found_drop_all (asked);
   self->has_kept = sel_found_tells_once (&self->mirror.found);
   sel_found_free (self->asked);
   self->asked = asked;

@@ -116,18 +116,11 @@ accel_turn_select (AccelSource    *source,
                    SelReadyEvent  *events,
                    GError        **error)
 {
-  gssize n;
+  PyThreadState *state = source->is_subclass ? PyEval_SaveThread () : NULL;
+  gssize n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, error);
 
-  if (source->is_subclass)
-    {
-      Py_BEGIN_ALLOW_THREADS
-      n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, error);
-      Py_END_ALLOW_THREADS
-    }
-  else
-    {
-      n = sel_base_selector_select_ready (source->selector, 0, events, MAX_EVENTS, NULL, error);
-    }
+  if (state != NULL)
+    PyEval_RestoreThread (state);
 
   return n;
 }
